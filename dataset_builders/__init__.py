@@ -1,0 +1,1 @@
+"""Raw interaction logs to examples: a folder that `load_dataset` reads. Imports neither torch nor trl."""

@@ -1,0 +1,79 @@
+"""What a source hands over, and the DuckDB connection that all tables of one build live on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend as DuckDB
+
+TimeFormat = Literal["auto", "seconds", "milliseconds", "iso"]
+
+
+@dataclass(frozen=True)
+class LogLicense:
+    """Under which terms a log may be used; copied into the dataset card.
+
+    Args:
+        name (`str`): Identifier as the Hub spells it (`"mit"`, `"other"`, ...).
+        redistributable (`bool`): Whether rows of the log may be published. `logs2lang publish` obeys it.
+        notice (`str`): One sentence on what the terms ask for.
+    """
+
+    name: str
+    redistributable: bool
+    notice: str
+
+
+@dataclass(frozen=True)
+class RawLog:
+    """A log as its files say it, nothing judged yet. `canonicalize` turns it into interactions and items.
+
+    Args:
+        name (`str`): Name of the dataset, such as `"movielens-100k"`.
+        interactions (`ibis.Table`): At least `user_id`, `item_id`, `timestamp`; of the other interaction columns those
+            the log has; each as text or already typed. Plus `source_file` (str) and `source_row` (int64, from 1): where
+            the row stands.
+        items (`ibis.Table` or `None`): At least `item_id`; `title`, `year`, `tags` (list of str), `series` and
+            `description` where the catalogue has them. `None` when the log comes without a catalogue.
+        rejected (`ibis.Table` or `None`): Input rows the reader itself could not read: `source_file`, `source_row`,
+            `raw` (the row's text), `reason`.
+        time_format (`str`): How `timestamp` is written when it is text or a number: `"seconds"` or `"milliseconds"`
+            since 1970, `"iso"`, or `"auto"` to tell from the values.
+        license ([`LogLicense`]): Terms of the log.
+        homepage (`str`): Where the log is described.
+        citation (`str`): BibTeX, or an empty string.
+    """
+
+    name: str
+    interactions: ir.Table
+    items: ir.Table | None
+    rejected: ir.Table | None
+    time_format: TimeFormat
+    license: LogLicense
+    homepage: str = ""
+    citation: str = ""
+
+
+OWN_LOG = LogLicense("other", redistributable=False, notice="Your own log; it is yours to license.")
+
+
+def connect(folder: str | Path, *, threads: int | None = None, memory_limit: str = "3GB") -> DuckDB:
+    """Open the DuckDB database that one build works in.
+
+    Args:
+        folder (`str` or `Path`): A temporary folder; tables larger than memory are spilled there.
+        threads (`int`, *optional*): Worker threads; all cores when `None`. The result never depends on it.
+        memory_limit (`str`, *optional*, defaults to `"3GB"`): What DuckDB may hold in memory.
+
+    Returns:
+        `ibis.backends.duckdb.Backend`: The connection; pass it to a source and onwards.
+    """
+    connection = ibis.duckdb.connect(
+        Path(folder) / "build.duckdb", temp_directory=str(Path(folder) / "spill"), memory_limit=memory_limit
+    )
+    connection.raw_sql("SET TimeZone = 'UTC'")
+    if threads is not None:
+        connection.raw_sql(f"SET threads = {int(threads)}")
+    return connection

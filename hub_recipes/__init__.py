@@ -1,0 +1,1 @@
+"""Examples to text, text to a choice, choices to numbers."""
