@@ -1,6 +1,7 @@
 """What a source hands over, and the DuckDB connection that all tables of one build live on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -33,8 +34,8 @@ class RawLog:
     Args:
         name (`str`): Name of the dataset, such as `"movielens-100k"`.
         interactions (`ibis.Table`): At least `user_id`, `item_id`, `timestamp`; of the other interaction columns those
-            the log has; each as text or already typed. Plus `source_file` (str) and `source_row` (int64, from 1): where
-            the row stands.
+            the log has; each as text or already typed. Plus `source_file` (str) and `source_row` (int64, from 1):
+            where the row stands.
         items (`ibis.Table` or `None`): At least `item_id`; `title`, `year`, `tags` (list of str), `series` and
             `description` where the catalogue has them. `None` when the log comes without a catalogue.
         rejected (`ibis.Table` or `None`): Input rows the reader itself could not read: `source_file`, `source_row`,
@@ -44,6 +45,8 @@ class RawLog:
         license ([`LogLicense`]): Terms of the log.
         homepage (`str`): Where the log is described.
         citation (`str`): BibTeX, or an empty string.
+        truth (`dict[str, ibis.Table]`): What only a simulator knows (which events are noise, what a user likes), by
+            name. Exported beside the dataset with the same opaque ids, and read by evaluation alone.
     """
 
     name: str
@@ -54,6 +57,7 @@ class RawLog:
     license: LogLicense
     homepage: str = ""
     citation: str = ""
+    truth: Mapping[str, ir.Table] = field(default_factory=dict)
 
 
 OWN_LOG = LogLicense("other", redistributable=False, notice="Your own log; it is yours to license.")
