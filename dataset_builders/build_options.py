@@ -1,0 +1,59 @@
+"""Every choice of a build, with its default."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, get_args
+
+from dataset_builders.input_error import InputError
+from dataset_builders.schema import MAX_HISTORY, MIN_HISTORY, NUM_CANDIDATES
+
+SplitProtocol = Literal["leave_last_out", "temporal"]
+CandidateProtocol = Literal["popularity", "uniform", "impressions"]
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How a log becomes examples. Two builds with equal options are byte-identical.
+
+    Args:
+        protocol (`str`, defaults to `"leave_last_out"`): Which interactions are targets; see `splits`.
+        candidates (`str`, defaults to `"popularity"`): Where the other candidates come from; see `candidates`.
+        num_candidates (`int`, defaults to 10): Candidates of an example, the target included; 2 to 10.
+        history (`int`, defaults to 100): Most records of a history; the newest are kept.
+        min_history (`int`, defaults to 5): Least number of interactions before a target.
+        train_targets (`int`, defaults to 4): Training examples per user, drawn from all that qualify.
+        cuts (`tuple[datetime, datetime]`, *optional*): End of training and end of validation, for `temporal`; by
+            default the 80% and 90% quantiles of the log's times.
+        seed (`int`, defaults to 0): Decides ties in time, which training targets, candidates and their order.
+        salt (`str`, *optional*): Secret mixed into the user hashes. Without one the seed is used, and whoever knows
+            the raw ids can find a user again; set one before publishing a log of real people.
+
+    Raises:
+        InputError: An option is out of its range.
+    """
+
+    protocol: SplitProtocol = "leave_last_out"
+    candidates: CandidateProtocol = "popularity"
+    num_candidates: int = NUM_CANDIDATES
+    history: int = MAX_HISTORY
+    min_history: int = MIN_HISTORY
+    train_targets: int = 4
+    cuts: tuple[datetime, datetime] | None = None
+    seed: int = 0
+    salt: str | None = None
+
+    def __post_init__(self) -> None:
+        self._require("protocol", self.protocol in get_args(SplitProtocol), get_args(SplitProtocol))
+        self._require("candidates", self.candidates in get_args(CandidateProtocol), get_args(CandidateProtocol))
+        self._require("num_candidates", 2 <= self.num_candidates <= NUM_CANDIDATES, f"2 to {NUM_CANDIDATES}")
+        self._require("history", 1 <= self.history <= MAX_HISTORY, f"1 to {MAX_HISTORY}")
+        self._require("min_history", self.min_history >= 1, "at least 1")
+        self._require("train_targets", self.train_targets >= 0, "at least 0")
+        self._require("seed", 0 <= self.seed < 2**31, "0 to 2**31 - 1")
+        if self.cuts is not None:
+            self._require("cuts", self.protocol == "temporal", "nothing, unless protocol is 'temporal'")
+            self._require("cuts", self.cuts[0] < self.cuts[1], "an earlier and a later time")
+
+    def _require(self, name: str, holds: bool, expected: object) -> None:
+        if not holds:
+            raise InputError(f"Build option {name!r} is {getattr(self, name)!r}; expected {expected}.")

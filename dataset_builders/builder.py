@@ -1,0 +1,330 @@
+"""Raw log to dataset folder, station by station.
+
+    source -> canonicalize -> key_log -> to_targets -> draw_candidates, to_blocks -> to_examples -> prompt configs
+
+`build_dataset` writes a folder that `load_dataset` reads. `LogDatasetBuilder` is the same behind the interface of
+`datasets`: `download_and_prepare`, then `as_dataset`.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import datasets
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ibis.backends.duckdb import Backend as DuckDB
+
+from dataset_builders.build_options import BuildOptions
+from dataset_builders.candidates import candidate_weights, draw_candidates
+from dataset_builders.checks import check_examples
+from dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
+from dataset_builders.examples import to_blocks, to_examples
+from dataset_builders.export import (
+    QUARANTINE_FILE,
+    REPORT_FILE,
+    shard_path,
+    shards_of,
+    write_card,
+    write_mapped,
+    write_report,
+    write_table,
+)
+from dataset_builders.input_error import InputError
+from dataset_builders.interactions import CanonicalLog, canonicalize
+from dataset_builders.prompt_configs import to_reasoner_row, to_verbalizer_row
+from dataset_builders.raw_log import RawLog, connect
+from dataset_builders.schema import (
+    CONFIG_FEATURES,
+    DATASET_VERSION,
+    IS_DISCOVERY,
+    ITEM_FEATURES,
+    ITEM_ID,
+    REASONER_FEATURES,
+    SPLITS,
+    TRAINING_INTERACTION_FEATURES,
+    USER,
+    USER_ID,
+    VERBALIZER_FEATURES,
+)
+from dataset_builders.splits import SPLIT, cut_times, to_targets, training_events
+from dataset_builders.stored_tables import store
+
+Source = Callable[[DuckDB], RawLog]
+Progress = Callable[[str], None]
+
+EVENTS_PER_SHARD = 2_000_000
+"""Users are built in groups of about this many events, so that memory does not grow with the log."""
+
+
+def build_dataset(
+    source: Source,
+    output: str | Path,
+    options: BuildOptions = BuildOptions(),  # noqa: B008 (frozen)
+    *,
+    strict: bool = False,
+    threads: int | None = None,
+    memory_limit: str = "3GB",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Build a dataset folder out of a log.
+
+    Args:
+        source (`Callable`): Reads the log onto a DuckDB connection and returns a [`RawLog`], such as `read_movielens`.
+        output (`str` or `Path`): Folder to write. An earlier build there is replaced once the new one is whole;
+            anything else is left alone.
+        options ([`BuildOptions`], *optional*): Every choice of the build.
+        strict (`bool`, *optional*, defaults to `False`): Whether a single bad row is an error.
+        threads (`int`, *optional*): DuckDB threads; the result does not depend on it.
+        memory_limit (`str`, *optional*, defaults to `"3GB"`): What DuckDB may hold in memory before it spills to disk.
+        progress (`Callable[[str], None]`, *optional*): Told the name of each step as it begins.
+
+    Returns:
+        `dict`: The build report, as in `build_report.json`: options, counts, splits, license.
+
+    Raises:
+        InputError: The log cannot be used, or `output` holds something that is not a built dataset.
+
+    Example:
+        >>> from dataset_builders.sources.movielens import read_movielens
+        >>> report = build_dataset(read_movielens, "data/movielens-100k")  # doctest: +SKIP
+        >>> report["splits"]["test"]["examples"]  # doctest: +SKIP
+        943
+    """
+    output = Path(output)
+    _refuse_foreign_folder(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    tell = progress or (lambda step: None)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
+        connection = connect(scratch, threads=threads, memory_limit=memory_limit)
+        staging = Path(scratch) / "dataset"
+        staging.mkdir()
+        try:
+            report = _build(source, staging, options, strict, connection, tell)
+        finally:
+            connection.disconnect()
+        _replace(output, staging)
+    return report
+
+
+def _build(
+    source: Source, folder: Path, options: BuildOptions, strict: bool, connection: DuckDB, tell: Progress
+) -> dict[str, Any]:
+    tell("Reading the log")
+    raw = source(connection)
+    tell("Checking every row")
+    log = canonicalize(raw, connection, strict=strict)
+    write_table(log.quarantine, folder / QUARANTINE_FILE, connection)
+    tell("Choosing targets")
+    split_log = to_split_log(log, options, connection)
+    _write_catalogue(split_log, folder, connection)
+    tell("Drawing candidates and cutting histories")
+    write_examples(split_log, folder, options, connection)
+    _write_truth(raw, split_log.keyed, folder, connection)
+    tell("Checking the examples")
+    check_examples(folder, options, connection)
+    tell("Writing prompts")
+    write_prompt_configs(folder)
+    report = _to_report(raw, log, split_log, folder, options)
+    write_report(folder, report)
+    write_card(folder, report)
+    return report
+
+
+@dataclass(frozen=True)
+class SplitLog:
+    """A keyed log whose targets and training interactions are known.
+
+    Args:
+        keyed ([`KeyedLog`]): Users, items and numbered events.
+        targets (`ibis.Table`): As `to_targets` returns them.
+        training (`ibis.Table`): As `training_events` returns them.
+        cuts (`tuple` or `None`): The cut times of a temporal split.
+    """
+
+    keyed: KeyedLog
+    targets: ir.Table
+    training: ir.Table
+    cuts: tuple | None
+
+
+def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -> SplitLog:
+    """Key a canonical log and choose its targets."""
+    keyed = key_log(log.interactions, log.items, options, connection)
+    cuts = cut_times(keyed.events, options)
+    targets = store("targets", to_targets(keyed.events, options, cuts), connection)
+    if not targets.filter(targets[SPLIT] == "test").count().execute():
+        raise InputError(
+            f"No user of this log has a test target: with protocol {options.protocol!r} a user needs at least "
+            f"{options.min_history} interactions before it. Lower min_history, or bring a longer log."
+        )
+    return SplitLog(keyed, targets, training_events(keyed.events, targets, cuts), cuts)
+
+
+def write_examples(log: SplitLog, folder: Path, options: BuildOptions, connection: DuckDB) -> None:
+    """Write the config `examples`, one shard per group of users and split."""
+    weights = store("weights", candidate_weights(log.keyed, log.training, options), connection)
+    groups = list(_user_groups(log.keyed))
+    for shard, in_group in enumerate(groups):
+        part, targets = _restrict(log.keyed, in_group), in_group(log.targets)
+        drawn = store("drawn", draw_candidates(part, targets, weights, options), connection)
+        blocks = store("blocks", to_blocks(part, options.history), connection)
+        for split in SPLITS:
+            of_split = targets.filter(targets[SPLIT] == split)
+            examples = to_examples(part, of_split, blocks, drawn, options).drop(SPLIT)
+            write_table(examples, shard_path(folder, "examples", split, shard, len(groups)), connection)
+
+
+def write_prompt_configs(folder: Path) -> None:
+    """Write the configs `verbalizer` and `reasoner` beside the examples they are made of."""
+    items = {row[ITEM_ID]: row for row in pq.read_table(folder / "items").to_pylist()}
+    for split in SPLITS:
+        for source in shards_of(folder, "examples", split):
+            write_mapped(source, folder / "verbalizer" / source.name, VERBALIZER_FEATURES, to_verbalizer_row)
+            to_row = partial(to_reasoner_row, items=items)
+            write_mapped(source, folder / "reasoner" / source.name, REASONER_FEATURES, to_row)
+
+
+def _user_groups(log: KeyedLog) -> Iterator[Callable[[ir.Table], ir.Table]]:
+    """Filters that cut every table with a user key into groups of about `EVENTS_PER_SHARD` events."""
+    num_users, num_events = log.users.count().execute(), log.events.count().execute()
+    groups = max(1, min(num_users, round(num_events / EVENTS_PER_SHARD)))
+    bounds = [num_users * group // groups for group in range(groups + 1)]
+    for low, high in pairwise(bounds):
+        # Keys are ranks under a hash, so that groups of equal numbers of users hold about equally many events.
+        yield lambda table, low=low, high=high: table.filter(table[USER_KEY].between(low, high - 1))
+
+
+def _restrict(log: KeyedLog, in_group: Callable[[ir.Table], ir.Table]) -> KeyedLog:
+    return KeyedLog(log.users, log.items, in_group(log.events), in_group(log.impressions))
+
+
+def _write_catalogue(log: SplitLog, folder: Path, connection: DuckDB) -> None:
+    items = log.keyed.items.order_by(ITEM_KEY).select(*ITEM_FEATURES)
+    write_table(items, shard_path(folder, "items", "train", 0, 1), connection)
+    named = log.training.join(log.keyed.users.select(USER_KEY, USER), USER_KEY)
+    named = named.join(log.keyed.items.select(ITEM_KEY, ITEM_ID), ITEM_KEY).order_by(USER_KEY, POSITION)
+    training = named.select(*TRAINING_INTERACTION_FEATURES)
+    write_table(training, shard_path(folder, "interactions", "train", 0, 1), connection)
+
+
+def _write_truth(raw: RawLog, log: KeyedLog, folder: Path, connection: DuckDB) -> None:
+    """Write what a simulator knows, under the same opaque ids."""
+    for name, table in raw.truth.items():
+        if USER_ID in table.columns:
+            table = table.inner_join(log.users.select(USER_ID, USER), USER_ID).drop(USER_ID)
+        if ITEM_ID in table.columns:
+            opaque = log.items.select(item_id="source_item_id", opaque=ibis._.item_id)
+            table = table.inner_join(opaque, ITEM_ID).drop(ITEM_ID).rename(item_id="opaque")
+        write_table(table.order_by(table.columns), folder / "truth" / f"{name}.parquet", connection)
+
+
+def _to_report(
+    raw: RawLog, log: CanonicalLog, split_log: SplitLog, folder: Path, options: BuildOptions
+) -> dict[str, Any]:
+    splits = {split: _count_examples(folder, split) for split in SPLITS}
+    num_users = int(split_log.keyed.users.count().execute())
+    served = int(split_log.targets.filter(split_log.targets[SPLIT] == "test")[USER_KEY].nunique().execute())
+    targets = int(split_log.targets.count().execute())
+    options_shown = {**asdict(options), "salt": "secret" if options.salt else None}
+    return {
+        "dataset_version": DATASET_VERSION,
+        "name": raw.name,
+        "options": options_shown,
+        "cut_times": None if split_log.cuts is None else [cut.isoformat() for cut in split_log.cuts],
+        "license": asdict(raw.license),
+        "homepage": raw.homepage,
+        "citation": raw.citation,
+        "counts": {
+            **log.counts,
+            "users": num_users,
+            "users_too_short": num_users - served,
+            "targets_without_candidates": targets - sum(split["examples"] for split in splits.values()),
+        },
+        "splits": splits,
+    }
+
+
+def _count_examples(folder: Path, split: str) -> dict[str, int]:
+    tables = [pq.read_table(shard, columns=[IS_DISCOVERY]) for shard in shards_of(folder, "examples", split)]
+    flags = pa.concat_tables(tables)[IS_DISCOVERY]
+    return {"examples": len(flags), "discovery": sum(flags.to_pylist())}
+
+
+def _refuse_foreign_folder(output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is a file; give the path of a folder to write the dataset into.")
+    if output.exists() and any(output.iterdir()) and not (output / REPORT_FILE).exists():
+        raise InputError(f"{output} is not empty and holds no built dataset; choose another folder or empty it.")
+
+
+def _replace(output: Path, staging: Path) -> None:
+    """Put the new folder where the old one was, by renaming."""
+    if output.exists():
+        os.replace(output, staging.with_name("replaced"))
+    os.replace(staging, output)
+    shutil.rmtree(staging.with_name("replaced"), ignore_errors=True)
+
+
+@dataclass
+class LogDatasetConfig(datasets.BuilderConfig):
+    """Which table of which log.
+
+    Args:
+        source (`Callable`): As in `build_dataset`; picklable, because `datasets` hashes it to name its cache.
+        options ([`BuildOptions`]): Every choice of the build.
+    """
+
+    source: Source | None = None
+    options: BuildOptions = field(default_factory=BuildOptions)
+
+
+class LogDatasetBuilder(datasets.ArrowBasedBuilder):
+    """A log as a `datasets` builder.
+
+    Args:
+        config_name (`str`): `"examples"`, `"items"`, `"interactions"`, `"verbalizer"` or `"reasoner"`.
+        source (`Callable`): Reads the log; see `build_dataset`.
+        options ([`BuildOptions`], *optional*): Every choice of the build.
+        cache_dir (`str`, *optional*): Where `datasets` keeps what was built.
+
+    Example:
+        >>> from dataset_builders.sources.movielens import read_movielens
+        >>> builder = LogDatasetBuilder(config_name="examples", source=read_movielens)  # doctest: +SKIP
+        >>> builder.download_and_prepare()  # doctest: +SKIP
+        >>> builder.as_dataset(split="test")[0]["candidates"]  # doctest: +SKIP
+    """
+
+    BUILDER_CONFIG_CLASS = LogDatasetConfig
+    BUILDER_CONFIGS = [LogDatasetConfig(name=name) for name in CONFIG_FEATURES]  # noqa: RUF012
+    DEFAULT_CONFIG_NAME = "examples"
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(features=CONFIG_FEATURES[self.config.name])
+
+    def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
+        if self.config.source is None:
+            raise InputError(
+                "LogDatasetBuilder needs source=..., a function that reads a log, such as read_movielens."
+            )
+        folder = Path(self._cache_dir_root) / "logs2lang" / self.config_id
+        build_dataset(self.config.source, folder, self.config.options)
+        shards = {split: shards_of(folder, self.config.name, split) for split in SPLITS}
+        return [
+            datasets.SplitGenerator(name=split, gen_kwargs={"shards": paths})
+            for split, paths in shards.items()
+            if paths
+        ]
+
+    def _generate_tables(self, shards: list[Path]) -> Iterator[tuple[Any, pa.Table]]:
+        for place, shard in enumerate(shards):
+            for group, batch in enumerate(pq.ParquetFile(shard).iter_batches()):
+                yield (place, group), pa.Table.from_batches([batch]).cast(self.info.features.arrow_schema)

@@ -1,0 +1,123 @@
+"""A dataset that was built earlier, from a local folder or from the Hub: how every later stage reads its input."""
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+from datasets import Dataset, load_dataset
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from dataset_builders.export import REPORT_FILE, shards_of
+from dataset_builders.input_error import InputError
+from dataset_builders.schema import CONFIGS, DATASET_VERSION, ITEM_ID, SPLITS, Item
+
+
+@dataclass(frozen=True)
+class BuiltDataset:
+    """A dataset folder, opened.
+
+    Args:
+        folder (`Path`): Where its files lie.
+        report (`dict`): Its build report.
+
+    Example:
+        >>> dataset = BuiltDataset.open("data/movielens-100k")  # doctest: +SKIP
+        >>> dataset.examples("test").num_rows  # doctest: +SKIP
+        943
+    """
+
+    folder: Path
+    report: dict[str, Any]
+
+    @classmethod
+    def open(cls, path_or_repo: str | Path, revision: str | None = None) -> "BuiltDataset":
+        """Open a built folder, or download a dataset repo of the Hub and open that.
+
+        Args:
+            path_or_repo (`str` or `Path`): A folder that `logs2lang build` wrote, or `namespace/name` on the Hub.
+            revision (`str`, *optional*): Branch, tag or commit of the Hub repo.
+
+        Raises:
+            InputError: There is no built dataset, or it was built by another version.
+        """
+        folder = Path(path_or_repo)
+        if not folder.exists():
+            folder = _download(str(path_or_repo), revision)
+        report = _read_report(folder)
+        if report.get("dataset_version") != DATASET_VERSION:
+            raise InputError(
+                f"{path_or_repo} was built as dataset version {report.get('dataset_version')!r}; this program reads "
+                f"version {DATASET_VERSION}. Build it again with `logs2lang build`."
+            )
+        return cls(folder, report)
+
+    @property
+    def name(self) -> str:
+        """Name of the log, such as `"movielens-100k"`."""
+        return self.report["name"]
+
+    def config(self, name: str, split: str) -> Dataset:
+        """One split of one config.
+
+        Args:
+            name (`str`): `"examples"`, `"items"`, `"interactions"`, `"verbalizer"` or `"reasoner"`.
+            split (`str`): `"train"`, `"validation"` or `"test"`.
+        """
+        shards = shards_of(self.folder, _known(name, CONFIGS, "config"), _known(split, SPLITS, "split"))
+        if not shards:
+            raise InputError(
+                f"{self.folder} has no {split!r} split of {name!r}. Build it again with `logs2lang build`."
+            )
+        return cast(Dataset, load_dataset("parquet", data_files=[str(shard) for shard in shards], split="train"))
+
+    def examples(self, split: str) -> Dataset:
+        """The examples of one split, in the order of the files."""
+        return self.config("examples", split)
+
+    def items(self) -> dict[str, Item]:
+        """The catalogue by item id."""
+        return {row[ITEM_ID]: cast(Item, row) for row in self.config("items", "train").to_list()}
+
+    def training_interactions(self) -> pd.DataFrame:
+        """What a model may be fitted on: `user`, `item_id`, `timestamp`, ...; by user, then in time."""
+        return cast(pd.DataFrame, self.config("interactions", "train").to_pandas())
+
+    def truth(self, name: str) -> pd.DataFrame | None:
+        """A table of what the simulator knows, or `None` for a log of the real world."""
+        path = self.folder / "truth" / f"{name}.parquet"
+        return pd.read_parquet(path) if path.exists() else None
+
+
+def _download(repo: str, revision: str | None) -> Path:
+    try:
+        return Path(snapshot_download(repo, repo_type="dataset", revision=revision))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"{repo} is neither a folder here nor a dataset that can be had from the Hub ({reason}). "
+            "Build one with `logs2lang build movielens-100k --output data/movielens-100k`, or from your own log."
+        ) from error
+
+
+def _read_report(folder: Path) -> dict[str, Any]:
+    path = folder / REPORT_FILE
+    if not path.is_file():
+        raise InputError(
+            f"{folder} is not a built dataset: it has no {REPORT_FILE}. Build one with `logs2lang build`."
+        )
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read as JSON ({error}). Build the dataset again.") from error
+
+
+def _known(name: str, known: tuple[str, ...], kind: str) -> str:
+    if name in known:
+        return name
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(known)}."
+    raise InputError(f"There is no {kind} {name!r}: {hint}")

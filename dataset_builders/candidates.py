@@ -1,0 +1,127 @@
+"""The candidates of an example: the target, and items the user never touched that were already in the log.
+
+`popularity` draws them in proportion to how many users had the item in training, so that popularity is no shortcut;
+`uniform` gives every item of the log the same chance; `impressions` takes what the service showed the user last.
+
+An item is available from its first interaction on. Items are drawn without replacement, one after another. Most
+examples are served by a fixed number of quick draws from which touched and repeated items are struck out; the few that
+run short are served by an exponential race over all items that are left (Efraimidis and Spirakis, 2006), which has the
+same law.
+"""
+
+import ibis
+import ibis.expr.types as ir
+
+from dataset_builders.build_options import BuildOptions
+from dataset_builders.events import FIRST_SEEN, ITEM_KEY, POSITION, USER_KEY, WORK_KEY, KeyedLog
+from dataset_builders.schema import TIMESTAMP
+from dataset_builders.seeded_draws import PRIME, draw
+from dataset_builders.splits import is_choice
+
+QUICK_DRAWS = 24
+WEIGHT = "weight"
+_EXAMPLE = [USER_KEY, POSITION]
+
+
+def candidate_weights(log: KeyedLog, training: ir.Table, options: BuildOptions) -> ir.Table:
+    """How likely each item is to be drawn, and since when it is in the log.
+
+    Args:
+        log ([`KeyedLog`]): For the first interaction of each item, in any split.
+        training (`ibis.Table`): The training events, for the counts.
+        options ([`BuildOptions`]): `candidates` is used.
+
+    Returns:
+        `ibis.Table`: `item_key`, `work_key`, `first_seen`, `weight` (int64): the number of users who chose the item in
+        training, or 1 for `uniform`.
+    """
+    seen = log.events.group_by([ITEM_KEY, WORK_KEY]).agg(first_seen=log.events[TIMESTAMP].min())
+    if options.candidates == "uniform":
+        return seen.mutate(weight=ibis.literal(1, "int64"))
+    chosen = training.filter(is_choice(training)).select(USER_KEY, ITEM_KEY).distinct()
+    counts = chosen.group_by(ITEM_KEY).agg(weight=chosen.count())
+    return seen.join(counts, ITEM_KEY).select(ITEM_KEY, WORK_KEY, FIRST_SEEN, WEIGHT)
+
+
+def draw_candidates(log: KeyedLog, targets: ir.Table, weights: ir.Table, options: BuildOptions) -> ir.Table:
+    """The items that stand beside each target.
+
+    Args:
+        log ([`KeyedLog`]): For what each user touched and was shown.
+        targets (`ibis.Table`): As `to_targets` returns them.
+        weights (`ibis.Table`): As `candidate_weights` returns them.
+        options ([`BuildOptions`]): `candidates`, `num_candidates` and `seed` are used.
+
+    Returns:
+        `ibis.Table`: `user_key`, `position` (together the example) and `item_key`; at most `num_candidates - 1` rows
+        per example, fewer when the catalogue has no more that the user never touched.
+    """
+    if options.candidates == "impressions":
+        ranked = _shown_last(log, targets)
+    else:
+        ranked = _drawn(log, targets, weights, options)
+    place = ibis.row_number().over(group_by=_EXAMPLE, order_by=["order", ITEM_KEY])
+    return ranked.mutate(place=place).filter(ibis._.place < options.num_candidates - 1).select(*_EXAMPLE, ITEM_KEY)
+
+
+def _shown_last(log: KeyedLog, targets: ir.Table) -> ir.Table:
+    shown = targets.select(*_EXAMPLE, moment=TIMESTAMP).join(log.impressions, USER_KEY)
+    shown = _untouched(shown.filter(shown[TIMESTAMP] <= shown.moment), log)
+    shown = shown.group_by([*_EXAMPLE, ITEM_KEY]).agg(last=shown[TIMESTAMP].max())
+    return shown.mutate(order=-shown.last.epoch_seconds())
+
+
+def _drawn(log: KeyedLog, targets: ir.Table, weights: ir.Table, options: BuildOptions) -> ir.Table:
+    quick = _quick_draws(log, targets, weights, options.seed)
+    counts = targets.select(*_EXAMPLE).left_join(quick.group_by(_EXAMPLE).agg(served=ibis._.count()), _EXAMPLE)
+    short = counts.filter(counts.served.fill_null(0) < options.num_candidates - 1).select(*_EXAMPLE)
+    race = _race(log, targets.semi_join(short, _EXAMPLE), weights, options.seed).anti_join(
+        quick, [*_EXAMPLE, ITEM_KEY]
+    )
+    return quick.union(race)
+
+
+def _quick_draws(log: KeyedLog, targets: ir.Table, weights: ir.Table, seed: int) -> ir.Table:
+    """A fixed number of draws with replacement per example; the first draw of each untouched item counts.
+
+    The items lie side by side on a line of slots, in the order they came into the log, each as long as its weight.
+    What is available at a moment is then a prefix of the line, and one draw is one slot of that prefix.
+    """
+    so_far = _exact_sum(weights[WEIGHT]).over(order_by=[FIRST_SEEN, ITEM_KEY], rows=(None, 0))
+    line = weights.mutate(end=so_far.cast("int64"))
+    end = line.end
+    line = line.select(ITEM_KEY, WORK_KEY, slot=ibis.range(end - line[WEIGHT], end).unnest())
+    draws = _with_available_weight(targets, weights).mutate(turn=ibis.range(0, QUICK_DRAWS).unnest().cast("int64"))
+    chance = draw(seed + 2, draws[USER_KEY], draws[POSITION], draws.turn)
+    draws = draws.mutate(slot=(chance * draws.available) // PRIME)
+    hits = _untouched(draws.join(line, "slot").select(*_EXAMPLE, "turn", ITEM_KEY, WORK_KEY), log)
+    return hits.group_by([*_EXAMPLE, ITEM_KEY]).agg(order=(hits.turn.min() - QUICK_DRAWS).cast("float64"))
+
+
+def _with_available_weight(targets: ir.Table, weights: ir.Table) -> ir.Table:
+    """Add the total weight of the items that are in the log at each target's moment."""
+    arrivals = weights.select(
+        user_key=ibis.null("int32"), position=ibis.null("int32"), moment=FIRST_SEEN, weight=WEIGHT
+    )
+    moments = targets.select(*_EXAMPLE, moment=TIMESTAMP, weight=ibis.literal(0, "int64"))
+    timeline = arrivals.union(moments)
+    so_far = _exact_sum(timeline.weight).over(order_by="moment", range=(None, 0))
+    timeline = timeline.mutate(available=so_far.cast("int64"))
+    return timeline.filter(timeline[USER_KEY].notnull()).select(*_EXAMPLE, "available")
+
+
+def _race(log: KeyedLog, targets: ir.Table, weights: ir.Table, seed: int) -> ir.Table:
+    """Every untouched, available item of an example and its arrival time: exponential, its weight the rate."""
+    pairs = targets.select(*_EXAMPLE, moment=TIMESTAMP).join(weights, ibis._.moment >= weights[FIRST_SEEN])
+    pairs = _untouched(pairs, log)
+    chance = (draw(seed + 3, pairs[USER_KEY], pairs[POSITION], pairs[ITEM_KEY]) + 1) / PRIME
+    return pairs.select(*_EXAMPLE, ITEM_KEY, order=-chance.ln() / pairs[WEIGHT])
+
+
+def _untouched(pairs: ir.Table, log: KeyedLog) -> ir.Table:
+    return pairs.anti_join(log.events.select(USER_KEY, WORK_KEY), [USER_KEY, WORK_KEY])
+
+
+def _exact_sum(counts: ir.IntegerValue) -> ir.FloatingValue:
+    # DuckDB sums 64-bit integers into 128 bits, which `range` does not take; doubles are exact up to 2**53.
+    return counts.cast("float64").sum()

@@ -1,0 +1,69 @@
+"""Invariants that every built dataset must meet. A violation is an error of this program, never of the log."""
+
+from pathlib import Path
+
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend as DuckDB
+
+from dataset_builders.build_options import BuildOptions
+from dataset_builders.schema import (
+    CANDIDATES,
+    EXAMPLE_ID,
+    HISTORY,
+    IS_DISCOVERY,
+    ITEM_ID,
+    TARGET,
+    TARGET_INDEX,
+    TIMESTAMP,
+)
+
+
+def violations(examples: ir.Table, options: BuildOptions) -> dict[str, int]:
+    """Count the rows of `examples` that break an invariant.
+
+    Args:
+        examples (`ibis.Table`): The columns of `EXAMPLE_FEATURES`, of all splits.
+        options ([`BuildOptions`]): What the examples were built with.
+
+    Returns:
+        `dict[str, int]`: For each invariant the number of rows that break it; all zero in a right build.
+    """
+    candidates = examples[CANDIDATES].map(lambda candidate: candidate[ITEM_ID])
+    touched = examples[HISTORY].map(lambda record: record[ITEM_ID])
+    times = examples[HISTORY].map(lambda record: record[TIMESTAMP])
+    newest = times[times.length() - 1]
+    others = candidates.filter(lambda item: item != examples[TARGET])
+    broken = {
+        "candidates are not distinct": candidates.unique().length() != options.num_candidates,
+        "target is not at target_index": candidates[examples[TARGET_INDEX].cast("int64")] != examples[TARGET],
+        "a candidate besides the target was touched": others.intersect(touched).length() > 0,
+        "history is longer than allowed": touched.length() > options.history,
+        "history is shorter than allowed": touched.length() < min(options.min_history, options.history),
+        "history is not in order of time": times != times.sort(),
+        "history goes past the target": newest > examples[TIMESTAMP],
+        "discovery target stands in the history": examples[IS_DISCOVERY] & touched.contains(examples[TARGET]),
+    }
+    counts = examples.aggregate(
+        **{f"n{place}": rule.sum().fill_null(0) for place, rule in enumerate(broken.values())},
+        repeated=examples.count() - examples[EXAMPLE_ID].nunique(),
+    )
+    row = counts.execute().iloc[0]
+    found = {name: int(row[f"n{place}"]) for place, name in enumerate(broken)}
+    return {**found, "example_id is not unique": int(row["repeated"])}
+
+
+def check_examples(folder: Path, options: BuildOptions, connection: DuckDB) -> None:
+    """Check the examples that a build wrote.
+
+    Args:
+        folder (`Path`): The dataset folder.
+        options ([`BuildOptions`]): What it was built with.
+        connection (`ibis.backends.duckdb.Backend`): Any open connection.
+
+    Raises:
+        RuntimeError: An invariant does not hold; the message names it and counts the rows.
+    """
+    examples = connection.read_parquet(str(folder / "examples" / "*.parquet"))
+    broken = {name: count for name, count in violations(examples, options).items() if count}
+    if broken:
+        raise RuntimeError(f"The built examples break {broken}. This is an error of this program; please report it.")

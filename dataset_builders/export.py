@@ -1,0 +1,101 @@
+"""A built dataset as files: Parquet shards per config and split, a card, and the build report."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Features
+from huggingface_hub import DatasetCard, DatasetCardData
+from ibis.backends.duckdb import Backend as DuckDB
+
+from dataset_builders.schema import CONFIG_FEATURES, CONFIGS, SPLITS
+
+REPORT_FILE = "build_report.json"
+QUARANTINE_FILE = "quarantine.parquet"
+ROW_GROUP_ROWS = 5_000
+_BATCH_ROWS = 500
+
+
+def shard_path(folder: Path, config: str, split: str, shard: int, shards: int) -> Path:
+    """Where one shard lies, named as on the Hub.
+
+    Example:
+        >>> str(shard_path(Path("data"), "examples", "test", 0, 3))
+        'data/examples/test-00000-of-00003.parquet'
+    """
+    return folder / config / f"{split}-{shard:05d}-of-{shards:05d}.parquet"
+
+
+def write_table(table: ir.Table, path: Path, connection: DuckDB) -> None:
+    """Write an expression as one Parquet file, in its own order, the same bytes whatever the number of threads."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection.to_parquet(table, path, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+
+
+def write_mapped(
+    source: Path, path: Path, features: Features, to_row: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> None:
+    """Write `to_row` of every row of one Parquet file as another.
+
+    Args:
+        source (`Path`): The file to read, in batches.
+        path (`Path`): The file to write.
+        features (`datasets.Features`): Types of the new rows.
+        to_row (`Callable`): A pure function from a row to a row.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    schema = features.arrow_schema.remove_metadata()
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for rows in _batches(source):
+            writer.write_table(pa.Table.from_pylist([to_row(row) for row in rows], schema))
+
+
+def _batches(source: Path) -> Iterator[list[dict[str, Any]]]:
+    for batch in pq.ParquetFile(source).iter_batches(_BATCH_ROWS):
+        yield batch.to_pylist()
+
+
+def shards_of(folder: Path, config: str, split: str) -> list[Path]:
+    """The shards of one split, in order."""
+    return sorted((folder / config).glob(f"{split}-*-of-*.parquet"))
+
+
+def write_report(folder: Path, report: Mapping[str, Any]) -> None:
+    """Write the build report as JSON."""
+    text = json.dumps(report, indent=2, ensure_ascii=False, sort_keys=True)
+    (folder / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def write_card(folder: Path, report: Mapping[str, Any]) -> None:
+    """Write the dataset card (`README.md`): its YAML names the configs, so that `load_dataset(folder, config)` works.
+
+    Args:
+        folder (`Path`): The dataset folder, its Parquet files already written.
+        report (`dict`): The build report; every number of the card comes from it.
+    """
+    data = DatasetCardData(
+        pretty_name=report["name"],
+        license=report["license"]["name"],
+        task_categories=["text-generation"],
+        tags=["recommendation", "logs2lang"],
+        configs=list(_config_entries(folder)),
+    )
+    template = Path(__file__).with_name("dataset_card.md.jinja")
+    card = DatasetCard.from_template(data, template_path=str(template), report=report, features=_feature_lines())
+    card.save(folder / "README.md")
+
+
+def _config_entries(folder: Path) -> Iterable[dict[str, Any]]:
+    for config in CONFIGS:
+        splits = [split for split in SPLITS if shards_of(folder, config, split)]
+        files = [{"split": split, "path": f"{config}/{split}-*.parquet"} for split in splits]
+        if files:
+            yield {"config_name": config, "data_files": files, **({"default": True} if config == "examples" else {})}
+
+
+def _feature_lines() -> dict[str, list[str]]:
+    return {config: list(features) for config, features in CONFIG_FEATURES.items()}

@@ -1,0 +1,94 @@
+"""Which interaction is a train, validation or test target, and which interactions a model may be fitted on.
+
+`leave_last_out`: the last interaction of a user is the test target, the second last the validation target, and
+earlier ones are training targets. Other users' later interactions remain in train, so popularity leaks from the
+future: a film that becomes a hit next month is already a hit in the counts.
+
+`temporal`: two cut times for everybody. Before the first is training; a user's first interaction between the cuts is
+the validation target, the first after the second cut the test target. Nothing after a cut is known before it. Users
+who are not active after a cut have no target there.
+
+Impressions are never targets, and neither are events that say little about taste (`schema.NOISE_EVENTS`).
+"""
+
+from datetime import datetime, timezone
+
+import ibis
+import ibis.expr.types as ir
+
+from dataset_builders.build_options import BuildOptions
+from dataset_builders.events import POSITION, USER_KEY
+from dataset_builders.schema import EVENT, NOISE_EVENTS, TIMESTAMP
+from dataset_builders.seeded_draws import draw
+
+SPLIT = "split"
+_FROM_END = "from_end"
+
+
+def to_targets(events: ir.Table, options: BuildOptions, cuts: tuple[datetime, datetime] | None) -> ir.Table:
+    """The interactions that examples ask for.
+
+    Args:
+        events (`ibis.Table`): As `key_log` numbers them.
+        options ([`BuildOptions`]): `protocol`, `min_history`, `train_targets` and `seed` are used.
+        cuts (`tuple[datetime, datetime]` or `None`): End of training and of validation, for `temporal`.
+
+    Returns:
+        `ibis.Table`: Rows of `events` with the column `split`.
+    """
+    choices = events.filter(is_choice(events)).select(USER_KEY, POSITION, TIMESTAMP)
+    held_out, training = _last_two(choices, options) if cuts is None else _after_cuts(choices, options, cuts)
+    training = training.filter(training[POSITION] > options.min_history)
+    chance = draw(options.seed + 1, training[USER_KEY], training[POSITION])
+    training = training.mutate(place=ibis.row_number().over(group_by=USER_KEY, order_by=[chance, POSITION]))
+    drawn = training.filter(training.place < options.train_targets).select(
+        USER_KEY, POSITION, split=ibis.literal("train")
+    )
+    return held_out.select(USER_KEY, POSITION, SPLIT).union(drawn).join(events, [USER_KEY, POSITION])
+
+
+def training_events(events: ir.Table, targets: ir.Table, cuts: tuple[datetime, datetime] | None) -> ir.Table:
+    """The interactions that baselines, candidate counts and language models may be fitted on.
+
+    With `leave_last_out` these are a user's interactions before the validation target (all of them for a user who is
+    too short for one), with `temporal` all before the first cut.
+    """
+    if cuts is not None:
+        return events.filter(events[TIMESTAMP] < cuts[0])
+    held_out = targets.filter(targets[SPLIT] == "validation").select(USER_KEY, held_out=POSITION)
+    joined = events.left_join(held_out, USER_KEY)
+    return joined.filter(joined.held_out.isnull() | (joined[POSITION] < joined.held_out)).select(*events.columns)
+
+
+def cut_times(events: ir.Table, options: BuildOptions) -> tuple[datetime, datetime] | None:
+    """The cut times of a temporal split: those given, else the 80% and 90% quantiles; `None` without such a split."""
+    if options.protocol != "temporal" or options.cuts is not None:
+        return options.cuts
+    seconds = events[TIMESTAMP].epoch_seconds()
+    row = events.aggregate(first=seconds.quantile(0.8), second=seconds.quantile(0.9)).execute().iloc[0]
+    return tuple(datetime.fromtimestamp(int(row[name]), timezone.utc) for name in ("first", "second"))  # type: ignore[return-value]
+
+
+def is_choice(events: ir.Table) -> ir.BooleanValue:
+    """Whether an event is something the user chose, so that it can be a target and counts as popularity."""
+    return events[EVENT].notin(NOISE_EVENTS)
+
+
+def _last_two(choices: ir.Table, options: BuildOptions) -> tuple[ir.Table, ir.Table]:
+    """Each user's last two choices, and all the earlier ones of the users who have such a pair."""
+    ranked = choices.mutate(from_end=ibis.row_number().over(group_by=USER_KEY, order_by=ibis.desc(POSITION)))
+    long_enough = ranked.filter((ranked.from_end == 1) & (ranked[POSITION] > options.min_history)).select(USER_KEY)
+    qualified = ranked.semi_join(long_enough, USER_KEY)
+    last_two = qualified.filter(qualified.from_end < 2)
+    held_out = last_two.mutate(split=(last_two.from_end == 0).ifelse("test", "validation"))
+    return held_out, qualified.filter(qualified.from_end >= 2)
+
+
+def _after_cuts(
+    choices: ir.Table, options: BuildOptions, cuts: tuple[datetime, datetime]
+) -> tuple[ir.Table, ir.Table]:
+    """Each user's first choice after each cut, and all choices before the first."""
+    later = choices.filter((choices[TIMESTAMP] >= cuts[0]) & (choices[POSITION] > options.min_history))
+    later = later.mutate(split=(later[TIMESTAMP] < cuts[1]).ifelse("validation", "test"))
+    first = later.group_by([USER_KEY, SPLIT]).agg(position=later[POSITION].min())
+    return first, choices.filter(choices[TIMESTAMP] < cuts[0])
