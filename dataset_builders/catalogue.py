@@ -1,0 +1,96 @@
+"""The items of a log: typed, one row per item, every item of the interactions present."""
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend as DuckDB
+
+from dataset_builders.plain_text import plain_text
+from dataset_builders.schema import (
+    DESCRIPTION,
+    ITEM_COLUMNS,
+    ITEM_ID,
+    SERIES,
+    SOURCE_FILE,
+    SOURCE_ROW,
+    TAGS,
+    TITLE,
+    YEAR,
+)
+from dataset_builders.stored_tables import drop_stored, store
+
+# The first film was shown in 1888; books may be older.
+FIRST_YEAR, LAST_YEAR = 1000, 2100
+DEFAULT_TAG_SEPARATOR = "|"
+
+_COPY = "copy"
+
+
+def to_items(
+    catalogue: ir.Table | None, interactions: ir.Table, connection: DuckDB
+) -> tuple[ir.Table, dict[str, int]]:
+    """Type the catalogue, keep the first row of each item, and add the items that only the interactions know.
+
+    Args:
+        catalogue (`ibis.Table` or `None`): As in `RawLog.items`. Where it has `source_file` and `source_row` they say
+            which row is first; else the smallest row is taken.
+        interactions (`ibis.Table`): The canonical interactions.
+        connection (`ibis.backends.duckdb.Backend`): Where the table `items` is stored.
+
+    Returns:
+        `tuple`: The items, ordered by id, and the counts `items`, `items_without_metadata` (items of the interactions
+        that have no title in the catalogue; their id serves as one) and `merged_items` (further rows for an item).
+    """
+    described = store("described_items", _described(catalogue), connection)
+    first = described.filter(described[_COPY] == 0).drop(_COPY)
+    used = interactions.select(ITEM_ID).distinct()
+    every_id = ibis.union(first.select(ITEM_ID), used, distinct=True)
+    joined = every_id.left_join(first, ITEM_ID).select(*ITEM_COLUMNS)
+    named = joined.mutate(
+        title=joined[TITLE].fill_null(joined[ITEM_ID]),
+        tags=joined[TAGS].fill_null(ibis.literal([], "array<string>")),
+    )
+    items = store("items", named.order_by(ITEM_ID), connection)
+    titled = first.filter(first[TITLE].notnull())
+    counts = {
+        "items": int(items.count().execute()),
+        "items_without_metadata": int(used.anti_join(titled, ITEM_ID).count().execute()),
+        "merged_items": int(described.filter(described[_COPY] > 0).count().execute()),
+    }
+    drop_stored("described_items", connection)
+    return items, counts
+
+
+def without_item_id(catalogue: ir.Table) -> ir.Table:
+    """The rows of a catalogue that name no item."""
+    return catalogue.filter(plain_text(catalogue[ITEM_ID]).isnull())
+
+
+def _described(catalogue: ir.Table | None) -> ir.Table:
+    """The catalogue with its final types, and in `copy` the how-manieth row of its item each is, from 0."""
+    if catalogue is None:
+        empty = ibis.memtable([], schema={ITEM_ID: "string"})
+        return _described(empty)
+    absent = [name for name in ITEM_COLUMNS if name not in catalogue.columns]
+    table = catalogue.mutate(**{name: ibis.null("string") for name in absent})
+    typed = {
+        **{name: plain_text(table[name]) for name in (ITEM_ID, TITLE, SERIES, DESCRIPTION)},
+        YEAR: _year(table[YEAR]),
+        TAGS: _tags(table[TAGS]),
+    }
+    place = [name for name in (SOURCE_FILE, SOURCE_ROW) if name in table.columns]
+    rows = table.select(**{name: typed[name] for name in ITEM_COLUMNS}, **{name: table[name] for name in place})
+    rows = rows.filter(rows[ITEM_ID].notnull())
+    copy = ibis.row_number().over(group_by=ITEM_ID, order_by=place or list(ITEM_COLUMNS[1:]))
+    return rows.mutate(copy=copy).drop(*place)
+
+
+def _year(column: ir.Value) -> ir.IntegerValue:
+    """The leading four digits, so that `1995`, `1995.0` and `1995-03-01` are the same year."""
+    year = column.cast("string").strip().re_extract(r"^(\d{4})(\D|$)", 1).try_cast("int16")
+    return ibis.ifelse(year.between(FIRST_YEAR, LAST_YEAR), year, ibis.null("int16"))
+
+
+def _tags(column: ir.Value) -> ir.ArrayValue:
+    tags = column if column.type().is_array() else column.cast("string").split(DEFAULT_TAG_SEPARATOR)
+    stripped = tags.map(lambda tag: tag.cast("string").strip())
+    return stripped.filter(lambda tag: tag != "")

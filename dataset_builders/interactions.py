@@ -1,0 +1,256 @@
+"""Interactions and items in their final types: bad rows set aside with a reason, exact duplicates merged.
+
+Nothing is lost: rows that came in = rows used + duplicates merged + rows in quarantine, and a build stops where that
+does not hold.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend as DuckDB
+
+from dataset_builders.catalogue import to_items, without_item_id
+from dataset_builders.input_error import InputError
+from dataset_builders.log_times import EARLIEST_TIME, END_OF_TIME, parse_times
+from dataset_builders.plain_text import plain_text
+from dataset_builders.raw_log import RawLog, TimeFormat
+from dataset_builders.schema import (
+    DEFAULT_EVENT,
+    DEVICE,
+    DURATION,
+    EVENT,
+    INTERACTION_COLUMNS,
+    ITEM_ID,
+    RAW,
+    REASON,
+    REQUIRED_INTERACTION_COLUMNS,
+    SOURCE_FILE,
+    SOURCE_ROW,
+    TIMESTAMP,
+    USER_ID,
+    VALUE,
+)
+from dataset_builders.stored_tables import drop_stored, store
+
+BROKEN_ENCODING = "broken encoding"
+EMPTY_USER = "empty user"
+EMPTY_ITEM = "empty item"
+EMPTY_TIME = "empty time"
+UNREADABLE_TIME = "time not readable"
+IMPOSSIBLE_TIME = "time before 1970-01-02 or from 2100 on"
+UNREADABLE_DURATION = "duration not a number"
+IMPOSSIBLE_DURATION = "duration negative or over 7 days"
+UNREADABLE_VALUE = "value not a number"
+NAMELESS_ITEM = "catalogue row without an item id"
+REASONS = (
+    BROKEN_ENCODING,
+    EMPTY_USER,
+    EMPTY_ITEM,
+    EMPTY_TIME,
+    UNREADABLE_TIME,
+    IMPOSSIBLE_TIME,
+    UNREADABLE_DURATION,
+    IMPOSSIBLE_DURATION,
+    UNREADABLE_VALUE,
+    NAMELESS_ITEM,
+)
+"""Why a row that could be read cannot be used; where several hold, the first. Rows that could not even be read come
+with the reason of their reader; see `sources.delimited`."""
+
+MAX_DURATION_S = 7 * 24 * 3600
+
+QUARANTINE_COLUMNS = (SOURCE_FILE, SOURCE_ROW, RAW, REASON)
+_COPIES = "copies"
+_FLOAT32_MAX = 3.4028234e38
+
+
+@dataclass(frozen=True)
+class CanonicalLog:
+    """A log whose rows can all be used.
+
+    Args:
+        interactions (`ibis.Table`): Exactly `schema.INTERACTION_COLUMNS`, typed; no two rows are equal.
+        items (`ibis.Table`): Exactly `schema.ITEM_COLUMNS`; one row per item, every item of `interactions` included.
+        quarantine (`ibis.Table`): `source_file`, `source_row`, `raw`, `reason` of each row that could not be used.
+        counts (`dict`): `input_rows` = `used` + `merged_duplicates` + `quarantined`; `quarantined_by_reason`;
+            `items`, `items_without_metadata`, `merged_items` (see `catalogue.to_items`). A row of the catalogue counts
+            as an input row only when it is in quarantine.
+    """
+
+    interactions: ir.Table
+    items: ir.Table
+    quarantine: ir.Table
+    counts: dict[str, Any]
+
+
+def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False) -> CanonicalLog:
+    """Give a raw log its final types, set bad rows aside with a reason, and merge exact duplicates.
+
+    Args:
+        raw ([`RawLog`]): What a source read.
+        connection (`ibis.backends.duckdb.Backend`): Where the tables of the log live; the result is stored there.
+        strict (`bool`, *optional*, defaults to `False`): Whether one bad row is an error.
+
+    Returns:
+        [`CanonicalLog`]: The same rows, whatever the number of threads; their order is not part of it.
+
+    Raises:
+        InputError: A required column is missing, no row can be used, or, with `strict`, some row cannot.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from dataset_builders.raw_log import OWN_LOG, connect
+        >>> rows = {"user_id": ["ann", "bob"], "item_id": ["i1", ""], "timestamp": ["2024-05-01", "2024-05-02"],
+        ...     "source_file": ["log.csv", "log.csv"], "source_row": [2, 3]}
+        >>> raw = RawLog("toy", ibis.memtable(rows), None, None, "iso", OWN_LOG)
+        >>> with TemporaryDirectory() as folder:
+        ...     counts = canonicalize(raw, connect(folder)).counts
+        >>> counts["used"], counts["quarantined_by_reason"]
+        (1, {'empty item': 1})
+    """
+    judged = store("judged_interactions", _judge(_completed(raw), raw.time_format, connection), connection)
+    quarantine = store("quarantine", _quarantine(raw, judged), connection)
+    if strict:
+        _refuse_quarantined(quarantine)
+    good = judged.filter(judged[REASON].isnull())
+    merged = store("interactions", good.group_by(*INTERACTION_COLUMNS).agg(copies=good.count()), connection)
+    counts = _count_rows(raw, merged, quarantine, connection)
+    drop_stored("judged_interactions", connection)
+    interactions = merged.select(*INTERACTION_COLUMNS)
+    items, item_counts = to_items(raw.items, interactions, connection)
+    return CanonicalLog(interactions, items, quarantine, {**counts, **item_counts})
+
+
+def _completed(raw: RawLog) -> ir.Table:
+    """The raw interactions with a null column for each optional one that the log lacks."""
+    found = raw.interactions.columns
+    for name in REQUIRED_INTERACTION_COLUMNS:
+        if name not in found:
+            raise InputError(f"The log {raw.name!r} must have a column {name!r}, but has only {', '.join(found)}.")
+    absent = {name: ibis.null("string") for name in INTERACTION_COLUMNS if name not in found}
+    return raw.interactions.mutate(**absent).select(*INTERACTION_COLUMNS, SOURCE_FILE, SOURCE_ROW)
+
+
+def _judge(rows: ir.Table, time_format: TimeFormat, connection: DuckDB) -> ir.Table:
+    """Typed rows, with the reason why a row cannot be used and then the row as it came; both null when it can."""
+    typed = {
+        USER_ID: plain_text(rows[USER_ID]),
+        ITEM_ID: plain_text(rows[ITEM_ID]),
+        TIMESTAMP: parse_times(rows[TIMESTAMP], time_format, connection),
+        EVENT: plain_text(rows[EVENT]).fill_null(DEFAULT_EVENT),
+        DURATION: plain_text(rows[DURATION]).try_cast("float64"),
+        VALUE: plain_text(rows[VALUE]).try_cast("float64"),
+        DEVICE: plain_text(rows[DEVICE]),
+    }
+    as_it_came = ibis.struct({name: rows[name].cast("string") for name in INTERACTION_COLUMNS})
+    reason = _reason(rows, typed)
+    judged = rows.select(SOURCE_FILE, SOURCE_ROW, **typed, reason=reason, raw=as_it_came)
+    return judged.mutate(
+        raw=ibis.ifelse(judged[REASON].notnull(), judged[RAW].cast("json").cast("string"), ibis.null("string")),
+        **{name: _to_float32(judged[name]) for name in (DURATION, VALUE)},
+    )
+
+
+def _reason(rows: ir.Table, typed: Mapping[str, ir.Value]) -> ir.StringValue:
+    duration, value = typed[DURATION], typed[VALUE]
+    too_early, too_late = typed[TIMESTAMP] < EARLIEST_TIME, typed[TIMESTAMP] >= END_OF_TIME
+    holds = {
+        BROKEN_ENCODING: _is_broken(rows),
+        EMPTY_USER: typed[USER_ID].isnull(),
+        EMPTY_ITEM: typed[ITEM_ID].isnull(),
+        EMPTY_TIME: plain_text(rows[TIMESTAMP]).isnull(),
+        UNREADABLE_TIME: typed[TIMESTAMP].isnull(),
+        IMPOSSIBLE_TIME: too_early | too_late,
+        UNREADABLE_DURATION: plain_text(rows[DURATION]).notnull() & (duration.isnull() | duration.isnan()),
+        IMPOSSIBLE_DURATION: ~duration.between(0, MAX_DURATION_S),
+        UNREADABLE_VALUE: plain_text(rows[VALUE]).notnull()
+        & (value.isnull() | value.isnan() | (value.abs() > _FLOAT32_MAX)),
+    }
+    return ibis.cases(*((condition, reason) for reason, condition in holds.items()))
+
+
+def _is_broken(rows: ir.Table) -> ir.BooleanValue:
+    """Whether a text holds U+FFFD, which is what a decoder leaves of bytes it could not read, or a NUL."""
+    texts = [rows[name] for name in INTERACTION_COLUMNS if rows[name].type().is_string()]
+    marks = [text.contains(mark).fill_null(False) for text in texts for mark in ("\ufffd", "\x00")]
+    return reduce(or_, marks, ibis.literal(False))
+
+
+def _to_float32(column: ir.Value) -> ir.Value:
+    # Only rows in quarantine hold a number that no float32 can.
+    return ibis.ifelse(column.abs() > _FLOAT32_MAX, ibis.null("float64"), column).cast("float32")
+
+
+def _quarantine(raw: RawLog, judged: ir.Table) -> ir.Table:
+    parts = [judged.filter(judged[REASON].notnull())]
+    if raw.rejected is not None:
+        parts.append(raw.rejected)
+    if raw.items is not None:
+        parts.append(_nameless_items(raw.items))
+    typed = [
+        part.select(
+            source_file=part[SOURCE_FILE].cast("string"),
+            source_row=part[SOURCE_ROW].cast("int64"),
+            raw=part[RAW].cast("string"),
+            reason=part[REASON].cast("string"),
+        )
+        for part in parts
+    ]
+    return ibis.union(*typed).order_by(QUARANTINE_COLUMNS)
+
+
+def _nameless_items(catalogue: ir.Table) -> ir.Table:
+    nameless = without_item_id(catalogue)
+    content = {name: nameless[name] for name in nameless.columns if name not in (SOURCE_FILE, SOURCE_ROW)}
+    place = {name: nameless[name] if name in nameless.columns else None for name in (SOURCE_FILE, SOURCE_ROW)}
+    return nameless.select(
+        source_file=ibis.null("string") if place[SOURCE_FILE] is None else place[SOURCE_FILE],
+        source_row=ibis.null("int64") if place[SOURCE_ROW] is None else place[SOURCE_ROW],
+        raw=ibis.struct(content).cast("json").cast("string"),
+        reason=ibis.literal(NAMELESS_ITEM),
+    )
+
+
+def _refuse_quarantined(quarantine: ir.Table) -> None:
+    count = int(quarantine.count().execute())
+    if count:
+        first = quarantine.order_by(QUARANTINE_COLUMNS).limit(1).execute().iloc[0]
+        raise InputError(
+            f"{count} row(s) cannot be used, and --strict allows none. The first: {first[SOURCE_FILE]}, row "
+            f"{first[SOURCE_ROW]}: {first[REASON]}: {first[RAW]:.200}. Correct the rows, or build without --strict."
+        )
+
+
+def _count_rows(raw: RawLog, merged: ir.Table, quarantine: ir.Table, connection: DuckDB) -> dict[str, Any]:
+    by_reason = quarantine.group_by(REASON).agg(rows=quarantine.count()).order_by(REASON).execute()
+    counts: dict[str, Any] = {
+        "input_rows": _count_input(raw, connection),
+        "used": int(merged.count().execute()),
+        "merged_duplicates": int((merged[_COPIES] - 1).sum().fill_null(0).execute()),
+        "quarantined": int(quarantine.count().execute()),
+        "quarantined_by_reason": dict(zip(by_reason[REASON], map(int, by_reason["rows"]), strict=True)),
+    }
+    if counts["input_rows"] != counts["used"] + counts["merged_duplicates"] + counts["quarantined"]:
+        raise RuntimeError(f"Rows of {raw.name!r} were lost, which is an error of this program: {counts}.")
+    if not counts["used"]:
+        why = _listed(counts["quarantined_by_reason"])
+        raise InputError(f"No row of {raw.name!r} can be used: {why}. Check the column map and the time format.")
+    return counts
+
+
+def _count_input(raw: RawLog, connection: DuckDB) -> int:
+    parts = [raw.interactions]
+    if raw.rejected is not None:
+        parts.append(raw.rejected)
+    if raw.items is not None:
+        parts.append(without_item_id(raw.items))
+    return sum(int(connection.execute(part.count())) for part in parts)
+
+
+def _listed(by_reason: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} ({count})" for reason, count in by_reason.items()) or "there is none"

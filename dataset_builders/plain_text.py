@@ -1,0 +1,27 @@
+"""A column of any type as text without surrounding space, so that `""`, `"  "` and null are the same nothing."""
+
+import ibis.expr.types as ir
+
+
+def plain_text(column: ir.Value) -> ir.StringValue:
+    """The column as stripped text; null where nothing is left.
+
+    Args:
+        column (`ibis.Column`): Text, or anything that can be cast to it.
+
+    Returns:
+        `ibis.StringColumn`: Whole floats lose their `.0`: a nullable integer id that went through pandas is still
+        the id of the catalogue.
+
+    Example:
+        >>> import ibis
+        >>> table = ibis.memtable({"id": [" a ", " ", None]})
+        >>> table.select(id=plain_text(table.id)).execute()["id"].fillna("nothing").to_list()
+        ['a', 'nothing', 'nothing']
+        >>> table = ibis.memtable({"id": [7.0, 7.5]})
+        >>> table.select(id=plain_text(table.id)).execute()["id"].to_list()
+        ['7', '7.5']
+    """
+    text = column.cast("string")
+    whole = text.re_replace(r"\.0$", "") if column.type().is_floating() else text
+    return whole.strip().nullif("")
