@@ -63,7 +63,7 @@ SYNONYMS = {
     SERIES: ("show", "seriestitle", "seriesname"),
     DESCRIPTION: ("overview", "plot", "summary", "synopsis"),
 }
-"""Usual other names of our columns, in lower case, letters and digits only. `duration` is not one: its unit could be any."""
+"""Usual other names of our columns, letters and digits in lower case. `duration` is not one: its unit could be any."""
 
 _SUFFIXES = {
     ".csv": "csv",
@@ -166,12 +166,12 @@ def read_tabular(
         InputError: A file cannot be read or has no rows, or a required column is not found.
     """
     mapping = TabularMapping(columns or {}, item_columns or {}, time_format, tag_separator)
-    log = _read_files(connection, "tabular_interactions", interactions)
-    log = _renamed(log, mapping.interactions, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, "--map")
+    found = _read_files(connection, "tabular_interactions", interactions)
+    log = _renamed(found, mapping.interactions, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, "--map")
     if items is None:
         return RawLog(name, log.rows, None, log.rejected, time_format, OWN_LOG)
-    catalogue = _read_files(connection, "tabular_items", items)
-    catalogue = _renamed(catalogue, mapping.items, ITEM_COLUMNS, (ITEM_ID,), "--map-items")
+    found = _read_files(connection, "tabular_items", items)
+    catalogue = _renamed(found, mapping.items, ITEM_COLUMNS, (ITEM_ID,), "--map-items")
     rejected = ibis.union(log.rejected, catalogue.rejected)
     return RawLog(name, log.rows, _split_tags(catalogue.rows, tag_separator), rejected, time_format, OWN_LOG)
 
@@ -279,7 +279,7 @@ def _read_jsonl(connection: DuckDB, name: str, paths: Sequence[Path], pattern: s
 
 
 @ibis.udf.scalar.builtin
-def json_type(document: dt.json) -> str: ...  # type: ignore[empty-body,valid-type]
+def json_type(document: dt.json) -> str: ...  # type: ignore[empty-body]
 
 
 @ibis.udf.scalar.builtin
