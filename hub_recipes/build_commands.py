@@ -1,0 +1,261 @@
+"""`logs2lang build SOURCE`: one command per source, and the options that all of them share.
+
+The defaults are spelled here a second time, so that `--help` need not import the libraries behind a build; a test
+holds them equal to `BuildOptions`.
+"""
+
+import inspect
+from collections.abc import Callable
+from datetime import datetime, timezone
+from functools import partial, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from dataset_builders.input_error import InputError
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend as DuckDB
+
+    from dataset_builders.raw_log import RawLog
+
+    Source = Callable[[DuckDB], RawLog]
+
+build_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="rich", help="Turn a log into a dataset that [bold]load_dataset[/] reads."
+)
+
+_SPLIT, _RUN = "How the log becomes examples", "How the build runs"
+
+
+def build(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder to write; it must be new or an earlier build.")
+    ],
+    protocol: Annotated[
+        Literal["leave_last_out", "temporal"],
+        typer.Option(
+            help="Which interactions are targets: each user's last ones, or those after two cut times.",
+            rich_help_panel=_SPLIT,
+        ),
+    ] = "leave_last_out",
+    cuts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME,TIME",
+            help="End of training and of validation for `temporal`, ISO times in UTC; else the 80% and 90% quantiles.",
+            rich_help_panel=_SPLIT,
+        ),
+    ] = None,
+    candidates: Annotated[
+        Literal["popularity", "uniform", "impressions"],
+        typer.Option(help="Where the candidates beside the target come from.", rich_help_panel=_SPLIT),
+    ] = "popularity",
+    num_candidates: Annotated[
+        int, typer.Option(help="Candidates per example, the target included (2 to 10).", rich_help_panel=_SPLIT)
+    ] = 10,
+    history: Annotated[int, typer.Option(help="Most records of a history (1 to 100).", rich_help_panel=_SPLIT)] = 100,
+    min_history: Annotated[
+        int, typer.Option(help="Least interactions of a user before a target.", rich_help_panel=_SPLIT)
+    ] = 5,
+    train_targets: Annotated[int, typer.Option(help="Training examples per user.", rich_help_panel=_SPLIT)] = 4,
+    seed: Annotated[
+        int, typer.Option(help="Decides every draw; equal seeds give equal bytes.", rich_help_panel=_SPLIT)
+    ] = 0,
+    salt: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LOGS2LANG_SALT",
+            help="Secret mixed into the user hashes. Set one before you publish a log of real people.",
+            rich_help_panel=_SPLIT,
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first row that would be set aside.", rich_help_panel=_RUN)
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Worker threads; all cores by default.", rich_help_panel=_RUN)
+    ] = None,
+    memory_limit: Annotated[
+        str, typer.Option(help="What DuckDB may hold in memory; the rest is spilled to disk.", rich_help_panel=_RUN)
+    ] = "3GB",
+    *,
+    source: "Source",
+) -> None:
+    """What every command of this file does, once it knows its source."""
+    from rich.console import Console
+
+    from dataset_builders.build_options import BuildOptions
+    from dataset_builders.builder import build_dataset
+    from hub_recipes.report import build_table
+
+    options = BuildOptions(
+        protocol=protocol,
+        candidates=candidates,
+        num_candidates=num_candidates,
+        history=history,
+        min_history=min_history,
+        train_targets=train_targets,
+        cuts=to_cuts(cuts),
+        seed=seed,
+        salt=salt,
+    )
+    with Console(stderr=True).status("") as status:
+        report = build_dataset(
+            source, output, options, strict=strict, threads=threads, memory_limit=memory_limit, progress=status.update
+        )
+    Console().print(build_table(report))
+    print(f"Written: {output}; load_dataset({str(output)!r}, 'examples') reads it.")
+    print(f"Next: logs2lang evaluate {output} --output results/{output.name}")
+
+
+def source_command(name: str) -> Callable[[Callable[..., "Source"]], Callable[..., None]]:
+    """Make a function that chooses a source into a command that builds it, with the options of `build` added."""
+
+    def to_command(choose_source: Callable[..., "Source"]) -> Callable[..., None]:
+        own = list(inspect.signature(choose_source).parameters.values())
+        shared = [option for option in inspect.signature(build).parameters.values() if option.name != "source"]
+
+        @wraps(choose_source)
+        def command(**values: Any) -> None:
+            choice = {option.name: values.pop(option.name) for option in own}
+            build(**values, source=choose_source(**choice))
+
+        parameters = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in (*own, *shared)]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {option.name: option.annotation for option in parameters}
+        return build_app.command(name)(command)
+
+    return to_command
+
+
+def to_cuts(text: str | None) -> tuple[datetime, datetime] | None:
+    """Read `--cuts`.
+
+    Raises:
+        InputError: The text is not two ISO times.
+
+    Example:
+        >>> [cut.isoformat() for cut in to_cuts("2015-01-01,2015-06-01T12:00")]
+        ['2015-01-01T00:00:00+00:00', '2015-06-01T12:00:00+00:00']
+    """
+    if text is None:
+        return None
+    try:
+        first, second = (datetime.fromisoformat(part.strip()) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--cuts is {text!r}; expected two ISO times, such as 2015-01-01,2015-06-01.") from error
+    return _in_utc(first), _in_utc(second)
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time.astimezone(timezone.utc)
+
+
+@source_command("movielens-100k")
+def movielens_100k() -> "Source":
+    """MovieLens-100K: 100,000 ratings of films, fetched by itself. For research; its rows may not be redistributed.
+
+    [bold]logs2lang build movielens-100k --output data/ml[/]
+    """
+    from dataset_builders.sources.movielens import read_movielens
+
+    return partial(read_movielens, variant="100k")
+
+
+@source_command("movielens")
+def movielens(
+    folder: Annotated[Path, typer.Option(help="Where you unpacked it.")],
+    variant: Annotated[
+        Literal["100k", "1m", "latest-small", "20m", "25m", "32m"], typer.Option(help="Which file layout the folder has.")
+    ] = "1m",
+) -> "Source":
+    """A MovieLens download that you unpacked yourself.
+
+    [bold]logs2lang build movielens --folder ml-1m --output data/ml-1m[/]
+    """
+    from dataset_builders.sources.movielens import read_movielens
+
+    return partial(read_movielens, variant=variant, folder=folder)
+
+
+@source_command("movietweetings")
+def movietweetings(
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder with ratings.dat and movies.dat; fetched and checked by default.")
+    ] = None,
+) -> "Source":
+    """MovieTweetings-100K: ratings people tweeted as they watched. Its times are real, and its rows may be published.
+
+    [bold]logs2lang build movietweetings --output data/mt[/]
+    """
+    from dataset_builders.sources.movietweetings import read_movietweetings
+
+    return partial(read_movietweetings, folder=folder)
+
+
+@source_command("tabular")
+def tabular(
+    interactions: Annotated[
+        str,
+        typer.Option(help="CSV, TSV, JSONL or Parquet file (also .gz), or a quoted glob: one row per interaction."),
+    ],
+    items: Annotated[str | None, typer.Option(help="The same for the catalogue; without one, ids are titles.")] = None,
+    column_map: Annotated[
+        str | None,
+        typer.Option(
+            "--map", metavar="OURS=YOURS,...", help="Names of your interaction columns; usual names are recognised."
+        ),
+    ] = None,
+    item_map: Annotated[
+        str | None, typer.Option("--map-items", metavar="OURS=YOURS,...", help="Names of your catalogue's columns.")
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="YAML file with `interactions`, `items`, `time_format`, `tag_separator`.")
+    ] = None,
+    time_format: Annotated[
+        Literal["auto", "seconds", "milliseconds", "iso"] | None,
+        typer.Option(help="How times are written; auto by default."),
+    ] = None,
+    tag_separator: Annotated[
+        str | None, typer.Option(help="What stands between tags that are one text; | by default.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the dataset.")] = "tabular",
+) -> "Source":
+    """Your own log. Columns: user_id, item_id, timestamp; and, if you have them, event, duration_s, value, device.
+
+    A catalogue has item_id and any of title, year, tags, series, description.
+
+    [bold]logs2lang build tabular --interactions log.csv --map user_id=uid,item_id=film --output data/own[/]
+    """
+    from dataset_builders.sources.tabular import TabularMapping, read_mapping, read_tabular
+
+    written = read_mapping(mapping) if mapping is not None else TabularMapping()
+    return partial(
+        read_tabular,
+        interactions=interactions,
+        items=items,
+        columns={**written.interactions, **to_map("--map", column_map)},
+        item_columns={**written.items, **to_map("--map-items", item_map)},
+        time_format=time_format or written.time_format,
+        tag_separator=tag_separator or written.tag_separator,
+        name=name,
+    )
+
+
+def to_map(flag: str, text: str | None) -> dict[str, str]:
+    """Read `OURS=YOURS,OURS=YOURS`.
+
+    Raises:
+        InputError: A part has no `=`, or one of its sides is empty.
+
+    Example:
+        >>> to_map("--map", "user_id=uid, item_id=Film Title")
+        {'user_id': 'uid', 'item_id': 'Film Title'}
+    """
+    pairs = [part.partition("=") for part in text.split(",")] if text else []
+    for ours, sign, theirs in pairs:
+        if not (ours.strip() and sign and theirs.strip()):
+            raise InputError(f"{flag} has {ours + sign + theirs!r}; expected OURS=YOURS, such as user_id=uid.")
+    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}

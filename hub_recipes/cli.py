@@ -1,0 +1,226 @@
+"""The `logs2lang` command. Heavy libraries are imported inside the commands, so that `--help` answers at once."""
+
+import errno
+import json
+import shlex
+import sys
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from dataset_builders.input_error import InputError
+from hub_recipes.build_commands import build_app
+
+DEFAULT_ROWS = "template,profile,zero_shot"
+_DISK_TROUBLES = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "permission is denied",
+    errno.EROFS: "the file system is read-only",
+}
+
+app = typer.Typer(
+    name="logs2lang",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    help="Turn interaction logs into language, and measure what that does to the recommendation.",
+    epilog="Start: [bold]logs2lang build movielens-100k --output data/ml[/], then "
+    "[bold]logs2lang evaluate data/ml --output results/ml[/].",
+)
+metric_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="The metric, for `evaluate.load`.")
+app.add_typer(build_app, name="build")
+app.add_typer(metric_app, name="metric")
+
+DatasetArgument = Annotated[
+    str, typer.Argument(metavar="DATASET", help="A built folder, or a dataset repository of the Hub.")
+]
+SplitOption = Annotated[Literal["train", "validation", "test"], typer.Option(help="Which examples.")]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="How many examples, chosen by seed; all by default.")]
+HistoryOption = Annotated[
+    int | None, typer.Option(min=1, help="Keep only so many of the newest records; all by default.")
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(help="A base model or an adapter, by Hub id or folder; by default SmolLM2-135M-Instruct, untrained."),
+]
+
+
+def main() -> None:
+    """The console entry: what the user did wrong is one line and exit code 2, never a traceback."""
+    try:
+        app()
+    except InputError as error:
+        _stop(str(error))
+    except OSError as error:
+        if error.errno not in _DISK_TROUBLES:
+            raise
+        _stop(f"{error.filename or 'A file'} could not be written: {_DISK_TROUBLES[error.errno]}.")
+
+
+def _stop(message: str) -> None:
+    print(f"Error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"logs2lang {version('logs2lang')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def evaluate(
+    dataset: DatasetArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for results.json, the table and the charts.")],
+    rows: Annotated[
+        str,
+        typer.Option(
+            help="Rows of the table: verbalizers, classical baselines, `ceiling`; or `baselines` for all of those."
+        ),
+    ] = DEFAULT_ROWS,
+    split: SplitOption = "test",
+    limit: LimitOption = None,
+    reasoner: ModelOption = None,
+    answer: Annotated[
+        Literal["label", "title", "generate"],
+        typer.Option(help="How the reasoner answers: ten labels, ten titles (each one forward pass), or free text."),
+    ] = "label",
+    history_length: HistoryOption = None,
+    seed: Annotated[int, typer.Option(help="Chooses the examples, breaks ties, drives the bootstrap.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew, whatever the folder holds.")] = False,
+) -> None:
+    """Score verbalizations and classical baselines on the same examples.
+
+    Finished rows are kept: the same command again runs only what is missing or has changed.
+
+    [bold]logs2lang evaluate data/ml --rows template,profile,markov-lift --limit 60 --output results/ml[/]
+    """
+    from dataset_builders.built_dataset import BuiltDataset
+    from hub_recipes.evaluation import evaluate_rows
+    from hub_recipes.progress_bars import progress_bars
+    from hub_recipes.table_rows import needs_reasoner, to_row_names
+
+    names = to_row_names(rows.split(","))
+    built = BuiltDataset.open(dataset)
+    model = _load_reasoner(reasoner, answer) if needs_reasoner(names) else None
+    with progress_bars() as report:
+        results = evaluate_rows(
+            built,
+            names,
+            split=split,
+            limit=limit,
+            reasoner=model,
+            history_length=history_length,
+            seed=seed,
+            output=output,
+            overwrite=overwrite,
+            command=shlex.join(["logs2lang", *sys.argv[1:]]),
+            created=datetime.now(timezone.utc),
+            progress=report,
+        )
+    _show(results.document(), output)
+
+
+def _load_reasoner(name: str | None, answer: Literal["label", "title", "generate"]) -> Any:
+    from hub_recipes.language_models import DEFAULT_BASE_MODEL
+    from hub_recipes.reasoners.local import LocalReasoner
+
+    return LocalReasoner.from_pretrained(name or DEFAULT_BASE_MODEL, answer=answer)
+
+
+def _show(document: dict[str, Any], output: Path) -> None:
+    """Print the table, and write it and the charts beside results.json."""
+    from rich.console import Console
+
+    from hub_recipes.charts import write_charts
+    from hub_recipes.report import terminal_table, write_table
+
+    files = [output / "results.json", write_table(document, output), *write_charts(document, output)]
+    Console().print(terminal_table(document))
+    print("Written: " + ", ".join(map(str, files)))
+
+
+@app.command()
+def verbalize(
+    dataset: DatasetArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
+    verbalizer: Annotated[Literal["template", "profile", "zero_shot"], typer.Option(help="Who writes.")] = "template",
+    split: SplitOption = "test",
+    limit: LimitOption = None,
+    model: ModelOption = None,
+    history_length: HistoryOption = None,
+    seed: Annotated[int, typer.Option(help="Chooses the examples.")] = 0,
+) -> None:
+    """Write the histories of a dataset as text: one row per example, with its length in tokens.
+
+    [bold]logs2lang verbalize data/ml --verbalizer profile --limit 20 --output texts.parquet[/]
+    """
+    from dataset_builders.built_dataset import BuiltDataset
+    from dataset_builders.schema import EXAMPLE_ID, HISTORY
+    from hub_recipes.evaluation import choose_examples
+    from hub_recipes.language_models import DEFAULT_BASE_MODEL, load_language_model
+    from hub_recipes.progress_bars import progress_bars
+    from hub_recipes.table_rows import to_verbalizer
+    from hub_recipes.verbalization_file import to_verbalizations, write_parquet
+
+    built = BuiltDataset.open(dataset)
+    examples = choose_examples(built.examples(split), limit, seed, history_length)
+    language_model = load_language_model(model or DEFAULT_BASE_MODEL)
+    writer = to_verbalizer(verbalizer, built.items(), language_model)
+    with progress_bars() as report:
+        frame = to_verbalizations(
+            examples[EXAMPLE_ID][:],
+            examples[HISTORY][:],
+            writer,
+            language_model.tokenizer,
+            lambda done: report(verbalizer, "writing", done, len(examples)),
+        )
+    write_parquet(frame, output)
+    print(f"{len(frame)} texts, {frame['compression'].mean():.2f} of the template's tokens on average: {output}")
+
+
+@metric_app.command("install")
+def install_metric() -> None:
+    """Put the metric where `evaluate.load("discovery_recall")` finds it, offline too.
+
+    [bold]logs2lang metric install[/]
+    """
+    from hub_recipes.metric import install_metric as install
+
+    print(f"Installed at {install()}; evaluate.load('discovery_recall') now works from any folder.")
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds to wait for the Hub and for the package index.")
+    ] = 3.0,
+) -> None:
+    """Say what this machine has, what it lacks, and the command that mends it. Exit code 0 when the main job can run.
+
+    [bold]logs2lang doctor --json[/]
+    """
+    from rich.console import Console
+
+    from hub_recipes.doctor import can_run, diagnose, to_json, to_table
+
+    findings = diagnose(timeout=timeout)
+    if as_json:
+        print(json.dumps(to_json(findings), indent=2, ensure_ascii=False))
+    else:
+        Console().print(to_table(findings))
+    raise typer.Exit(0 if can_run(findings) else 1)

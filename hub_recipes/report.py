@@ -1,0 +1,185 @@
+"""Results as people read them: a Markdown table and a table in the terminal. Every number comes from the file."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from hub_recipes.results import GAP_NAMES, ROW
+
+ABSENT = "—"
+RESULTS_TABLE_FILE = "results.md"
+
+Row = Mapping[str, Any]
+
+
+def _number(key: str, spec: str) -> Callable[[Row], str]:
+    return lambda row: ABSENT if row.get(key) is None else format(row[key], spec)
+
+
+def _with_interval(key: str, spec: str) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        if row.get(key) is None:
+            return ABSENT
+        interval = row.get(f"{key}_interval")
+        bounds = "" if interval is None else f" [{interval[0]:{spec}}, {interval[1]:{spec}}]"
+        return f"{row[key]:{spec}}{bounds}"
+
+    return cell
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table: its heading, and the text of its cell in a row of results.json."""
+
+    heading: str
+    cell: Callable[[Row], str]
+
+
+COLUMNS = (
+    Column("Discovery Recall@1", _with_interval("discovery_recall@1", ".3f")),
+    Column("n discovery", _number("n_discovery", "d")),
+    Column("Gain over template", _with_interval("discovery_gain", "+.1%")),
+    Column("Recall@1", _with_interval("recall@1", ".3f")),
+    Column("n", _number("n", "d")),
+    Column("Gain, all", _with_interval("gain", "+.1%")),
+    Column("MRR", _number("mrr", ".3f")),
+    Column("Compression", _number("compression", ".2f")),
+    Column("Invalid", _number("invalid", "d")),
+    Column("Position bias", _number("position_bias", ".2f")),
+    Column("Unsupported titles", _number("unsupported_title_rate", ".1%")),
+    Column("s", _number("seconds", ".1f")),
+)
+NOISE_COLUMNS: tuple[Column, ...] = ()
+TERMINAL_COLUMNS = (
+    Column("Discovery Recall@1", _with_interval("discovery_recall@1", ".3f")),
+    Column("Gain", _number("discovery_gain", "+.1%")),
+    Column("Recall@1", _number("recall@1", ".3f")),
+    Column("Invalid", _number("invalid", "d")),
+)
+"""What fits 80 characters; results.md has all."""
+
+
+def results_table(document: Mapping[str, Any]) -> str:
+    """The results as a Markdown table, rows in the order of the file.
+
+    Args:
+        document (`dict`): The content of `results.json`.
+
+    Returns:
+        `str`: A heading line with the setting, the table, and a table of Recall@1 by gap; `—` where a column does not
+        apply to a row. Brackets are 95% intervals.
+
+    Example:
+        >>> row = {"row": "popularity", "kind": "baseline", "n": 20, "n_discovery": 20, "recall@1": 0.15}
+        >>> print(markdown_table([row], COLUMNS[3:5]))
+        | Row | Recall@1 | n |
+        | --- | ---: | ---: |
+        | popularity | 0.150 | 20 |
+    """
+    rows = document["rows"]
+    parts = [setting_line(document), markdown_table(rows, COLUMNS)]
+    gaps = gap_columns(rows)
+    if gaps:
+        parts += ["Recall@1 by the time between the target and the interaction before it:", markdown_table(rows, gaps)]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_table(document: Mapping[str, Any], folder: Path) -> Path:
+    """Write `results_table` as `results.md` into `folder`."""
+    path = folder / RESULTS_TABLE_FILE
+    partial = folder / f".{RESULTS_TABLE_FILE}.partial"
+    partial.write_text(results_table(document), encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def markdown_table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+    """A Markdown table with the row names first and the numbers aligned right."""
+    head = ["Row", *(column.heading for column in columns)]
+    rule = ["---", *("---:" for _ in columns)]
+    body = [[row[ROW], *(column.cell(row) for column in columns)] for row in rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *body))
+
+
+def terminal_table(document: Mapping[str, Any]) -> Table:
+    """The main columns of the results, as a rich table."""
+    table = Table(title=setting_line(document), title_justify="left", caption=r"\[low, high]: 95% intervals")
+    table.add_column("Row", no_wrap=True)
+    for column in TERMINAL_COLUMNS:
+        table.add_column(column.heading, justify="right", no_wrap=True)
+    for row in document["rows"]:
+        table.add_row(row[ROW], *(escape(column.cell(row)) for column in TERMINAL_COLUMNS))
+    return table
+
+
+def setting_line(document: Mapping[str, Any]) -> str:
+    """What was evaluated, in one line: dataset, split, n, who read the texts.
+
+    Example:
+        >>> setting_line({"dataset": {"name": "movielens-100k"}, "split": "test", "n": 40, "reasoner": None})
+        'movielens-100k, test, n = 40; no reasoner'
+    """
+    return f"{document['dataset']['name']}, {document['split']}, n = {document['n']}; {reasoner_phrase(document)}"
+
+
+def reasoner_phrase(document: Mapping[str, Any]) -> str:
+    """Who read the texts, and whether it was trained for that.
+
+    Example:
+        >>> reasoner_phrase({"reasoner": {"id": "org/tiny", "answer": "label", "trained": False}})
+        'untrained reasoner org/tiny (label)'
+    """
+    reasoner = document["reasoner"]
+    if reasoner is None:
+        return "no reasoner"
+    return f"{'trained' if reasoner['trained'] else 'untrained'} reasoner {reasoner['id']} ({reasoner['answer']})"
+
+
+def gap_columns(rows: Sequence[Row]) -> list[Column]:
+    """A Recall@1 column for every gap that has examples."""
+    present = [gap for gap in GAP_NAMES if any(gap in row.get("by_gap", {}) for row in rows)]
+    return [Column(f"{gap.replace('_', ' ')} (n = {_n_of_gap(rows, gap)})", _gap_cell(gap)) for gap in present]
+
+
+def _n_of_gap(rows: Sequence[Row], gap: str) -> int:
+    return max(row["by_gap"][gap]["n"] for row in rows if gap in row.get("by_gap", {}))
+
+
+def _gap_cell(gap: str) -> Callable[[Row], str]:
+    return lambda row: _with_interval("recall@1", ".3f")(row.get("by_gap", {}).get(gap, {}))
+
+
+def build_table(report: Mapping[str, Any]) -> Table:
+    """What became of a log's rows and users, as a rich table.
+
+    Args:
+        report (`dict`): The content of `build_report.json`.
+    """
+    table = Table(title=report["name"], title_justify="left", show_header=False)
+    table.add_column("What")
+    table.add_column("How many", justify="right")
+    for what, count in [*_count_lines(report["counts"]), *_split_lines(report["splits"])]:
+        table.add_row(escape(what), f"{count:,}")
+    return table
+
+
+def _count_lines(counts: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """The counts in the order a reader asks for them; a reason for quarantine stands under its sum."""
+    reasons = {f"  {reason}": count for reason, count in counts["quarantined_by_reason"].items()}
+    plain = {name.replace("_", " "): count for name, count in counts.items() if isinstance(count, int)}
+    lines: list[tuple[str, int]] = []
+    for what, count in plain.items():
+        lines.append((what, count))
+        if what == "quarantined":
+            lines.extend(reasons.items())
+    return lines
+
+
+def _split_lines(splits: Mapping[str, Mapping[str, int]]) -> list[tuple[str, int]]:
+    names = {"examples": "examples", "discovery": "examples, discovery"}
+    return [(f"{split} {names[key]}", counts[key]) for split, counts in splits.items() for key in names]

@@ -1,0 +1,160 @@
+import csv
+import inspect
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import get_args
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from dataset_builders.build_options import BuildOptions
+from dataset_builders.sources.movielens import LAYOUTS
+from hub_recipes import build_commands
+from hub_recipes.cli import app, main
+
+COLUMN_MAP = "user_id=uid,item_id=film,timestamp=when"
+
+
+@pytest.fixture
+def log_file(tmp_path: Path) -> Path:
+    """Twelve users who saw twenty of thirty films, one film a day; one row without a user and one without a time."""
+    path = tmp_path / "log.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["uid", "film", "when"])
+        for user in range(12):
+            writer.writerows(
+                [f"u{user}", f"m{(user + step) % 30}", 1_600_000_000 + 86_400 * step] for step in range(20)
+            )
+        writer.writerows([["", "m1", 1_600_000_000], ["u1", "m2", "never"]])
+    return path
+
+
+@pytest.fixture
+def run_main(monkeypatch, capsys):
+    """Runs the console entry itself, since that is where errors become exit codes."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["logs2lang", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        captured = capsys.readouterr()
+        return end.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+def test_build_tabular_writes_a_dataset_and_prints_where_every_row_went(run_main, log_file, tmp_path):
+    code, out, _ = run_main(
+        "build", "tabular", "--interactions", log_file, "--map", COLUMN_MAP, "-o", tmp_path / "own"
+    )
+    assert code == 0
+    cells = {line.split("│")[1].strip(): line.split("│")[2].strip() for line in out.splitlines() if "│" in line}
+    assert cells["input rows"] == "242"  # 12 users x 20 films, and two bad rows
+    assert (cells["used"], cells["quarantined"], cells["empty user"]) == ("240", "2", "1")
+    assert cells["test examples"] == "12"
+    assert pq.read_table(tmp_path / "own" / "quarantine.parquet").num_rows == 2
+
+
+def test_flags_of_the_map_win_over_the_mapping_file(run_main, log_file, tmp_path):
+    mapping = tmp_path / "map.yaml"
+    mapping.write_text("interactions: {user_id: nobody, item_id: film, timestamp: when}\ntime_format: seconds\n")
+    arguments = ("build", "tabular", "--interactions", log_file, "--mapping", mapping, "-o", tmp_path / "own")
+    code, _, err = run_main(*arguments)
+    assert code == 2
+    assert "nobody" in err
+    assert run_main(*arguments, "--map", "user_id=uid")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--interactions", "absent.csv"], "absent.csv"),
+        (["--interactions", "LOG", "--map", "user_id"], "expected OURS=YOURS"),
+        (["--interactions", "LOG", "--map", "user=uid"], "Did you mean"),
+        (["--interactions", "LOG", "--map", COLUMN_MAP, "--strict"], "without --strict"),
+        (["--interactions", "LOG", "--map", COLUMN_MAP, "--num-candidates", "11"], "num_candidates"),
+        (["--interactions", "LOG", "--map", COLUMN_MAP, "--protocol", "temporal", "--cuts", "soon"], "two ISO times"),
+        (["--interactions", "LOG", "--map", COLUMN_MAP, "--mapping", "absent.yaml"], "absent.yaml"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_exit_code_2(run_main, log_file, tmp_path, arguments, said):
+    filled = [str(log_file) if argument == "LOG" else argument for argument in arguments]
+    code, _, err = run_main("build", "tabular", *filled, "--output", tmp_path / "own")
+    assert code == 2
+    errors = [line for line in err.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1
+    assert said in errors[0]
+    assert "Traceback" not in err
+    assert not (tmp_path / "own").exists()
+
+
+@pytest.mark.parametrize(("words", "meant"), [(["build", "tabluar"], "tabular"), (["evalute"], "evaluate")])
+def test_a_misspelled_command_is_answered_with_the_right_one(run_main, words, meant):
+    code, _, err = run_main(*words)
+    assert code == 2
+    assert f"Did you mean '{meant}'?" in err
+
+
+def test_interrupting_ends_with_130(run_main, monkeypatch, tmp_path):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dataset_builders.builder.build_dataset", interrupt)
+    assert run_main("build", "movielens-100k", "-o", tmp_path / "ml")[0] == 130
+
+
+def test_a_full_disk_is_one_line_and_exit_code_2(run_main, monkeypatch, tmp_path):
+    def fill(*args, **kwargs):
+        raise OSError(28, "No space left on device", "part.parquet")
+
+    monkeypatch.setattr("dataset_builders.builder.build_dataset", fill)
+    code, _, err = run_main("build", "movielens-100k", "-o", tmp_path / "ml")
+    assert code == 2
+    assert err.strip().endswith("Error: part.parquet could not be written: the disk is full.")
+
+
+def test_defaults_of_the_build_flags_are_those_of_build_options():
+    flags = inspect.signature(build_commands.build).parameters
+    assert {field.name: flags[field.name].default for field in fields(BuildOptions)} == {
+        field.name: field.default for field in fields(BuildOptions)
+    }
+
+
+def test_movielens_variants_are_those_the_source_reads():
+    variant = inspect.signature(build_commands.movielens).parameters["variant"].annotation
+    assert set(get_args(get_args(variant)[0])) == set(LAYOUTS)
+
+
+def test_salt_comes_from_the_environment_too(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(
+        "dataset_builders.builder.build_dataset", lambda source, output, options, **_: seen.append(options) or REPORT
+    )
+    result = CliRunner().invoke(
+        app, ["build", "movielens-100k", "-o", str(tmp_path)], env={"LOGS2LANG_SALT": "pepper"}
+    )
+    assert result.exit_code == 0
+    assert seen[0].salt == "pepper"
+
+
+REPORT = {"name": "toy", "counts": {"input_rows": 1, "quarantined_by_reason": {}}, "splits": {}}
+
+
+@pytest.mark.parametrize("words", [[], ["build"], ["evaluate"], ["verbalize"], ["doctor"], ["metric", "install"]])
+def test_every_help_page_answers(words):
+    result = CliRunner().invoke(app, [*words, "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def test_help_imports_no_heavy_library():
+    code = (
+        "import sys, hub_recipes.cli; print([name for name in ('torch', 'datasets', 'pandas') if name in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
