@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -138,6 +139,7 @@ def _slice(document: Mapping[str, Any], name: str, gap: str) -> Row:
 
 def _save(figure: Figure, path: Path) -> Path:
     partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format=path.suffix[1:], metadata={"Date": None})
+    with rc_context({"svg.hashsalt": "logs2lang"}):  # else the ids inside the file change with every drawing
+        figure.savefig(partial, format=path.suffix[1:], metadata={"Date": None})
     os.replace(partial, path)
     return path

@@ -26,8 +26,11 @@ def _with_interval(key: str, spec: str) -> Callable[[Row], str]:
         if row.get(key) is None:
             return ABSENT
         interval = row.get(f"{key}_interval")
-        bounds = "" if interval is None else f" [{interval[0]:{spec}}, {interval[1]:{spec}}]"
-        return f"{row[key]:{spec}}{bounds}"
+        if interval is None:
+            return format(row[key], spec)
+        # A gain has no upper bound where some resamples hold no hit of the template to divide by.
+        low, high = ("∞" if bound is None else format(bound, spec) for bound in interval)
+        return f"{row[key]:{spec}} [{low}, {high}]"
 
     return cell
 
