@@ -62,8 +62,9 @@ def _from_epoch(numbers: ir.FloatingValue, unit: str) -> ir.TimestampValue:
 
 
 def _epoch_unit(numbers: ir.FloatingValue, connection: DuckDB) -> str:
-    """The unit in which the median of the numbers lies between 1973 and 5138."""
-    median = connection.execute(numbers.median())
+    """The unit in which the median lies between 1973 and 5138; numbers that are a time in no unit do not count."""
+    plausible = numbers.between(EARLIEST_TIME.timestamp(), END_OF_TIME.timestamp() * 10**9)
+    median = connection.execute(numbers.median(where=plausible))
     if median is None or median != median:
         return "seconds"
     if 19_000_101 <= median <= 21_001_231:

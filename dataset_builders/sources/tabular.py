@@ -240,6 +240,8 @@ def _read_csv(connection: DuckDB, name: str, paths: Sequence[Path], pattern: str
 def _header(path: Path) -> tuple[str, list[str]]:
     """The delimiter that cuts the first line into most columns, and the columns."""
     line = _first_line(path)
+    if not line.strip():
+        raise InputError(f"{path} begins with an empty line; its first line must name the columns.")
     delimiters = ("\t",) if {".tsv", ".tab"} & set(path.suffixes) else _DELIMITERS
     cut = {delimiter: next(csv.reader([line], delimiter=delimiter)) for delimiter in delimiters}
     delimiter = max(delimiters, key=lambda each: len(cut[each]))
@@ -256,8 +258,6 @@ def _first_line(path: Path) -> str:
             line = file.readline(_HEAD_CHARS).rstrip("\n")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}. Check that the file is complete.") from error
-    if not line.strip():
-        raise InputError(f"{path} begins with an empty line; its first line must name the columns.")
     if "\0" in line or "\ufffd" in line:
         raise InputError(f"{path} is not UTF-8 text. Save it as UTF-8 CSV, or check that it is not a binary file.")
     return line
@@ -324,7 +324,7 @@ def _renamed(
     missing = [our_name for our_name in required if found[our_name] is None]
     if missing:
         raise InputError(
-            f"{log.shown} has no column that is clearly {missing[0]}; it has {', '.join(log.columns)}. "
+            f"{log.shown} has no column that is clearly {missing[0]}; it has {', '.join(log.columns) or 'none'}. "
             f"Say which one it is: {flag} {missing[0]}=COLUMN."
         )
     named = {our_name: log.rows[log.columns[theirs]] for our_name, theirs in found.items() if theirs is not None}

@@ -1,0 +1,139 @@
+import zipfile
+
+import pytest
+
+from dataset_builders.input_error import InputError
+from dataset_builders.interactions import canonicalize
+from dataset_builders.raw_log import connect
+from dataset_builders.sources import movielens
+from dataset_builders.sources.movielens import GENRES_100K, read_movielens
+
+RATINGS = [("7", "1", "4", "881250949"), ("7", "267", "3", "881250950"), ("8", "1412", "5", "881250951")]
+
+
+def u_item_line(item_id, title, *genres):
+    flags = ["1" if genre in genres else "0" for genre in GENRES_100K]
+    return "|".join([item_id, title, "01-Jan-1995", "", "http://us.imdb.com/x", *flags]) + "\n"
+
+
+U_ITEM = (
+    u_item_line("1", "Misérables, Les (1995)", "Drama", "Musical")
+    + u_item_line("267", "unknown", "unknown")
+    + u_item_line("1412", "Land Before Time III (1995) (V)", "Animation", "Children's")
+    + u_item_line("1128", "Heidi Fleiss (1995) ", "Documentary")
+)
+RECBOLE_ITEM = (
+    "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
+    "1\tMisérables, Les\t1995\tDrama Musical\n"
+    "267\tunkonwn\tunkonwn\tunknown\n"
+    "1412\tLand Before Time III (1995)\tV\tAnimation Children's\n"
+    "1128\tHeidi Fleiss\t1995\tDocumentary\n"
+)
+EXPECTED_ITEMS = [
+    ("1", "Misérables, Les", 1995, ["Drama", "Musical"]),
+    ("1128", "Heidi Fleiss", 1995, ["Documentary"]),
+    ("1412", "Land Before Time III", 1995, ["Animation", "Children's"]),
+    ("267", "unknown", None, ["unknown"]),
+]
+
+
+def write(folder, files, encoding="utf-8"):
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding=encoding)
+    return folder
+
+
+def joined(delimiter):
+    return "".join(delimiter.join(rating) + "\n" for rating in RATINGS)
+
+
+def tables(tmp_path, **options):
+    work = tmp_path / "work"
+    work.mkdir(exist_ok=True)
+    connection = connect(work)
+    log = canonicalize(read_movielens(connection, **options), connection)
+    items = [(row["item_id"], row["title"], row["year"], row["tags"]) for row in log.items.to_pyarrow().to_pylist()]
+    rows = log.interactions.to_pyarrow().to_pylist()
+    ratings = [(r["user_id"], r["item_id"], r["event"], r["value"], int(r["timestamp"].timestamp())) for r in rows]
+    return sorted(ratings), items
+
+
+EXPECTED_RATINGS = [("7", "1", "rate", 4.0, 881250949), ("7", "267", "rate", 3.0, 881250950)]
+EXPECTED_RATINGS += [("8", "1412", "rate", 5.0, 881250951)]
+
+
+@pytest.fixture
+def grouplens(tmp_path):
+    return write(tmp_path / "ml-100k", {"u.data": joined("\t"), "u.item": U_ITEM}, "latin-1")
+
+
+@pytest.fixture
+def recbole(tmp_path):
+    files = {"ml-100k.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n" + joined("\t")}
+    return write(tmp_path / "recbole", files | {"ml-100k.item": RECBOLE_ITEM})
+
+
+def test_grouplens_and_recbole_give_the_same_tables(tmp_path, grouplens, recbole):
+    assert tables(tmp_path, folder=grouplens) == (EXPECTED_RATINGS, EXPECTED_ITEMS)
+    assert tables(tmp_path, folder=recbole) == (EXPECTED_RATINGS, EXPECTED_ITEMS)
+
+
+def test_100k_comes_from_grouplens(tmp_path, grouplens, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "ml-100k.zip", "w") as archive:
+        for path in grouplens.iterdir():
+            archive.write(path, f"ml-100k/{path.name}")
+    monkeypatch.setattr(movielens, "file_from_web", lambda wanted: tmp_path / "ml-100k.zip")
+    assert tables(tmp_path) == (EXPECTED_RATINGS, EXPECTED_ITEMS)
+
+
+def test_100k_comes_from_the_package_where_grouplens_cannot_be_reached(tmp_path, recbole, monkeypatch):
+    def offline(wanted):
+        raise InputError("offline")
+
+    monkeypatch.setattr(movielens, "file_from_web", offline)
+    monkeypatch.setattr(movielens, "file_from_package", lambda wanted: recbole / wanted.member.rpartition("/")[2])
+    assert tables(tmp_path) == (EXPECTED_RATINGS, EXPECTED_ITEMS)
+
+
+def test_1m_is_latin_1_with_double_colons(tmp_path):
+    movies = "1::Misérables, Les (1995)::Drama|Musical\n267::Face: Off (1997)::Action\n1412::2001 (1968)::Sci-Fi\n"
+    folder = write(tmp_path / "ml-1m", {"ratings.dat": joined("::"), "movies.dat": movies}, "latin-1")
+    ratings, items = tables(tmp_path, variant="1m", folder=folder)
+    assert ratings == EXPECTED_RATINGS
+    assert items[0] == ("1", "Misérables, Les", 1995, ["Drama", "Musical"])
+    assert items[1] == ("1412", "2001", 1968, ["Sci-Fi"])
+
+
+@pytest.mark.parametrize("variant", ["latest-small", "25m", "32m"])
+def test_later_datasets_are_csv(tmp_path, variant):
+    ratings = "userId,movieId,rating,timestamp\n" + joined(",")
+    movies = 'movieId,title,genres\n1,"Misérables, Les (1995)",Drama|Musical\n267,"Say ""Hi"" ",(no genres listed)\n'
+    folder = write(tmp_path / "ml", {"ratings.csv": ratings, "movies.csv": movies})
+    found, items = tables(tmp_path, variant=variant, folder=folder)
+    assert found == EXPECTED_RATINGS
+    assert items[0] == ("1", "Misérables, Les", 1995, ["Drama", "Musical"])
+    assert items[2] == ("267", 'Say "Hi"', None, [])
+
+
+def test_the_rows_may_not_be_redistributed(tmp_path, grouplens):
+    assert not read_movielens(connect(tmp_path), folder=grouplens).license.redistributable
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"variant": "2m"}, "no MovieLens '2m' here; there are 100k, 1m"),
+        ({"variant": "25m"}, "unpack it .* and give the folder"),
+        (
+            {"variant": "1m", "folder": "ml-100k"},
+            r"expected ratings\.dat and movies\.dat; what lies there could be 100k",
+        ),
+        ({"folder": "nowhere"}, "is no folder"),
+    ],
+)
+def test_wrong_requests(tmp_path, grouplens, options, message):
+    if "folder" in options:
+        options = options | {"folder": tmp_path / options["folder"]}
+    with pytest.raises(InputError, match=message):
+        read_movielens(connect(tmp_path), **options)

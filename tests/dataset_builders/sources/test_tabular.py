@@ -1,0 +1,205 @@
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dataset_builders.input_error import InputError
+from dataset_builders.interactions import canonicalize
+from dataset_builders.raw_log import connect
+from dataset_builders.sources.tabular import TabularMapping, read_mapping, read_tabular
+
+ROWS = [("ann", "i1", "1714521600"), ("bob", "i2", "1714521601")]
+TRIPLES = [("ann", "i1", 1714521600), ("bob", "i2", 1714521601)]
+
+
+@pytest.fixture
+def connection(tmp_path):
+    return connect(tmp_path, threads=2)
+
+
+@pytest.fixture
+def triples(connection):
+    """What a log canonicalizes to, as (user, item, seconds)."""
+
+    def read(path, **options):
+        log = canonicalize(read_tabular(connection, str(path), **options), connection)
+        rows = log.interactions.to_pyarrow().to_pylist()
+        return sorted((row["user_id"], row["item_id"], int(row["timestamp"].timestamp())) for row in rows)
+
+    return read
+
+
+def csv_text(header="user_id,item_id,timestamp", delimiter=","):
+    return "\n".join([header, *(delimiter.join(row) for row in ROWS)]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("log.csv", csv_text()),
+        ("log.CSV", csv_text()),
+        ("log.csv", csv_text("user_id;item_id;timestamp", ";")),
+        ("log.tsv", csv_text("user_id\titem_id\ttimestamp", "\t")),
+        ("log.csv", csv_text("userId,movieId,ts")),
+        ("log.csv", csv_text("UID,product_id,Event Time")),
+        ("log.csv", csv_text().replace("\n", "\r\n")),
+        ("log.csv", "\ufeff" + csv_text()),
+        ("log.jsonl", "\n".join(json.dumps({"uid": u, "item": i, "ts": int(t)}) for u, i, t in ROWS)),
+        ("log.ndjson", "\n".join(json.dumps({"ts": t, "user_id": u, "item_id": i}) for u, i, t in ROWS) + "\n\n"),
+    ],
+)
+def test_text_logs(tmp_path, triples, name, content):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert triples(tmp_path / name) == TRIPLES
+
+
+def test_compressed_text(tmp_path, triples):
+    (tmp_path / "log.csv.gz").write_bytes(gzip.compress(csv_text().encode()))
+    assert triples(tmp_path / "log.csv.gz") == TRIPLES
+
+
+def test_typed_parquet(tmp_path, triples):
+    times = pa.array([1714521600, 1714521601]).cast(pa.timestamp("s"))
+    table = pa.table({"user_id": ["ann", "bob"], "item_id": ["i1", "i2"], "timestamp": times})
+    pq.write_table(table, tmp_path / "log.parquet")
+    assert triples(tmp_path / "log.parquet") == TRIPLES
+
+
+def test_a_glob_reads_every_file(tmp_path, triples, connection):
+    for user, item, time in ROWS:
+        (tmp_path / f"{user}.csv").write_text(f"user_id,item_id,timestamp\n{user},{item},{time}\n")
+    assert triples(tmp_path / "*.csv") == TRIPLES
+    rows = read_tabular(connection, str(tmp_path / "*.csv")).interactions.to_pyarrow().to_pylist()
+    assert sorted((row["source_file"], row["source_row"]) for row in rows) == [("ann.csv", 2), ("bob.csv", 2)]
+
+
+def test_a_map_names_any_column(tmp_path, triples):
+    (tmp_path / "log.csv").write_text(csv_text('"wer, ""genau""",ID,id'))
+    columns = {"user_id": 'wer, "genau"', "item_id": "ID", "timestamp": "id"}
+    assert triples(tmp_path / "log.csv", columns=columns) == TRIPLES
+
+
+def test_any_json_key_can_be_mapped(tmp_path, triples):
+    lines = [json.dumps({"a/b~c": user, "$.x": item, '"t"': time}) for user, item, time in ROWS]
+    (tmp_path / "log.jsonl").write_text("\n".join(lines))
+    columns = {"user_id": "a/b~c", "item_id": "$.x", "timestamp": '"t"'}
+    assert triples(tmp_path / "log.jsonl", columns=columns) == TRIPLES
+
+
+def test_lines_that_are_no_json_are_rejected(tmp_path, connection):
+    good = json.dumps({"user_id": "ann", "item_id": "i1", "timestamp": 1714521600})
+    (tmp_path / "log.jsonl").write_text(f"{good}\n{{broken\n\n[1]\n{good[:-5]}")
+    log = canonicalize(read_tabular(connection, str(tmp_path / "log.jsonl")), connection)
+    assert log.counts["quarantined_by_reason"] == {"not a JSON object": 3}
+    assert [row["source_row"] for row in log.quarantine.to_pyarrow().to_pylist()] == [2, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("name", "items"),
+    [
+        ("items.csv", "movieId,title,genres,year\ni1,Alien,Horror|Sci-Fi,1979\n"),
+        ("items.jsonl", '{"item": "i1", "name": "Alien", "tags": ["Horror", "Sci-Fi"], "year": 1979}'),
+        ("items.tsv", 'item_id\tmovie_title\tgenre\treleaseYear\ni1\tAlien\t["Horror", "Sci-Fi"]\t1979.0\n'),
+    ],
+)
+def test_catalogues(tmp_path, connection, name, items):
+    (tmp_path / "log.csv").write_text(csv_text())
+    (tmp_path / name).write_text(items)
+    raw = read_tabular(connection, str(tmp_path / "log.csv"), items=str(tmp_path / name))
+    first = canonicalize(raw, connection).items.to_pyarrow().to_pylist()[0]
+    assert (first["title"], first["tags"], first["year"]) == ("Alien", ["Horror", "Sci-Fi"], 1979)
+
+
+def test_the_tag_separator_can_be_chosen(tmp_path, connection):
+    (tmp_path / "log.csv").write_text(csv_text())
+    (tmp_path / "items.tsv").write_text("item_id\ttags\ni1\tHorror, Sci-Fi\n")
+    options = {"items": str(tmp_path / "items.tsv"), "tag_separator": ","}
+    log = canonicalize(read_tabular(connection, str(tmp_path / "log.csv"), **options), connection)
+    assert log.items.to_pyarrow().to_pylist()[0]["tags"] == ["Horror", "Sci-Fi"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("log.csv", b"", "is empty"),
+        ("log.csv", b"user_id,item_id,timestamp\n", "has no rows"),
+        ("log.csv", b"\nuser_id,item_id,timestamp\n", "begins with an empty line"),
+        ("log.csv", b"user_id,item_id,timestamp,item_id\na,b,1,c\n", "two columns called 'item_id'"),
+        ("log.csv", b"reader,item_id,timestamp\na,b,1\n", r"reader, item_id, timestamp.*--map user_id=COLUMN"),
+        ("log.csv", b"user,uid,item_id,timestamp\na,b,c,1\n", "no column that is clearly user_id"),
+        ("log.csv", bytes(range(256)) * 20, "not UTF-8 text"),
+        ("log.csv", "user_id,item_id,timestamp\n".encode("utf-16"), "not UTF-8 text"),
+        ("log.csv.gz", b"user_id,item_id,timestamp\n", "cannot be read"),
+        ("log.jsonl", b"\x00\x01\x02\n", "not UTF-8 text"),
+        ("log.jsonl", b"\n\n", "has no rows"),
+        ("log.jsonl", b"[1]\n", "has no column that is clearly user_id; it has none"),
+        ("log.parquet", b"PAR1 and no more", "cannot be read as Parquet"),
+        ("log.xlsx", b"PK", "files of one kind"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path, connection, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_tabular(connection, str(tmp_path / name))
+
+
+def test_a_truncated_parquet_file_is_refused(tmp_path, connection):
+    pq.write_table(pa.table({"user_id": ["ann"] * 1000, "item_id": ["i"] * 1000}), tmp_path / "log.parquet")
+    whole = (tmp_path / "log.parquet").read_bytes()
+    (tmp_path / "log.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        read_tabular(connection, str(tmp_path / "log.parquet"))
+
+
+def test_a_path_that_leads_nowhere(tmp_path, connection):
+    (tmp_path / "ratings.csv").write_text(csv_text())
+    with pytest.raises(InputError, match=r"did you mean .*ratings\.csv"):
+        read_tabular(connection, str(tmp_path / "rating.csv"))
+    with pytest.raises(InputError, match="is a folder"):
+        read_tabular(connection, str(tmp_path))
+    with pytest.raises(InputError, match="download it first"):
+        read_tabular(connection, "https://example.org/log.csv")
+
+
+def test_files_of_one_glob_must_agree(tmp_path, connection):
+    (tmp_path / "a.csv").write_text(csv_text())
+    (tmp_path / "b.csv").write_text(csv_text("user_id,timestamp,item_id"))
+    with pytest.raises(InputError, match=r"b\.csv has other columns than"):
+        read_tabular(connection, str(tmp_path / "*.csv"))
+
+
+def test_wrong_names_are_answered_with_the_nearest(tmp_path, connection):
+    (tmp_path / "log.csv").write_text(csv_text("uid,item_id,timestamp"))
+    with pytest.raises(InputError, match=r"'usr_id' is no interaction column\. Did you mean 'user_id'"):
+        read_tabular(connection, str(tmp_path / "log.csv"), columns={"usr_id": "uid"})
+    with pytest.raises(InputError, match="no column 'uidd' for user_id; did you mean 'uid'"):
+        read_tabular(connection, str(tmp_path / "log.csv"), columns={"user_id": "uidd"})
+
+
+def test_a_map_can_be_a_file(tmp_path):
+    path = tmp_path / "map.yaml"
+    path.write_text(
+        "interactions: {user_id: reader}\nitems: {title: name}\ntime_format: milliseconds\ntag_separator: ','"
+    )
+    assert read_mapping(path) == TabularMapping({"user_id": "reader"}, {"title": "name"}, "milliseconds", ",")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("interaction: {user_id: a}", "'interaction' is no key of .*Did you mean 'interactions'"),
+        ("interactions: {userid: a}", "'userid' is no interaction column. Did you mean 'user_id'"),
+        ("interactions: [user_id]", "'interactions' of .* must map"),
+        ("interactions: {user_id: 3}", "'interactions' of .* must map"),
+        ("time_format: milis", "'milis' is no time format"),
+        ("tag_separator: ''", "tag_separator must be a text"),
+        ("- a", "must be a YAML mapping"),
+        ("{", "cannot be read as YAML"),
+    ],
+)
+def test_wrong_map_files(tmp_path, content, message):
+    (tmp_path / "map.yaml").write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_mapping(tmp_path / "map.yaml")

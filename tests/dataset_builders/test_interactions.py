@@ -1,0 +1,239 @@
+import ibis
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dataset_builders.input_error import InputError
+from dataset_builders.interactions import (
+    BROKEN_ENCODING,
+    EMPTY_ITEM,
+    EMPTY_TIME,
+    EMPTY_USER,
+    IMPOSSIBLE_DURATION,
+    IMPOSSIBLE_TIME,
+    NAMELESS_ITEM,
+    UNREADABLE_DURATION,
+    UNREADABLE_TIME,
+    UNREADABLE_VALUE,
+    canonicalize,
+)
+from dataset_builders.raw_log import OWN_LOG, RawLog, connect
+from dataset_builders.schema import INTERACTION_COLUMNS, ITEM_COLUMNS
+
+GOOD = {
+    "user_id": "ann",
+    "item_id": "i1",
+    "timestamp": "1714521600",  # 2024-05-01
+    "event": "play",
+    "duration_s": "60",
+    "value": "4.5",
+    "device": "tv",
+}
+
+
+@pytest.fixture
+def connection(tmp_path):
+    return connect(tmp_path, threads=2)
+
+
+def raw_log(rows, items=None, rejected=None, time_format="auto"):
+    placed = [
+        {**GOOD, **row, "source_file": "log.csv", "source_row": place} for place, row in enumerate(rows, start=2)
+    ]
+    types = dict.fromkeys(GOOD, "string") | {"source_file": "string", "source_row": "int64"}
+    return RawLog("toy", ibis.memtable(placed, schema=types), items, rejected, time_format, OWN_LOG)
+
+
+def used_rows(log):
+    return log.interactions.to_pyarrow().to_pylist()
+
+
+def test_a_good_row_gets_its_types(connection):
+    log = canonicalize(raw_log([{}]), connection)
+    assert log.interactions.columns == INTERACTION_COLUMNS
+    types = {name: str(kind) for name, kind in log.interactions.schema().items()}
+    assert types["timestamp"] == "timestamp('UTC', 6)"
+    assert types["duration_s"] == types["value"] == "float32"
+    (row,) = used_rows(log)
+    assert row["timestamp"].isoformat() == "2024-05-01T00:00:00+00:00"
+    assert (row["duration_s"], row["value"], row["event"]) == (60.0, 4.5, "play")
+
+
+DAMAGES = [
+    ({"user_id": ""}, EMPTY_USER),
+    ({"user_id": None}, EMPTY_USER),
+    ({"user_id": " \t"}, EMPTY_USER),
+    ({"item_id": ""}, EMPTY_ITEM),
+    ({"timestamp": ""}, EMPTY_TIME),
+    ({"timestamp": None}, EMPTY_TIME),
+    ({"timestamp": "soon"}, UNREADABLE_TIME),
+    ({"timestamp": "2024-02-30"}, UNREADABLE_TIME),
+    ({"timestamp": "0"}, IMPOSSIBLE_TIME),
+    ({"timestamp": "86399"}, IMPOSSIBLE_TIME),
+    ({"timestamp": "-1714521600"}, IMPOSSIBLE_TIME),
+    ({"timestamp": "1969-12-31"}, IMPOSSIBLE_TIME),
+    ({"timestamp": "2100-01-01"}, IMPOSSIBLE_TIME),
+    ({"timestamp": "1e300"}, IMPOSSIBLE_TIME),
+    ({"timestamp": "infinity"}, IMPOSSIBLE_TIME),
+    ({"timestamp": "nan"}, IMPOSSIBLE_TIME),
+    ({"duration_s": "-1"}, IMPOSSIBLE_DURATION),
+    ({"duration_s": "604801"}, IMPOSSIBLE_DURATION),
+    ({"duration_s": "inf"}, IMPOSSIBLE_DURATION),
+    ({"duration_s": "nan"}, UNREADABLE_DURATION),
+    ({"duration_s": "1:30"}, UNREADABLE_DURATION),
+    ({"value": "good"}, UNREADABLE_VALUE),
+    ({"value": "nan"}, UNREADABLE_VALUE),
+    ({"value": "-inf"}, UNREADABLE_VALUE),
+    ({"value": "1e39"}, UNREADABLE_VALUE),
+    ({"item_id": "caf\ufffd"}, BROKEN_ENCODING),
+    ({"device": "t\x00v"}, BROKEN_ENCODING),
+]
+EDGES = [
+    {"timestamp": "86400"},
+    {"timestamp": "4102444799"},  # the last second of 2099
+    {"duration_s": "0"},
+    {"duration_s": "604800"},
+    {"duration_s": ""},
+    {"value": ""},
+    {"value": "-3"},
+    {"device": None},
+]
+
+
+def test_each_bad_row_is_set_aside_with_its_reason(connection):
+    log = canonicalize(raw_log([{}, *(damage for damage, _ in DAMAGES)]), connection)
+    found = {row["source_row"]: row["reason"] for row in log.quarantine.to_pyarrow().to_pylist()}
+    # Row 2 is the good one.
+    assert found == {place: reason for place, (_, reason) in enumerate(DAMAGES, start=3)}
+    assert sum(log.counts["quarantined_by_reason"].values()) == len(DAMAGES)
+    assert log.counts["used"] == 1
+
+
+def test_rows_at_the_edge_are_used(connection):
+    counts = canonicalize(raw_log(EDGES), connection).counts
+    assert counts["used"] + counts["merged_duplicates"] == len(EDGES)
+
+
+def test_the_first_reason_wins(connection):
+    log = canonicalize(raw_log([{}, {"user_id": "", "item_id": "", "timestamp": "soon"}]), connection)
+    assert log.counts["quarantined_by_reason"] == {EMPTY_USER: 1}
+
+
+def test_raw_holds_the_row_as_it_came(connection):
+    bad = canonicalize(raw_log([{}, {"timestamp": "soon"}]), connection).quarantine.to_pyarrow().to_pylist()[0]
+    assert '"timestamp":"soon"' in bad["raw"]
+    assert '"user_id":"ann"' in bad["raw"]
+
+
+def test_only_rows_equal_in_all_seven_columns_are_merged(connection):
+    rows = [{}, {}, {}, {"device": "phone"}, {"value": "4"}, {"event": "rate"}, {"device": None}, {"device": ""}]
+    log = canonicalize(raw_log(rows), connection)
+    # Three equal rows merge two; null and empty device merge one.
+    assert (log.counts["used"], log.counts["merged_duplicates"]) == (5, 3)
+
+
+def test_an_absent_event_is_an_interaction(connection):
+    raw = raw_log([{}])
+    without = RawLog("toy", raw.interactions.drop("event", "device"), None, None, "auto", OWN_LOG)
+    (row,) = used_rows(canonicalize(without, connection))
+    assert (row["event"], row["device"]) == ("interact", None)
+
+
+def test_a_missing_required_column_is_named(connection):
+    raw = raw_log([{}])
+    with pytest.raises(InputError, match="'item_id'"):
+        canonicalize(RawLog("toy", raw.interactions.drop("item_id"), None, None, "auto", OWN_LOG), connection)
+
+
+def test_strict_names_the_first_bad_row(connection):
+    with pytest.raises(InputError, match=r"2 row\(s\).*log.csv, row 3: empty user"):
+        canonicalize(raw_log([{}, {"user_id": ""}, {"item_id": ""}]), connection, strict=True)
+    assert canonicalize(raw_log([{}]), connection, strict=True).counts["used"] == 1
+
+
+def test_a_log_without_a_usable_row_is_refused(connection):
+    with pytest.raises(InputError, match=r"No row of 'toy' can be used: empty user \(1\)"):
+        canonicalize(raw_log([{"user_id": ""}]), connection)
+
+
+def test_rejected_lines_count_as_input(connection):
+    rejected = ibis.memtable(
+        {"source_file": ["log.csv"], "source_row": [9], "raw": ["x"], "reason": ["too few columns"]}
+    )
+    counts = canonicalize(raw_log([{}], rejected=rejected), connection).counts
+    assert (counts["input_rows"], counts["used"], counts["quarantined"]) == (2, 1, 1)
+
+
+ITEM = {"title": "", "year": None, "tags": None, "source_file": "items.csv"}
+
+
+def item_table(*rows):
+    types = dict.fromkeys(("item_id", "title", "year", "tags", "source_file"), "string") | {"source_row": "int64"}
+    placed = [{**ITEM, **row, "source_row": place} for place, row in enumerate(rows, start=2)]
+    return ibis.memtable(placed, schema=types)
+
+
+def test_every_item_has_a_row_and_a_title(connection):
+    items = item_table(
+        {"item_id": "i1", "title": " Alien ", "year": "1979", "tags": "Horror| |Sci-Fi"}, {"item_id": "i9"}
+    )
+    log = canonicalize(raw_log([{}, {"item_id": "i2"}], items), connection)
+    assert log.items.columns == ITEM_COLUMNS
+    rows = {row["item_id"]: row for row in log.items.to_pyarrow().to_pylist()}
+    assert list(rows) == ["i1", "i2", "i9"]
+    assert (rows["i1"]["title"], rows["i1"]["year"], rows["i1"]["tags"]) == ("Alien", 1979, ["Horror", "Sci-Fi"])
+    assert (rows["i2"]["title"], rows["i2"]["year"], rows["i2"]["tags"]) == ("i2", None, [])
+    assert rows["i9"]["title"] == "i9"
+    # Of the two items somebody used, i2 has no metadata.
+    assert (log.counts["items"], log.counts["items_without_metadata"]) == (3, 1)
+
+
+def test_the_first_row_of_an_item_is_kept(connection):
+    items = item_table({"item_id": "i1", "title": "Zulu"}, {"item_id": "i1", "title": "Alien"})
+    log = canonicalize(raw_log([{}], items), connection)
+    assert [row["title"] for row in log.items.to_pyarrow().to_pylist()] == ["Zulu"]
+    assert log.counts["merged_items"] == 1
+
+
+def test_a_catalogue_row_without_id_is_set_aside(connection):
+    log = canonicalize(raw_log([{}], item_table({"item_id": "i1"}, {"item_id": " "})), connection)
+    assert log.counts["quarantined_by_reason"] == {NAMELESS_ITEM: 1}
+    assert log.quarantine.to_pyarrow().to_pylist()[0]["source_row"] == 3
+
+
+def test_a_year_is_four_leading_digits(connection):
+    years = {"1995": 1995, "1995.0": 1995, "1995-03-01": 1995, "95": None, "19955": None, "9999": None, "": None}
+    items = item_table(*({"item_id": f"i{written}", "year": written} for written in years))
+    log = canonicalize(raw_log([{}], items), connection)
+    found = {row["item_id"]: row["year"] for row in log.items.to_pyarrow().to_pylist()}
+    assert {written: found[f"i{written}"] for written in years} == years
+
+
+def test_the_result_does_not_depend_on_threads(tmp_path):
+    rows = [{"user_id": f"u{i % 7}", "item_id": f"i{i % 5}", "timestamp": str(10**9 + i % 11)} for i in range(300)]
+    sets = []
+    for threads in (1, 2):
+        folder = tmp_path / str(threads)
+        folder.mkdir()
+        log = canonicalize(raw_log(rows), connect(folder, threads=threads))
+        sets.append(sorted(map(str, used_rows(log))))
+    assert sets[0] == sets[1]
+
+
+values = st.one_of(
+    st.none(),
+    st.sampled_from(["", " ", "nan", "inf", "-1", "1e400", "\ufffd", "\x00", "1714521600", "2024-05-01", "u1"]),
+    st.text(max_size=4),
+)
+damaged_rows = st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(GOOD, values)), max_size=12)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(damaged_rows)
+def test_no_row_is_ever_lost(connection, rows):
+    log = canonicalize(raw_log([{}, *rows]), connection)
+    counts = log.counts
+    assert counts["input_rows"] == 1 + len(rows)
+    assert counts["used"] + counts["merged_duplicates"] + counts["quarantined"] == 1 + len(rows)
+    assert counts["used"] == len(used_rows(log))
+    assert sum(counts["quarantined_by_reason"].values()) == len(log.quarantine.to_pyarrow())
