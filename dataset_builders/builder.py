@@ -24,10 +24,10 @@ import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.build_options import BuildOptions
-from dataset_builders.candidates import candidate_weights, draw_candidates
+from dataset_builders.candidates import draw_candidates, to_pool
 from dataset_builders.checks import check_examples
 from dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
-from dataset_builders.examples import to_blocks, to_examples
+from dataset_builders.examples import to_blocks, to_decisions, to_examples
 from dataset_builders.export import (
     QUARANTINE_FILE,
     REPORT_FILE,
@@ -45,6 +45,7 @@ from dataset_builders.raw_log import RawLog, connect
 from dataset_builders.schema import (
     CONFIG_FEATURES,
     DATASET_VERSION,
+    EXAMPLE_FEATURES,
     IS_DISCOVERY,
     ITEM_FEATURES,
     ITEM_ID,
@@ -171,16 +172,18 @@ def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -
 
 def write_examples(log: SplitLog, folder: Path, options: BuildOptions, connection: DuckDB) -> None:
     """Write the config `examples`, one shard per group of users and split."""
-    weights = store("weights", candidate_weights(log.keyed, log.training, options), connection)
-    groups = list(_user_groups(log.keyed))
-    for shard, in_group in enumerate(groups):
-        part, targets = _restrict(log.keyed, in_group), in_group(log.targets)
-        drawn = store("drawn", draw_candidates(part, targets, weights, options), connection)
+    pool = to_pool(log.keyed, log.training, options, connection)
+    groups = _user_groups(log.keyed)
+    for shard, group in enumerate(groups):
+        part, targets = _of_group(log.keyed, group), group.rows(log.targets)
+        drawn = store("drawn", draw_candidates(part, targets, pool, options), connection)
         blocks = store("blocks", to_blocks(part, options.history), connection)
+        decisions = store("decisions", to_decisions(part, targets, drawn, options), connection)
+        examples = store("examples", to_examples(decisions, blocks, options.history), connection)
         for split in SPLITS:
-            of_split = targets.filter(targets[SPLIT] == split)
-            examples = to_examples(part, of_split, blocks, drawn, options).drop(SPLIT)
-            write_table(examples, shard_path(folder, "examples", split, shard, len(groups)), connection)
+            of_split = examples.filter(examples[SPLIT] == split).order_by(USER_KEY, POSITION)
+            path = shard_path(folder, "examples", split, shard, len(groups))
+            write_table(of_split.select(*EXAMPLE_FEATURES), path, connection)
 
 
 def write_prompt_configs(folder: Path) -> None:
@@ -193,18 +196,29 @@ def write_prompt_configs(folder: Path) -> None:
             write_mapped(source, folder / "reasoner" / source.name, REASONER_FEATURES, to_row)
 
 
-def _user_groups(log: KeyedLog) -> Iterator[Callable[[ir.Table], ir.Table]]:
-    """Filters that cut every table with a user key into groups of about `EVENTS_PER_SHARD` events."""
+@dataclass(frozen=True)
+class UserGroup:
+    """Users whose keys lie in `[low, high)`; they are built together."""
+
+    low: int
+    high: int
+
+    def rows(self, table: ir.Table) -> ir.Table:
+        """The rows of these users."""
+        return table.filter((table[USER_KEY] >= self.low) & (table[USER_KEY] < self.high))
+
+
+def _user_groups(log: KeyedLog) -> list[UserGroup]:
+    """Groups of about `EVENTS_PER_SHARD` events each."""
     num_users, num_events = log.users.count().execute(), log.events.count().execute()
     groups = max(1, min(num_users, round(num_events / EVENTS_PER_SHARD)))
+    # Keys are ranks under a hash, so that groups of equal numbers of users hold about equally many events.
     bounds = [num_users * group // groups for group in range(groups + 1)]
-    for low, high in pairwise(bounds):
-        # Keys are ranks under a hash, so that groups of equal numbers of users hold about equally many events.
-        yield lambda table, low=low, high=high: table.filter(table[USER_KEY].between(low, high - 1))
+    return [UserGroup(low, high) for low, high in pairwise(bounds)]
 
 
-def _restrict(log: KeyedLog, in_group: Callable[[ir.Table], ir.Table]) -> KeyedLog:
-    return KeyedLog(log.users, log.items, in_group(log.events), in_group(log.impressions))
+def _of_group(log: KeyedLog, group: UserGroup) -> KeyedLog:
+    return KeyedLog(log.users, log.items, group.rows(log.events), group.rows(log.impressions))
 
 
 def _write_catalogue(log: SplitLog, folder: Path, connection: DuckDB) -> None:

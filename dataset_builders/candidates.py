@@ -9,32 +9,60 @@ run short are served by an exponential race over all items that are left (Efraim
 same law.
 """
 
+from dataclasses import dataclass
+
 import ibis
 import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.build_options import BuildOptions
 from dataset_builders.events import FIRST_SEEN, ITEM_KEY, POSITION, USER_KEY, WORK_KEY, KeyedLog
 from dataset_builders.schema import TIMESTAMP
 from dataset_builders.seeded_draws import PRIME, draw
 from dataset_builders.splits import is_choice
+from dataset_builders.stored_tables import store
 
 QUICK_DRAWS = 24
 WEIGHT = "weight"
 _EXAMPLE = [USER_KEY, POSITION]
 
 
-def candidate_weights(log: KeyedLog, training: ir.Table, options: BuildOptions) -> ir.Table:
-    """How likely each item is to be drawn, and since when it is in the log.
+@dataclass(frozen=True)
+class CandidatePool:
+    """What candidates are drawn from.
+
+    Args:
+        weights (`ibis.Table`): `item_key`, `work_key`, `first_seen`, `weight` (int64): how likely an item is, and
+            since when it is in the log.
+        line (`ibis.Table`): `slot`, `item_key`, `work_key`: the items side by side, in the order they came into the
+            log, each as long as its weight. What is available at a moment is then a prefix of the line.
+    """
+
+    weights: ir.Table
+    line: ir.Table
+
+
+def to_pool(log: KeyedLog, training: ir.Table, options: BuildOptions, connection: DuckDB) -> CandidatePool:
+    """Weigh every item of the log.
 
     Args:
         log ([`KeyedLog`]): For the first interaction of each item, in any split.
         training (`ibis.Table`): The training events, for the counts.
         options ([`BuildOptions`]): `candidates` is used.
+        connection (`ibis.backends.duckdb.Backend`): Where the pool is kept.
 
     Returns:
-        `ibis.Table`: `item_key`, `work_key`, `first_seen`, `weight` (int64): the number of users who chose the item in
-        training, or 1 for `uniform`.
+        [`CandidatePool`]: Its weights are the number of users who chose an item in training, or 1 for `uniform`.
     """
+    weights = store("weights", to_weights(log, training, options), connection)
+    so_far = _exact_sum(weights[WEIGHT]).over(order_by=[FIRST_SEEN, ITEM_KEY], rows=(None, 0))
+    ends = weights.mutate(end=so_far.cast("int64"))
+    line = ends.select(ITEM_KEY, WORK_KEY, slot=ibis.range(ends.end - ends[WEIGHT], ends.end).unnest())
+    return CandidatePool(weights, store("line", line, connection))
+
+
+def to_weights(log: KeyedLog, training: ir.Table, options: BuildOptions) -> ir.Table:
+    """The table `weights` of a pool."""
     seen = log.events.group_by([ITEM_KEY, WORK_KEY]).agg(first_seen=log.events[TIMESTAMP].min())
     if options.candidates == "uniform":
         return seen.mutate(weight=ibis.literal(1, "int64"))
@@ -43,23 +71,21 @@ def candidate_weights(log: KeyedLog, training: ir.Table, options: BuildOptions) 
     return seen.join(counts, ITEM_KEY).select(ITEM_KEY, WORK_KEY, FIRST_SEEN, WEIGHT)
 
 
-def draw_candidates(log: KeyedLog, targets: ir.Table, weights: ir.Table, options: BuildOptions) -> ir.Table:
+def draw_candidates(log: KeyedLog, targets: ir.Table, pool: CandidatePool, options: BuildOptions) -> ir.Table:
     """The items that stand beside each target.
 
     Args:
         log ([`KeyedLog`]): For what each user touched and was shown.
         targets (`ibis.Table`): As `to_targets` returns them.
-        weights (`ibis.Table`): As `candidate_weights` returns them.
+        pool ([`CandidatePool`]): As `to_pool` returns it.
         options ([`BuildOptions`]): `candidates`, `num_candidates` and `seed` are used.
 
     Returns:
         `ibis.Table`: `user_key`, `position` (together the example) and `item_key`; at most `num_candidates - 1` rows
         per example, fewer when the catalogue has no more that the user never touched.
     """
-    if options.candidates == "impressions":
-        ranked = _shown_last(log, targets)
-    else:
-        ranked = _drawn(log, targets, weights, options)
+    shown = options.candidates == "impressions"
+    ranked = _shown_last(log, targets) if shown else _drawn(log, targets, pool, options)
     place = ibis.row_number().over(group_by=_EXAMPLE, order_by=["order", ITEM_KEY])
     return ranked.mutate(place=place).filter(ibis._.place < options.num_candidates - 1).select(*_EXAMPLE, ITEM_KEY)
 
@@ -71,30 +97,23 @@ def _shown_last(log: KeyedLog, targets: ir.Table) -> ir.Table:
     return shown.mutate(order=-shown.last.epoch_seconds())
 
 
-def _drawn(log: KeyedLog, targets: ir.Table, weights: ir.Table, options: BuildOptions) -> ir.Table:
-    quick = _quick_draws(log, targets, weights, options.seed)
+def _drawn(log: KeyedLog, targets: ir.Table, pool: CandidatePool, options: BuildOptions) -> ir.Table:
+    quick = _quick_draws(log, targets, pool, options.seed)
     counts = targets.select(*_EXAMPLE).left_join(quick.group_by(_EXAMPLE).agg(served=ibis._.count()), _EXAMPLE)
     short = counts.filter(counts.served.fill_null(0) < options.num_candidates - 1).select(*_EXAMPLE)
-    race = _race(log, targets.semi_join(short, _EXAMPLE), weights, options.seed).anti_join(
+    race = _race(log, targets.semi_join(short, _EXAMPLE), pool.weights, options.seed).anti_join(
         quick, [*_EXAMPLE, ITEM_KEY]
     )
     return quick.union(race)
 
 
-def _quick_draws(log: KeyedLog, targets: ir.Table, weights: ir.Table, seed: int) -> ir.Table:
-    """A fixed number of draws with replacement per example; the first draw of each untouched item counts.
-
-    The items lie side by side on a line of slots, in the order they came into the log, each as long as its weight.
-    What is available at a moment is then a prefix of the line, and one draw is one slot of that prefix.
-    """
-    so_far = _exact_sum(weights[WEIGHT]).over(order_by=[FIRST_SEEN, ITEM_KEY], rows=(None, 0))
-    line = weights.mutate(end=so_far.cast("int64"))
-    end = line.end
-    line = line.select(ITEM_KEY, WORK_KEY, slot=ibis.range(end - line[WEIGHT], end).unnest())
-    draws = _with_available_weight(targets, weights).mutate(turn=ibis.range(0, QUICK_DRAWS).unnest().cast("int64"))
+def _quick_draws(log: KeyedLog, targets: ir.Table, pool: CandidatePool, seed: int) -> ir.Table:
+    """A fixed number of draws with replacement per example; the first draw of each untouched item counts."""
+    draws = _with_available_weight(targets, pool.weights)
+    draws = draws.mutate(turn=ibis.range(0, QUICK_DRAWS).unnest().cast("int64"))
     chance = draw(seed + 2, draws[USER_KEY], draws[POSITION], draws.turn)
     draws = draws.mutate(slot=(chance * draws.available) // PRIME)
-    hits = _untouched(draws.join(line, "slot").select(*_EXAMPLE, "turn", ITEM_KEY, WORK_KEY), log)
+    hits = _untouched(draws.join(pool.line, "slot").select(*_EXAMPLE, "turn", ITEM_KEY, WORK_KEY), log)
     return hits.group_by([*_EXAMPLE, ITEM_KEY]).agg(order=(hits.turn.min() - QUICK_DRAWS).cast("float64"))
 
 

@@ -12,6 +12,7 @@ from dataset_builders.build_options import BuildOptions
 from dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, WORK_KEY, KeyedLog
 from dataset_builders.schema import (
     EXAMPLE_FEATURES,
+    HISTORY,
     ITEM_ID,
     RECORD_FEATURES,
     TITLE,
@@ -21,37 +22,60 @@ from dataset_builders.seeded_draws import draw
 from dataset_builders.splits import SPLIT
 
 BLOCK = "block"
+RECORDS = "records"
 _EXAMPLE = [USER_KEY, POSITION]
 
 
-def to_examples(
-    log: KeyedLog, targets: ir.Table, blocks: ir.Table, drawn: ir.Table, options: BuildOptions
-) -> ir.Table:
-    """Join targets, histories and candidates into the table of examples.
+def to_decisions(log: KeyedLog, targets: ir.Table, drawn: ir.Table, options: BuildOptions) -> ir.Table:
+    """Everything of an example but its history.
 
     Args:
         log ([`KeyedLog`]): The keyed log.
         targets (`ibis.Table`): As `to_targets` returns them.
-        blocks (`ibis.Table`): As `to_blocks` returns them.
         drawn (`ibis.Table`): As `draw_candidates` returns them.
-        options ([`BuildOptions`]): `history`, `num_candidates` and `seed` are used.
+        options ([`BuildOptions`]): `num_candidates` and `seed` are used.
 
     Returns:
-        `ibis.Table`: The columns of `EXAMPLE_FEATURES` and `split`, ordered by user hash and position. Targets with
-        fewer than `num_candidates` candidates are left out.
+        `ibis.Table`: The columns of `EXAMPLE_FEATURES` but `history`, and `split`, `user_key` and `position`. Targets
+        with fewer than `num_candidates` candidates are left out.
     """
-    histories = to_histories(targets, blocks, options.history)
     candidates = to_candidate_lists(log, targets, drawn, options)
-    first_touch = log.events.group_by([USER_KEY, WORK_KEY]).agg(first_position=log.events[POSITION].min())
-    joined = targets.join(histories, _EXAMPLE).join(candidates, _EXAMPLE).join(first_touch, [USER_KEY, WORK_KEY])
+    first_touch = log.events.semi_join(targets, [USER_KEY, WORK_KEY])
+    first_touch = first_touch.group_by([USER_KEY, WORK_KEY]).agg(first_position=first_touch[POSITION].min())
+    joined = targets.join(candidates, _EXAMPLE).join(first_touch, [USER_KEY, WORK_KEY])
     joined = joined.join(log.users.select(USER_KEY, USER), USER_KEY)
     joined = joined.join(log.items.select(ITEM_KEY, ITEM_ID), ITEM_KEY)
-    examples = joined.mutate(
+    decisions = joined.mutate(
         example_id=joined[USER] + "-" + joined[POSITION].cast("string"),
         target=joined[ITEM_ID],
+        target_index=joined.candidates.map(lambda candidate: candidate[ITEM_ID]).index(joined[ITEM_ID]).cast("int8"),
         is_discovery=joined.first_position == joined[POSITION],
     )
-    return examples.order_by(_EXAMPLE).select(*EXAMPLE_FEATURES, SPLIT)
+    return decisions.select(*_EXAMPLE, SPLIT, *(column for column in EXAMPLE_FEATURES if column != HISTORY))
+
+
+def to_examples(decisions: ir.Table, blocks: ir.Table, length: int) -> ir.Table:
+    """Give each decision its history: the last `length` records before it, oldest first.
+
+    The decisions are the probing side of both joins, so that no list of records goes through a hash table twice.
+
+    Args:
+        decisions (`ibis.Table`): As `to_decisions` returns them.
+        blocks (`ibis.Table`): As `to_blocks` returns them, with the same `length`.
+        length (`int`): Most records of a history.
+
+    Returns:
+        `ibis.Table`: The columns of `decisions` and `history`.
+    """
+    own_block = _block(decisions[POSITION], length)
+    place = decisions[POSITION] - 1 - own_block * length  # records of the decision's own block that precede it
+    wanted = decisions.mutate(block=own_block, place=place)
+    own = wanted.left_join(blocks.rename(newer=RECORDS), [USER_KEY, BLOCK]).drop(f"{USER_KEY}_right", f"{BLOCK}_right")
+    before = blocks.select(USER_KEY, block=blocks[BLOCK] + 1, older=blocks[RECORDS])
+    both = own.left_join(before, [USER_KEY, BLOCK])
+    both = both.mutate(newer=both.newer[: both.place], older=both.older[both.place :])
+    history = ibis.coalesce(both.older.concat(both.newer), both.newer)
+    return both.mutate(history=history).select(*decisions.columns, HISTORY)
 
 
 def to_blocks(log: KeyedLog, length: int) -> ir.Table:
@@ -66,44 +90,22 @@ def to_blocks(log: KeyedLog, length: int) -> ir.Table:
     return named.group_by([USER_KEY, BLOCK]).agg(records=named.record.collect(order_by=named[POSITION]))
 
 
-def to_histories(targets: ir.Table, blocks: ir.Table, length: int) -> ir.Table:
-    """The last `length` records before each target, oldest first.
-
-    Args:
-        targets (`ibis.Table`): As `to_targets` returns them.
-        blocks (`ibis.Table`): As `to_blocks` returns them, with the same `length`.
-
-    Returns:
-        `ibis.Table`: `user_key`, `position`, `history`.
-    """
-    own_block = _block(targets[POSITION], length)
-    place = targets[POSITION] - 1 - own_block * length  # records of the target's own block that precede it
-    wanted = targets.select(*_EXAMPLE, block=own_block, place=place)
-    own = wanted.join(blocks, [USER_KEY, BLOCK]).select(*_EXAMPLE, BLOCK, "place", newer=ibis._.records)
-    before = blocks.select(USER_KEY, block=blocks[BLOCK] + 1, older=blocks.records)
-    both = own.left_join(before, [USER_KEY, BLOCK])
-    both = both.select(*_EXAMPLE, newer=both.newer[: both.place], older=both.older[both.place :])
-    return both.select(*_EXAMPLE, history=ibis.coalesce(both.older.concat(both.newer), both.newer))
-
-
 def to_candidate_lists(log: KeyedLog, targets: ir.Table, drawn: ir.Table, options: BuildOptions) -> ir.Table:
     """Each target among its candidates, in an order drawn by seed.
 
     Returns:
-        `ibis.Table`: `user_key`, `position`, `candidates`, `target_index`; full sets only.
+        `ibis.Table`: `user_key`, `position`, `candidates`; full sets only.
     """
-    rows = drawn.mutate(is_target=False).union(targets.select(*_EXAMPLE, ITEM_KEY).mutate(is_target=True))
+    rows = drawn.union(targets.select(*_EXAMPLE, ITEM_KEY))
     chance = draw(options.seed + 4, rows[USER_KEY], rows[POSITION], rows[ITEM_KEY])
-    place = ibis.row_number().over(group_by=_EXAMPLE, order_by=[chance, ITEM_KEY])
-    placed = rows.mutate(place=place).join(log.items.select(ITEM_KEY, ITEM_ID, TITLE), ITEM_KEY)
+    placed = rows.mutate(chance=chance).join(log.items.select(ITEM_KEY, ITEM_ID, TITLE), ITEM_KEY)
     candidate = ibis.struct({ITEM_ID: placed[ITEM_ID], TITLE: placed[TITLE]})
-    lists = placed.mutate(candidate=candidate).group_by(_EXAMPLE)
-    lists = lists.agg(
-        candidates=ibis._.candidate.collect(order_by=ibis._.place),
-        target_index=ibis._.place.max(where=ibis._.is_target).cast("int8"),
-        complete=ibis._.count() == options.num_candidates,
+    placed = placed.select(*_EXAMPLE, ITEM_KEY, "chance", candidate=candidate)
+    lists = placed.group_by(_EXAMPLE).agg(
+        candidates=placed.candidate.collect(order_by=[placed.chance, placed[ITEM_KEY]]),
+        count=placed.count(),
     )
-    return lists.filter(lists.complete).drop("complete")
+    return lists.filter(lists["count"] == options.num_candidates).drop("count")
 
 
 def _block(position: ir.IntegerValue, length: int) -> ir.IntegerValue:

@@ -76,12 +76,14 @@ def is_choice(events: ir.Table) -> ir.BooleanValue:
 
 def _last_two(choices: ir.Table, options: BuildOptions) -> tuple[ir.Table, ir.Table]:
     """Each user's last two choices, and all the earlier ones of the users who have such a pair."""
-    ranked = choices.mutate(from_end=ibis.row_number().over(group_by=USER_KEY, order_by=ibis.desc(POSITION)))
-    long_enough = ranked.filter((ranked.from_end == 1) & (ranked[POSITION] > options.min_history)).select(USER_KEY)
-    qualified = ranked.semi_join(long_enough, USER_KEY)
-    last_two = qualified.filter(qualified.from_end < 2)
-    held_out = last_two.mutate(split=(last_two.from_end == 0).ifelse("test", "validation"))
-    return held_out, qualified.filter(qualified.from_end >= 2)
+    last = choices.group_by(USER_KEY).agg(position=choices[POSITION].max())
+    earlier = choices.join(last.rename(end=POSITION), USER_KEY).filter(lambda row: row[POSITION] < row.end)
+    second_last = earlier.group_by(USER_KEY).agg(position=earlier[POSITION].max())
+    second_last = second_last.filter(second_last[POSITION] > options.min_history)
+    test, validation = last.semi_join(second_last, USER_KEY), second_last
+    held_out = ibis.union(test.mutate(split=ibis.literal("test")), validation.mutate(split=ibis.literal("validation")))
+    training = choices.join(validation.rename(end=POSITION), USER_KEY).filter(lambda row: row[POSITION] < row.end)
+    return held_out, training.select(USER_KEY, POSITION)
 
 
 def _after_cuts(
@@ -91,4 +93,4 @@ def _after_cuts(
     later = choices.filter((choices[TIMESTAMP] >= cuts[0]) & (choices[POSITION] > options.min_history))
     later = later.mutate(split=(later[TIMESTAMP] < cuts[1]).ifelse("validation", "test"))
     first = later.group_by([USER_KEY, SPLIT]).agg(position=later[POSITION].min())
-    return first, choices.filter(choices[TIMESTAMP] < cuts[0])
+    return first, choices.filter(choices[TIMESTAMP] < cuts[0]).select(USER_KEY, POSITION)
