@@ -1,0 +1,39 @@
+# The two commands: `make quickstart` and `make test`. Each sets up all it needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUN := results/quickstart
+DATASET := data/movielens-100k
+LIMIT ?= 32
+
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart test bench lint clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.installed ## Create the virtual environment and install the project into it
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+quickstart: setup ## Build MovieLens-100K, verbalize, recommend, print the table
+	$(BIN)/logs2lang build movielens-100k --output $(DATASET)
+	$(BIN)/logs2lang evaluate $(DATASET) --limit $(LIMIT) --output $(RUN)
+
+test: setup lint ## Lint, then run every test
+	$(BIN)/python -m pytest -n 2 --doctest-modules dataset_builders hub_recipes tests
+
+bench: setup ## Measure speed, as ratios side by side in one run
+	$(BIN)/python -m pytest --override-ini addopts= --import-mode=importlib -s tests/benchmarks
+
+lint: setup ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean: ## Remove the virtual environment and everything built
+	rm -rf $(VENV) data results runs .pytest_cache .mypy_cache .ruff_cache
