@@ -168,7 +168,7 @@ def movielens_100k() -> "Source":
 def movielens(
     folder: Annotated[Path, typer.Option(help="Where you unpacked it.")],
     variant: Annotated[
-        Literal["100k", "1m", "latest-small", "20m", "25m", "32m"], typer.Option(help="Which file layout the folder has.")
+        Literal["100k", "1m", "latest-small", "20m", "25m", "32m"], typer.Option(help="Which MovieLens it is.")
     ] = "1m",
 ) -> "Source":
     """A MovieLens download that you unpacked yourself.
@@ -259,3 +259,63 @@ def to_map(flag: str, text: str | None) -> dict[str, str]:
         if not (ours.strip() and sign and theirs.strip()):
             raise InputError(f"{flag} has {ours + sign + theirs!r}; expected OURS=YOURS, such as user_id=uid.")
     return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+
+
+@source_command("viewing-history")
+def viewing_history(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="Your export: Netflix, Spotify, YouTube, Letterboxd or Trakt.")
+    ],
+    profile: Annotated[str | None, typer.Option(help="Only this profile of the account; all by default.")] = None,
+    day_first: Annotated[
+        bool | None,
+        typer.Option("--day-first/--month-first", help="How dates such as 03/04/2024 are meant."),
+    ] = None,
+) -> "Source":
+    """A person's own viewing or listening history, as the service exports it. Everything stays on this machine.
+
+    [bold]logs2lang build viewing-history ViewingActivity.csv --profile Ann --output data/ann[/]
+    """
+    from dataset_builders.sources.viewing_history import read_viewing_history
+
+    return partial(read_viewing_history, path=path, profile=profile, day_first=day_first)
+
+
+@source_command("streaming-simulation")
+def streaming_simulation(
+    events: Annotated[int, typer.Option(help="Log records to aim at.")] = 100_000,
+    accounts: Annotated[int, typer.Option(help="User ids; one or two people watch on each.")] = 1_000,
+    films: Annotated[int, typer.Option(help="Films in the catalogue.")] = 700,
+    series: Annotated[int, typer.Option(help="Series in the catalogue, each with seasons and episodes.")] = 500,
+    difficulty: Annotated[
+        float, typer.Option(help="0 to 1: at 0 taste nearly decides what is watched, at 1 nobody can beat chance.")
+    ] = 0.5,
+    noise_share: Annotated[float, typer.Option(help="Share of the records that say nothing about taste.")] = 0.25,
+    binge: Annotated[float, typer.Option(help="Probability, after each play, that the same work goes on.")] = 0.5,
+    returns: Annotated[float, typer.Option(help="Share of the sessions that go back to an earlier work.")] = 0.3,
+    households: Annotated[float, typer.Option(help="Share of the accounts that two people share.")] = 0.3,
+    drift: Annotated[float, typer.Option(help="How much of a taste is new after 30 days.")] = 0.15,
+    days: Annotated[int, typer.Option(help="Length of the log.")] = 180,
+    simulation_seed: Annotated[int, typer.Option(help="Decides the world; --seed decides the examples.")] = 0,
+) -> "Source":
+    """An invented streaming service whose noise and tastes are known, so that every score has a ceiling.
+
+    [bold]logs2lang build streaming-simulation --events 1000000 --accounts 10000 --output data/simulation[/]
+    """
+    from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
+
+    config = SimulationConfig(
+        events=events,
+        accounts=accounts,
+        films=films,
+        series=series,
+        difficulty=difficulty,
+        noise_share=noise_share,
+        binge=binge,
+        returns=returns,
+        households=households,
+        drift=drift,
+        days=days,
+        seed=simulation_seed,
+    )
+    return partial(read_streaming_simulation, config=config)

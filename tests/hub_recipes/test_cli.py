@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from dataset_builders.build_options import BuildOptions
 from dataset_builders.sources.movielens import LAYOUTS
+from dataset_builders.sources.streaming_simulation import SimulationConfig
 from hub_recipes import build_commands
 from hub_recipes.cli import app, main
 
@@ -158,3 +159,10 @@ def test_help_imports_no_heavy_library():
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+def test_defaults_of_the_simulation_flags_are_those_of_its_config():
+    flags = dict(inspect.signature(build_commands.streaming_simulation).parameters)
+    flags["seed"] = flags.pop("simulation_seed")
+    chosen = [field for field in fields(SimulationConfig) if field.name != "start"]
+    assert {name: flag.default for name, flag in flags.items()} == {field.name: field.default for field in chosen}
