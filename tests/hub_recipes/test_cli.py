@@ -163,6 +163,8 @@ def test_help_imports_no_heavy_library():
 
 def test_defaults_of_the_simulation_flags_are_those_of_its_config():
     flags = dict(inspect.signature(build_commands.streaming_simulation).parameters)
-    flags["seed"] = flags.pop("simulation_seed")
+    flags["seed"] = flags["simulation_seed"]
     chosen = [field for field in fields(SimulationConfig) if field.name != "start"]
-    assert {name: flag.default for name, flag in flags.items()} == {field.name: field.default for field in chosen}
+    assert {field.name: flags[field.name].default for field in chosen} == {
+        field.name: field.default for field in chosen
+    }
