@@ -291,8 +291,8 @@ def streaming_simulation(
         float, typer.Option(help="0 to 1: at 0 taste nearly decides what is watched, at 1 nobody can beat chance.")
     ] = 0.5,
     noise_share: Annotated[float, typer.Option(help="Share of the records that say nothing about taste.")] = 0.25,
-    binge: Annotated[float, typer.Option(help="Probability, after each play, that the same work goes on.")] = 0.5,
-    returns: Annotated[float, typer.Option(help="Share of the sessions that go back to an earlier work.")] = 0.3,
+    binge: Annotated[float, typer.Option(help="Probability, after each play, that the same work goes on.")] = 0.45,
+    returns: Annotated[float, typer.Option(help="Share of the sessions that go back to an earlier work.")] = 0.25,
     households: Annotated[float, typer.Option(help="Share of the accounts that two people share.")] = 0.3,
     drift: Annotated[float, typer.Option(help="How much of a taste is new after 30 days.")] = 0.15,
     days: Annotated[int, typer.Option(help="Length of the log.")] = 180,
