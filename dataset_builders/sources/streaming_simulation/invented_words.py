@@ -1,5 +1,8 @@
-"""The words that the invented catalogue is made of. No tag is also a word of a title, so that a text's stated interests
-and the titles it names cannot be taken for one another."""
+"""The words that the invented catalogue is made of.
+
+No tag is also a word of a title, so that the interests a text states and the titles it names cannot be taken for one
+another.
+"""
 
 GENRES = (
     *("comedy", "drama", "thriller", "horror", "romance", "western", "fantasy", "documentary", "musical", "noir"),

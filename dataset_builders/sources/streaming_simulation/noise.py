@@ -1,7 +1,7 @@
 """Noise: records that say nothing about taste. Their works are drawn by popularity alone, whoever is watching.
 
-Trailers, autoplayed previews and abandoned starts show in the column `event`. Accidental plays and background loops are
-logged as plain plays: seconds long the first, the same length to the second again and again the others.
+Trailers, autoplayed previews and abandoned starts show in the column `event`. Accidental plays and background loops
+are logged as plain plays: seconds long the first, the same length to the second again and again the others.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ EVENTS = (PLAY, TRAILER, AUTOPLAY, ABANDON, PLAY, PLAY)
 RECORD_SHARES = {TRAILER: 0.25, AUTOPLAY: 0.25, ABANDON: 0.15, ACCIDENTAL: 0.2, LOOP: 0.15}
 """Share of each kind among the noise records."""
 LOOP_LENGTHS = (3, 6)
-"""Fewest and most plays of a loop. At least three, so that its last record repeats the one before."""
+"""Fewest and most plays of a loop."""
 
 _SECONDS = {TRAILER: (30, 150), AUTOPLAY: (5, 40), ABANDON: (60, 600), ACCIDENTAL: (2, 25)}
 
@@ -54,13 +54,13 @@ class Units:
 def mean_noise_units(mean_records: float) -> dict[str, float]:
     """Expected number of units of each kind, for an expected number of noise records."""
     records = {kind: mean_records * share for kind, share in RECORD_SHARES.items()}
-    return {**records, LOOP: records[LOOP] / np.mean(LOOP_LENGTHS)}
+    return {**records, LOOP: records[LOOP] / (sum(LOOP_LENGTHS) / 2)}
 
 
 def draw_noise(sessions: int, mean_records: float, catalogue: Catalogue, rng: np.random.Generator) -> Units:
     """Draw the noise that precedes the play of each session.
 
-    All noise comes before the session's own work. So an account's last play is genuine, or none is its first of a work.
+    All noise comes before the session's own work, so that an account's last play is always a genuine one.
 
     Args:
         sessions (`int`): How many sessions.

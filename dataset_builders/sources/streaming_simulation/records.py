@@ -1,6 +1,6 @@
 """Log records: the units of each session laid out in time, one after another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -20,7 +20,7 @@ _AFTER_NOISE = 2.0  # noise is ordered by draws below 1
 _BETWEEN_SESSIONS_S = 600
 # Shortest and longest pause after a record, in seconds.
 _AFTER_EPISODE_S, _AFTER_SITTING_S, _AFTER_NOISE_S, _AFTER_LOOP_S = (5, 20), (300, 5400), (3, 60), (1, 3)
-_EPISODE_VARIATION = (0.9, 1.05)
+_LENGTH_VARIATION = (0.9, 1.02)  # credits are skipped, scenes seen twice
 _SITTING_JITTER = 0.3
 
 
@@ -92,12 +92,11 @@ def _genuine_units(sessions: Sessions) -> Units:
 
 
 def _in_order(one: Units, other: Units) -> Units:
-    session = np.concatenate([one.session, other.session])
-    unit_order = np.concatenate([one.order, other.order])
-    order = np.lexsort((unit_order, session))
-    rest = (np.concatenate(pair)[order] for pair in ((one.kind, other.kind), (one.work, other.work)))
-    records = np.concatenate([one.records, other.records])[order]
-    return Units(session[order], unit_order[order], *rest, records)
+    both = {
+        field.name: np.concatenate([getattr(one, field.name), getattr(other, field.name)]) for field in fields(Units)
+    }
+    order = np.lexsort((both["order"], both["session"]))
+    return Units(**{name: values[order] for name, values in both.items()})
 
 
 def _durations(
@@ -109,10 +108,9 @@ def _durations(
     rng: np.random.Generator,
 ) -> np.ndarray:
     length_s = catalogue.length_s[work]
-    episode_s = length_s * rng.uniform(*_EPISODE_VARIATION, len(work))
-    plays = np.where(catalogue.is_series[work], episode_s, length_s * _sitting_shares(place, records, rng))
-    is_genuine = kind == GENUINE
-    return np.where(is_genuine, plays.astype(np.int64), noise_durations(kind, length_s, rng))
+    part = np.where(catalogue.is_series[work], 1, _sitting_shares(place, records, rng))
+    played_s = length_s * part * rng.uniform(*_LENGTH_VARIATION, len(work))
+    return np.where(kind == GENUINE, played_s.astype(np.int64), noise_durations(kind, length_s, rng))
 
 
 def _sitting_shares(place: np.ndarray, records: np.ndarray, rng: np.random.Generator) -> np.ndarray:

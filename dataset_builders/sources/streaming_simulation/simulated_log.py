@@ -54,8 +54,8 @@ def read_streaming_simulation(connection: DuckDB, config: SimulationConfig = Sim
         config ([`SimulationConfig`], *optional*): What the service is like.
 
     Returns:
-        [`RawLog`]: With the `truth` tables `records` (every record: `noise_kind`, null when genuine; `person`; `season`
-        and `episode`), `tastes` (per person and period of 30 days: `share`, `since`, `log_normaliser` and `taste`, one
+        [`RawLog`]: With the `truth` tables `records` (every record: `noise_kind`, null when genuine; `person`;
+        `season` and `episode`), `tastes` (per person and period of 30 days: `share`, `since`, `log_normaliser` and `taste`, one
         number per tag), `tags` (their order) and `works` (`log_popularity`). `generative_model.md` explains them.
 
     Example:
@@ -105,11 +105,9 @@ def _simulate_group(config: SimulationConfig, catalogue: Catalogue, first: int) 
     laws = viewing_laws(households.tastes, catalogue)
     sessions = draw_sessions(config, catalogue, households, laws, rng)
     records = draw_records(config, catalogue, sessions, rng)
-    tables = (
-        _record_rows(config, records, sessions, number_episodes(records, sessions, catalogue)),
-        _taste_rows(households, laws),
-    )
-    return tuple(_of_accounts(table, first, config.accounts) for table in tables)  # type: ignore[return-value]
+    rows = _record_rows(config, records, sessions, number_episodes(records, sessions, catalogue))
+    tastes = _taste_rows(households, laws)
+    return _of_accounts(rows, first, config.accounts), _of_accounts(tastes, first, config.accounts)
 
 
 def _of_accounts(table: pa.Table, first: int, accounts: int) -> pa.Table:

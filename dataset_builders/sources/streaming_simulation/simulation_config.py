@@ -17,16 +17,16 @@ class SimulationConfig:
     """What the simulated service is like. The defaults give about 100,000 events for development.
 
     Args:
-        events (`int`, defaults to 100,000): How many log records to aim at; a log of at least 100 accounts comes within
-            a few percent of it.
+        events (`int`, defaults to 100,000): How many log records to aim at; with 100 accounts or more the log comes
+            within a few percent of it.
         accounts (`int`, defaults to 1,000): User ids of the log. One or two people watch on each.
         films (`int`, defaults to 700): Films in the catalogue.
         series (`int`, defaults to 500): Series in the catalogue, each with seasons and episodes.
         difficulty (`float`, defaults to 0.5): 0 to 1. At 1 everybody watches what is popular, so that no recommender
             can beat chance; at 0 a taste nearly decides what is watched.
         noise_share (`float`, defaults to 0.25): Share of the records that say nothing about taste, 0 to 0.9.
-        binge (`float`, defaults to 0.45): Probability, after each play, that the same work goes on: the next episode of
-            a series, the rest of an interrupted film. 0 to 0.9.
+        binge (`float`, defaults to 0.45): Probability, after each play, that the same work goes on: the next episode
+            of a series, the rest of an interrupted film. 0 to 0.9.
         returns (`float`, defaults to 0.25): Share of the sessions in which somebody goes back to a work of an earlier
             session: on with the series, or a film once more. 0 to 0.95.
         households (`float`, defaults to 0.3): Share of the accounts that two people share, 0 to 1.
