@@ -92,11 +92,10 @@ def _genuine_units(sessions: Sessions) -> Units:
 
 
 def _in_order(one: Units, other: Units) -> Units:
-    both = {
-        field.name: np.concatenate([getattr(one, field.name), getattr(other, field.name)]) for field in fields(Units)
-    }
-    order = np.lexsort((both["order"], both["session"]))
-    return Units(**{name: values[order] for name, values in both.items()})
+    names = [field.name for field in fields(Units)]
+    both = Units(*(np.concatenate([getattr(one, name), getattr(other, name)]) for name in names))
+    order = np.lexsort((both.order, both.session))
+    return Units(*(getattr(both, name)[order] for name in names))
 
 
 def _durations(

@@ -55,8 +55,9 @@ def read_streaming_simulation(connection: DuckDB, config: SimulationConfig = Sim
 
     Returns:
         [`RawLog`]: With the `truth` tables `records` (every record: `noise_kind`, null when genuine; `person`;
-        `season` and `episode`), `tastes` (per person and period of 30 days: `share`, `since`, `log_normaliser` and `taste`, one
-        number per tag), `tags` (their order) and `works` (`log_popularity`). `generative_model.md` explains them.
+        `season` and `episode`), `tastes` (per person and period of 30 days: `share`, `since`, `log_normaliser` and
+        `taste`, one number per tag), `tags` (their order) and `works` (`log_popularity`). `generative_model.md`
+        explains them.
 
     Example:
         >>> from tempfile import TemporaryDirectory

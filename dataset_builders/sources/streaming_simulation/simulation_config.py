@@ -8,7 +8,7 @@ from dataset_builders.input_error import InputError
 PERIOD_DAYS = 30
 """A taste stays the same for so many days, then it drifts."""
 
-_SHARPEST = 4.4
+_SHARPEST = 5.2
 _UNIT_INTERVAL = "0 to 1"
 
 
