@@ -2,21 +2,19 @@
 
     source -> canonicalize -> key_log -> to_targets -> draw_candidates, to_blocks -> to_examples -> prompt configs
 
-`build_dataset` writes a folder that `load_dataset` reads. `LogDatasetBuilder` is the same behind the interface of
-`datasets`: `download_and_prepare`, then `as_dataset`.
+`build_dataset` writes a folder that `load_dataset` reads.
 """
 
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import datasets
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -43,7 +41,6 @@ from dataset_builders.interactions import CanonicalLog, canonicalize
 from dataset_builders.prompt_configs import to_reasoner_row, to_verbalizer_row
 from dataset_builders.raw_log import RawLog, connect
 from dataset_builders.schema import (
-    CONFIG_FEATURES,
     DATASET_VERSION,
     EXAMPLE_FEATURES,
     IS_DISCOVERY,
@@ -286,59 +283,3 @@ def _replace(output: Path, staging: Path) -> None:
         os.replace(output, staging.with_name("replaced"))
     os.replace(staging, output)
     shutil.rmtree(staging.with_name("replaced"), ignore_errors=True)
-
-
-@dataclass
-class LogDatasetConfig(datasets.BuilderConfig):
-    """Which table of which log.
-
-    Args:
-        source (`Callable`): As in `build_dataset`; picklable, because `datasets` hashes it to name its cache.
-        options ([`BuildOptions`]): Every choice of the build.
-    """
-
-    source: Source | None = None
-    options: BuildOptions = field(default_factory=BuildOptions)
-
-
-class LogDatasetBuilder(datasets.ArrowBasedBuilder):
-    """A log as a `datasets` builder.
-
-    Args:
-        config_name (`str`): `"examples"`, `"items"`, `"interactions"`, `"verbalizer"` or `"reasoner"`.
-        source (`Callable`): Reads the log; see `build_dataset`.
-        options ([`BuildOptions`], *optional*): Every choice of the build.
-        cache_dir (`str`, *optional*): Where `datasets` keeps what was built.
-
-    Example:
-        >>> from dataset_builders.sources.movielens import read_movielens
-        >>> builder = LogDatasetBuilder(config_name="examples", source=read_movielens)  # doctest: +SKIP
-        >>> builder.download_and_prepare()  # doctest: +SKIP
-        >>> builder.as_dataset(split="test")[0]["candidates"]  # doctest: +SKIP
-    """
-
-    BUILDER_CONFIG_CLASS = LogDatasetConfig
-    BUILDER_CONFIGS = [LogDatasetConfig(name=name) for name in CONFIG_FEATURES]  # noqa: RUF012
-    DEFAULT_CONFIG_NAME = "examples"
-
-    def _info(self) -> datasets.DatasetInfo:
-        return datasets.DatasetInfo(features=CONFIG_FEATURES[self.config.name])
-
-    def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
-        if self.config.source is None:
-            raise InputError(
-                "LogDatasetBuilder needs source=..., a function that reads a log, such as read_movielens."
-            )
-        folder = Path(self._cache_dir_root) / "logs2lang" / self.config_id
-        build_dataset(self.config.source, folder, self.config.options)
-        shards = {split: shards_of(folder, self.config.name, split) for split in SPLITS}
-        return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"shards": paths})
-            for split, paths in shards.items()
-            if paths
-        ]
-
-    def _generate_tables(self, shards: list[Path]) -> Iterator[tuple[Any, pa.Table]]:
-        for place, shard in enumerate(shards):
-            for group, batch in enumerate(pq.ParquetFile(shard).iter_batches()):
-                yield (place, group), pa.Table.from_batches([batch]).cast(self.info.features.arrow_schema)

@@ -9,8 +9,9 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features
-from huggingface_hub import DatasetCard, DatasetCardData
+from huggingface_hub import DatasetCardData
 from ibis.backends.duckdb import Backend as DuckDB
+from jinja2 import Environment, StrictUndefined
 
 from dataset_builders.schema import CONFIG_FEATURES, CONFIGS, SPLITS
 
@@ -84,9 +85,11 @@ def write_card(folder: Path, report: Mapping[str, Any]) -> None:
         tags=["recommendation", "logs2lang"],
         configs=list(_config_entries(folder)),
     )
-    template = Path(__file__).with_name("dataset_card.md.jinja")
-    card = DatasetCard.from_template(data, template_path=str(template), report=report, features=_feature_lines())
-    card.save(folder / "README.md")
+    source = Path(__file__).with_name("dataset_card.md.jinja").read_text(encoding="utf-8")
+    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(source)
+    columns = {config: list(features) for config, features in CONFIG_FEATURES.items()}
+    text = template.render(card_data=data.to_yaml(), report=report, columns=columns)
+    (folder / "README.md").write_text(text, encoding="utf-8")
 
 
 def _config_entries(folder: Path) -> Iterable[dict[str, Any]]:
@@ -95,7 +98,3 @@ def _config_entries(folder: Path) -> Iterable[dict[str, Any]]:
         files = [{"split": split, "path": f"{config}/{split}-*.parquet"} for split in splits]
         if files:
             yield {"config_name": config, "data_files": files, **({"default": True} if config == "examples" else {})}
-
-
-def _feature_lines() -> dict[str, list[str]]:
-    return {config: list(features) for config, features in CONFIG_FEATURES.items()}

@@ -42,7 +42,7 @@ def raw_log(
     return RawLog("tiny", connection.table("tiny_rows"), catalogue, None, "auto", OWN_LOG)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_source() -> Callable[..., Callable[[DuckDB], RawLog]]:
     """`make_source(rows, events=..., items=...)` is a source as `build_dataset` takes it."""
 
@@ -52,7 +52,7 @@ def make_source() -> Callable[..., Callable[[DuckDB], RawLog]]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def crowd() -> list[Row]:
     """Thirty users with 8 to 15 of 40 items each, an hour apart, overlapping in time."""
     rows = []

@@ -1,0 +1,221 @@
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_dataset
+from huggingface_hub import DatasetCard
+
+from dataset_builders import builder as builder_module
+from dataset_builders.build_options import BuildOptions
+from dataset_builders.builder import build_dataset
+from dataset_builders.built_dataset import BuiltDataset
+from dataset_builders.checks import violations
+from dataset_builders.input_error import InputError
+from dataset_builders.log_dataset import LogDatasetBuilder
+from dataset_builders.raw_log import OWN_LOG, RawLog
+from dataset_builders.schema import CONFIG_FEATURES, SPLITS
+
+OPTIONS = BuildOptions(num_candidates=5)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def built(make_source, crowd, tmp_path_factory) -> Path:
+    """A built dataset that tests read and never change."""
+    folder = tmp_path_factory.mktemp("built") / "dataset"
+    build_dataset(make_source(crowd), folder, OPTIONS)
+    return folder
+
+
+@pytest.mark.parametrize("config", CONFIG_FEATURES)
+def test_load_dataset_reads_every_config_with_its_features(built, config, tmp_path):
+    loaded = load_dataset(str(built), config, cache_dir=str(tmp_path / "cache"))
+    assert set(loaded) == ({"train"} if config in {"items", "interactions"} else set(SPLITS))
+    for split in loaded.values():
+        assert split.features == CONFIG_FEATURES[config]
+        assert split.num_rows
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_builds_of_one_seed_are_byte_identical_whatever_the_threads(make_source, crowd, built, tmp_path, threads):
+    build_dataset(make_source(crowd), tmp_path / "again", OPTIONS, threads=threads)
+    assert contents(tmp_path / "again") == contents(built)
+
+
+def test_groups_of_users_are_shards_of_the_same_examples(make_source, crowd, built, tmp_path, monkeypatch):
+    monkeypatch.setattr(builder_module, "EVENTS_PER_SHARD", 100)
+    build_dataset(make_source(crowd), tmp_path / "sharded", OPTIONS)
+    sharded, whole = BuiltDataset.open(tmp_path / "sharded"), BuiltDataset.open(built)
+    assert len(list((tmp_path / "sharded" / "examples").glob("test-*"))) == 3
+    assert sharded.examples("test").to_list() == whole.examples("test").to_list()
+
+
+def test_another_seed_makes_other_candidates(make_source, crowd, built, tmp_path):
+    build_dataset(make_source(crowd), tmp_path / "other", BuildOptions(num_candidates=5, seed=1))
+    first, other = (BuiltDataset.open(folder).examples("test")["candidates"] for folder in (built, tmp_path / "other"))
+    assert list(first) != list(other)
+
+
+def test_a_salt_changes_every_user_hash_and_is_not_written_down(make_source, crowd, built, tmp_path):
+    build_dataset(make_source(crowd), tmp_path / "salted", BuildOptions(num_candidates=5, salt="pepper"))
+    users = [set(BuiltDataset.open(folder).examples("test")["user"]) for folder in (built, tmp_path / "salted")]
+    assert not users[0] & users[1]
+    assert b"pepper" not in b"".join(contents(tmp_path / "salted").values())
+
+
+def test_no_raw_user_id_is_written_outside_the_quarantine(make_source, crowd, tmp_path):
+    rows = [(f"person-{user}", item, hour) for user, item, hour in crowd]
+    build_dataset(make_source(rows), tmp_path / "built", OPTIONS)
+    for path in (tmp_path / "built").rglob("*.parquet"):
+        text = str(pq.read_table(path).to_pylist())
+        assert "person-" not in text
+
+
+def test_the_report_accounts_for_every_row_and_user(make_source, crowd, tmp_path):
+    rows = [*crowd, crowd[0], ("", "m1", 3), ("newcomer", "m1", 4)]
+    report = build_dataset(make_source(rows), tmp_path / "built", OPTIONS)
+    counts = report["counts"]
+    assert counts["input_rows"] == len(rows) == counts["used"] + counts["merged_duplicates"] + counts["quarantined"]
+    assert (counts["merged_duplicates"], counts["quarantined"]) == (1, 1)
+    assert (counts["users"], counts["users_too_short"]) == (31, 1)
+    assert json.loads((tmp_path / "built" / "build_report.json").read_text()) == json.loads(json.dumps(report))
+    assert pq.read_table(tmp_path / "built" / "quarantine.parquet")["reason"].to_pylist() == ["empty user"]
+
+
+def test_a_catalogue_too_small_for_the_candidates_is_counted(make_source, tmp_path):
+    rows = [(f"u{user}", f"m{(user + place) % 14}", place) for user in range(10) for place in range(8)]
+    report = build_dataset(make_source(rows), tmp_path / "built", BuildOptions(num_candidates=7))
+    missing = report["counts"]["targets_without_candidates"]
+    assert missing == 0  # fourteen items, eight touched: six others and the target
+    report = build_dataset(make_source(rows), tmp_path / "built", BuildOptions(num_candidates=8))
+    assert report["counts"]["targets_without_candidates"] == 30
+    assert sum(split["examples"] for split in report["splits"].values()) == 0
+
+
+def test_strict_refuses_a_single_bad_row(make_source, crowd, tmp_path):
+    with pytest.raises(InputError, match="empty user"):
+        build_dataset(make_source([*crowd, ("", "m1", 3)]), tmp_path / "built", OPTIONS, strict=True)
+    assert not (tmp_path / "built").exists()
+
+
+def test_a_failed_build_leaves_the_earlier_one_and_no_scraps(make_source, built, tmp_path):
+    shutil.copytree(built, tmp_path / "mine")
+    with pytest.raises(InputError):
+        build_dataset(make_source([("", "m1", 3)]), tmp_path / "mine", OPTIONS)
+    assert contents(tmp_path / "mine") == contents(built)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(make_source, crowd, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="is not empty and holds no built dataset"):
+        build_dataset(make_source(crowd), tmp_path / "mine", OPTIONS)
+    assert contents(tmp_path / "mine") == {"thesis.txt": b"years of work"}
+
+
+def test_the_card_names_the_configs_and_the_counts(built):
+    card = DatasetCard.load(built / "README.md")
+    assert [config["config_name"] for config in card.data.to_dict()["configs"]] == list(CONFIG_FEATURES)
+    report = json.loads((built / "build_report.json").read_text())
+    assert f"| test | {report['splits']['test']['examples']} | {report['splits']['test']['discovery']} |" in card.text
+    assert f"| items | {report['counts']['items']} |" in card.text
+    assert "may not be redistributed" in card.text
+
+
+def test_the_gold_answer_of_every_reasoner_row_is_its_target(built):
+    for row in load_dataset(str(built), "reasoner", split="test"):
+        shown = row["prompt"][0]["content"].split(f"\n{row['answer']}. ")[1].splitlines()[0]
+        assert shown.startswith(row["candidates"][row["target_index"]]["title"])
+        assert row["candidates"][row["target_index"]]["item_id"] == row["target"]
+
+
+def test_truth_is_exported_under_the_same_opaque_ids(make_source, crowd, tmp_path):
+    def source(connection):
+        raw = make_source(crowd)(connection)
+        connection.con.register(
+            "noise_view", pa.table({"user_id": ["u3"], "item_id": [crowd[0][1]], "kind": ["trailer"]})
+        )
+        connection.raw_sql("CREATE TABLE noise AS FROM noise_view")
+        return RawLog(
+            "tiny", raw.interactions, None, None, "auto", OWN_LOG, truth={"noise": connection.table("noise")}
+        )
+
+    build_dataset(source, tmp_path / "built", OPTIONS)
+    dataset = BuiltDataset.open(tmp_path / "built")
+    (row,) = dataset.truth("noise").to_dict("records")
+    assert row["kind"] == "trailer"
+    assert row["user"] in set(dataset.training_interactions()["user"])
+    assert dataset.items()[row["item_id"]]["title"] == crowd[0][1]
+    assert dataset.truth("tastes") is None
+
+
+def crowd_source(rows, connection):
+    """A picklable source, as `datasets` needs one to name its cache."""
+    view = pa.table(
+        {"user_id": [r[0] for r in rows], "item_id": [r[1] for r in rows], "timestamp": [r[2] for r in rows]}
+    )
+    connection.con.register("rows_view", view)
+    connection.raw_sql(
+        "CREATE TABLE crowd_rows AS SELECT *, 'x' AS source_file, 1::BIGINT AS source_row FROM rows_view"
+    )
+    return RawLog("crowd", connection.table("crowd_rows"), None, None, "seconds", OWN_LOG)
+
+
+def test_the_datasets_builder_yields_what_the_folder_holds(crowd, tmp_path):
+    rows = [(user, item, (hour + 10**6) * 3600) for user, item, hour in crowd]
+    source = partial(crowd_source, rows)
+    builder = LogDatasetBuilder(
+        config_name="examples", source=source, options=OPTIONS, cache_dir=str(tmp_path / "cache")
+    )
+    builder.download_and_prepare()
+    build_dataset(source, tmp_path / "built", OPTIONS)
+    expected = BuiltDataset.open(tmp_path / "built").examples("validation")
+    prepared = builder.as_dataset(split="validation")
+    assert prepared.features == CONFIG_FEATURES["examples"]
+    assert prepared.to_list() == expected.to_list()
+
+
+def test_the_datasets_builder_needs_a_source(tmp_path):
+    with pytest.raises(InputError, match="needs source="):
+        LogDatasetBuilder(config_name="items", cache_dir=str(tmp_path)).download_and_prepare()
+
+
+def test_checks_find_what_is_broken(built, connection):
+    path = str(built / "examples" / "*.parquet")
+    examples = connection.read_parquet(path)
+    assert not any(violations(examples, OPTIONS).values())
+    wrong_index = examples.mutate(target_index=((examples.target_index + 1) % 5).cast("int8"))
+    assert violations(wrong_index, OPTIONS)["target is not at target_index"] == examples.count().execute()
+    assert violations(examples, BuildOptions(history=3))["history is longer than allowed"] > 0
+    assert violations(examples, BuildOptions(num_candidates=6))["candidates are not distinct"] > 0
+    backwards = examples.mutate(
+        history=examples.history.filter(lambda record, place: place < 2).concat(examples.history)
+    )
+    assert violations(backwards, OPTIONS)["history is not in order of time"] > 0
+    assert violations(examples.union(examples), OPTIONS)["example_id is not unique"] == examples.count().execute()
+
+
+def test_open_says_what_is_wrong_with_a_folder(built, tmp_path):
+    with pytest.raises(InputError, match="did you mean 'validation'"):
+        BuiltDataset.open(built).examples("validaton")
+    for text, message in {'{"dataset_version": 0}': "Build it again", "{": "cannot be read as JSON"}.items():
+        (tmp_path / "build_report.json").write_text(text)
+        with pytest.raises(InputError, match=message):
+            BuiltDataset.open(tmp_path)
+    (tmp_path / "build_report.json").unlink()
+    with pytest.raises(InputError, match=r"has no build_report\.json"):
+        BuiltDataset.open(tmp_path)
+
+
+def test_open_of_a_name_that_is_nowhere_is_an_input_error(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="neither a folder here nor a dataset"):
+        BuiltDataset.open("nobody/nothing")
