@@ -14,7 +14,7 @@ import typer
 from dataset_builders.input_error import InputError
 from hub_recipes.build_commands import build_app
 
-DEFAULT_ROWS = "template,profile,zero_shot"
+DEFAULT_ROWS = "template,profile,zero_shot,baselines"
 _DISK_TROUBLES = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -88,7 +88,7 @@ def evaluate(
     rows: Annotated[
         str,
         typer.Option(
-            help="Rows of the table: verbalizers, classical baselines, `ceiling`; or `baselines` for all of those."
+            help="Rows of the table: verbalizers and classical baselines; `baselines` stands for all of the latter."
         ),
     ] = DEFAULT_ROWS,
     split: SplitOption = "test",
@@ -108,13 +108,18 @@ def evaluate(
 
     [bold]logs2lang evaluate data/ml --rows template,profile,markov-lift --limit 60 --output results/ml[/]
     """
+    from datasets import disable_progress_bars
+
     from dataset_builders.built_dataset import BuiltDataset
     from hub_recipes.evaluation import evaluate_rows
     from hub_recipes.progress_bars import progress_bars
-    from hub_recipes.table_rows import needs_reasoner, to_row_names
+    from hub_recipes.table_rows import CEILING_ROW, needs_reasoner, to_row_names
 
+    disable_progress_bars()  # of `datasets`; ours say which row is at work
     names = to_row_names(rows.split(","))
     built = BuiltDataset.open(dataset)
+    if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
+        names.append(CEILING_ROW)
     model = _load_reasoner(reasoner, answer) if needs_reasoner(names) else None
     with progress_bars() as report:
         results = evaluate_rows(
@@ -168,6 +173,8 @@ def verbalize(
 
     [bold]logs2lang verbalize data/ml --verbalizer profile --limit 20 --output texts.parquet[/]
     """
+    from datasets import disable_progress_bars
+
     from dataset_builders.built_dataset import BuiltDataset
     from dataset_builders.schema import EXAMPLE_ID, HISTORY
     from hub_recipes.evaluation import choose_examples
@@ -176,6 +183,7 @@ def verbalize(
     from hub_recipes.table_rows import to_verbalizer
     from hub_recipes.verbalization_file import to_verbalizations, write_parquet
 
+    disable_progress_bars()  # of `datasets`
     built = BuiltDataset.open(dataset)
     examples = choose_examples(built.examples(split), limit, seed, history_length)
     language_model = load_language_model(model or DEFAULT_BASE_MODEL)

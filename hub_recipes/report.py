@@ -57,7 +57,14 @@ COLUMNS = (
     Column("Unsupported titles", _number("unsupported_title_rate", ".1%")),
     Column("s", _number("seconds", ".1f")),
 )
-NOISE_COLUMNS: tuple[Column, ...] = ()
+NOISE_COLUMNS = (
+    Column("Noise precision", _number("noise_precision", ".2f")),
+    Column("Noise recall", _number("noise_recall", ".2f")),
+    Column("Genuine kept", _number("genuine_kept", ".2f")),
+    Column("Repeats merged", _number("repeats_merged", ".2f")),
+    Column("Tag agreement", _number("tag_agreement", ".2f")),
+)
+"""For texts written from a log whose truth is known; see `noise_truth.noise_measures`."""
 TERMINAL_COLUMNS = (
     Column("Discovery Recall@1", _with_interval("discovery_recall@1", ".3f")),
     Column("Gain", _number("discovery_gain", "+.1%")),
@@ -89,6 +96,10 @@ def results_table(document: Mapping[str, Any]) -> str:
     gaps = gap_columns(rows)
     if gaps:
         parts += ["Recall@1 by the time between the target and the interaction before it:", markdown_table(rows, gaps)]
+    noisy = [{ROW: row[ROW], **row["noise"]} for row in rows if "noise" in row]
+    if noisy:
+        parts += ["What the texts do with noise, repeats and taste, as the simulator knows them:"]
+        parts += [markdown_table(noisy, NOISE_COLUMNS)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,5 +1,6 @@
 import csv
 import inspect
+import json
 import subprocess
 import sys
 from dataclasses import fields
@@ -91,6 +92,47 @@ def test_a_wrong_request_is_one_line_and_exit_code_2(run_main, log_file, tmp_pat
     assert said in errors[0]
     assert "Traceback" not in err
     assert not (tmp_path / "own").exists()
+
+
+@pytest.fixture
+def built(run_main, log_file, tmp_path) -> Path:
+    folder = tmp_path / "built"
+    assert run_main("build", "tabular", "--interactions", log_file, "--map", COLUMN_MAP, "-o", folder)[0] == 0
+    return folder
+
+
+def test_evaluate_prints_the_table_and_writes_results_table_and_chart(run_main, built, tmp_path):
+    output = tmp_path / "results"
+    code, out, _ = run_main("evaluate", built, "--rows", "popularity,inverse-popularity", "--limit", "5", "-o", output)
+    assert code == 0
+    document = json.loads((output / "results.json").read_text())
+    assert [row["row"] for row in document["rows"]] == ["popularity", "inverse-popularity"]
+    assert document["n"] == 5
+    assert document["command"].startswith("logs2lang evaluate")
+    for row in document["rows"]:
+        assert f"{row['discovery_recall@1']:.3f}" in out
+        assert f"| {row['row']} | {row['discovery_recall@1']:.3f}" in (output / "results.md").read_text()
+    assert (output / "results.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--rows", "populariti"], "Did you mean 'popularity'"),
+        (["--rows", ","], "No row was named"),
+    ],
+)
+def test_a_wrong_row_is_one_line_and_exit_code_2(run_main, built, tmp_path, arguments, said):
+    code, _, err = run_main("evaluate", built, *arguments, "-o", tmp_path / "results")
+    assert code == 2
+    assert said in next(line for line in err.splitlines() if line.startswith("Error: "))
+
+
+def test_a_folder_that_is_no_dataset_is_one_line_and_exit_code_2(run_main, tmp_path):
+    code, _, err = run_main("evaluate", tmp_path, "--rows", "popularity", "-o", tmp_path / "results")
+    assert code == 2
+    assert "Error: " in err
+    assert "logs2lang build" in err
 
 
 @pytest.mark.parametrize(("words", "meant"), [(["build", "tabluar"], "tabular"), (["evalute"], "evaluate")])

@@ -147,3 +147,10 @@ def test_build_table_puts_each_reason_under_the_quarantine():
         ["test", "examples", "9"],
         ["test", "examples,", "discovery", "7"],
     ]
+
+
+def test_what_texts_do_with_noise_has_a_table_of_its_own_where_the_truth_is_known(document):
+    assert "Noise recall" not in results_table(document)
+    document["rows"][0]["noise"] = {"noise_precision": None, "noise_recall": 0.75, "genuine_kept": 1.0}
+    row = cells(results_table(document), "template", place=2)
+    assert (row["Noise precision"], row["Noise recall"], row["Genuine kept"]) == ("—", "0.75", "1.00")

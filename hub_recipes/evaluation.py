@@ -1,0 +1,244 @@
+"""The results table: every row runs once, on the same examples, and is measured by the metric's own arithmetic."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property, lru_cache
+from importlib import metadata
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+
+from dataset_builders.built_dataset import BuiltDataset
+from dataset_builders.input_error import InputError
+from dataset_builders.schema import CANDIDATES, EXAMPLE_ID, HISTORY, Item
+from hub_recipes.noise_truth import noise_measures
+from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.results import FINGERPRINT, GAP_NAMES, RESULTS_FILE, ROW, Results, read_results
+from hub_recipes.row_measures import GAP, TextJudge, judge, measure, measure_gains, to_predictions
+from hub_recipes.table_rows import TEMPLATE_ROW, TableRow, reasoner_entry, to_rows
+
+Progress = Callable[[str, str, int, int], None]
+"""Called with the row, what it is doing, the number of finished examples and the number of all."""
+
+LIBRARIES = ("logs2lang", "torch", "transformers", "peft", "datasets", "evaluate", "numpy", "scikit-learn")
+_FROM_BUILD_REPORT = ("name", "dataset_version", "options", "cut_times")
+_SETTING = ("dataset", "split", "n", "seed", "history_length", "examples_sha256")
+"""What rows must share to stand in one table."""
+
+
+def evaluate_rows(
+    dataset: BuiltDataset,
+    rows: Sequence[str],
+    *,
+    split: str = "test",
+    limit: int | None = None,
+    reasoner: LocalReasoner | None = None,
+    verbalizers: Mapping[str, Any] | None = None,
+    history_length: int | None = None,
+    seed: int = 0,
+    output: Path | None = None,
+    overwrite: bool = False,
+    command: str = "",
+    created: datetime | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Run each row on the same examples and measure it.
+
+    Args:
+        dataset ([`BuiltDataset`]): What to evaluate on.
+        rows (`list[str]`): Names of verbalizers and of classical baselines; see `table_rows.to_row_names`.
+        split (`str`, *optional*, defaults to `"test"`): `"train"`, `"validation"` or `"test"`.
+        limit (`int`, *optional*): How many examples to choose by `seed`; all when `None`.
+        reasoner ([`LocalReasoner`], *optional*): Reads the texts; baselines do without.
+        verbalizers (`dict[str, Verbalizer]`, *optional*): Your own, by row name, beside those built in.
+        history_length (`int`, *optional*): Keep only so many of the newest records of each history.
+        seed (`int`, *optional*, defaults to 0): Chooses the examples, breaks ties, drives the bootstrap.
+        output (`Path`, *optional*): Folder to write after each row. Rows that stand there unchanged are not run again.
+        overwrite (`bool`, *optional*, defaults to `False`): Start anew, whatever `output` holds.
+        command (`str`, *optional*): The command line, for the record.
+        created (`datetime`, *optional*): The time, for the record.
+        progress (`Callable`, *optional*): See `Progress`.
+
+    Returns:
+        [`Results`]: The rows, those kept from an earlier run included.
+
+    Raises:
+        InputError: A row is unknown or needs a reasoner, or `output` holds results of other examples or of another
+            reasoner.
+    """
+    table = to_rows(rows, dataset, reasoner, verbalizers, seed)
+    examples = choose_examples(dataset.examples(split), limit, seed, history_length)
+    choices = {"split": split, "n": len(examples), "seed": seed, "history_length": history_length}
+    record = {"command": command, "created": created and created.isoformat()}
+    context = {**record, **to_context(dataset, examples, choices, reasoner)}
+    results = _resume(context, output, overwrite)
+    bench = Bench(examples, dataset, reasoner and reasoner.language_model.tokenizer, seed)
+    for row in table:
+        fingerprint = to_fingerprint(row, results.context)
+        if results.holds(row.name, fingerprint):
+            continue
+        entry, judged = bench.run(row, progress or _silent)
+        results = results.with_row({**entry, FINGERPRINT: fingerprint}, to_predictions(row.name, judged))
+        results = with_gains(results, row.name)
+        if output is not None:
+            results.write(output)
+    return results
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The examples that every row is run on, and what its texts are held against.
+
+    Args:
+        examples (`datasets.Dataset`): Rows of `EXAMPLE_FEATURES`.
+        dataset ([`BuiltDataset`]): Where they come from; for the catalogue and, for a simulated log, its truth.
+        tokenizer (`PreTrainedTokenizerBase`, *optional*): The reasoner's; counts the tokens of texts.
+        seed (`int`): Drives the bootstrap.
+    """
+
+    examples: Dataset
+    dataset: BuiltDataset
+    tokenizer: Any
+    seed: int
+
+    @cached_property
+    def items(self) -> dict[str, Item]:
+        return self.dataset.items()
+
+    @cached_property
+    def text_judge(self) -> TextJudge:
+        return TextJudge(self.items, self.tokenizer)
+
+    @cached_property
+    def truth(self) -> Callable[[str], pd.DataFrame | None]:
+        return lru_cache(self.dataset.truth)
+
+    def run(self, row: TableRow, progress: Progress) -> tuple[dict[str, Any], pd.DataFrame]:
+        """Run one row and measure it, over all examples and by gap.
+
+        Returns:
+            `tuple[dict, DataFrame]`: The row as `results.json` holds it, but for gains, and one line per example.
+        """
+        started = perf_counter()
+        outcome = row.run(self.examples, lambda stage, done: progress(row.name, stage, done, len(self.examples)))
+        entry = {ROW: row.name, "kind": row.kind, "seconds": perf_counter() - started}
+        judged = judge(self.examples, outcome.rankings)
+        if outcome.texts is not None:
+            judged = judged.join(self.text_judge(self.examples[HISTORY][:], outcome.texts))
+        slices = {gap: np.flatnonzero(judged[GAP] == gap) for gap in GAP_NAMES}
+        by_gap = {gap: self._measure(judged, outcome.texts, rows) for gap, rows in slices.items() if len(rows)}
+        return {**entry, **self._measure(judged, outcome.texts, np.arange(len(judged))), "by_gap": by_gap}, judged
+
+    def _measure(self, judged: pd.DataFrame, texts: Sequence[str] | None, rows: np.ndarray) -> dict[str, Any]:
+        measures = measure(judged.iloc[rows], self.seed)
+        if texts is None or self.truth("records") is None:
+            return measures
+        written = [texts[row] for row in rows]
+        return {**measures, "noise": noise_measures(written, self.examples.select(rows), self.truth, self.items)}
+
+
+def with_gains(results: Results, changed: str) -> Results:
+    """Set each row's gain over `template`; only `changed` is looked at, unless that is `template` itself."""
+    if results.row(TEMPLATE_ROW) is None:
+        return results
+    template = results.predictions_of(TEMPLATE_ROW)
+    seed = results.context["seed"]
+    rows = [
+        {**row, **_gains(row, results.predictions_of(row[ROW]), template, seed)}
+        if changed in (row[ROW], TEMPLATE_ROW)
+        else row
+        for row in results.rows
+    ]
+    return replace(results, rows=rows)
+
+
+def _gains(row: dict[str, Any], predictions: pd.DataFrame, template: pd.DataFrame, seed: int) -> dict[str, Any]:
+    sliced = {gap: (predictions[GAP] == gap).to_numpy() for gap in row["by_gap"]}
+    by_gap = {
+        gap: {**row["by_gap"][gap], **measure_gains(predictions[rows], template[rows], seed)}
+        for gap, rows in sliced.items()
+    }
+    return {**measure_gains(predictions, template, seed), "by_gap": by_gap}
+
+
+def choose_examples(examples: Dataset, limit: int | None, seed: int, history_length: int | None) -> Dataset:
+    """The examples that every row is run on.
+
+    Args:
+        examples (`datasets.Dataset`): Rows of `EXAMPLE_FEATURES`.
+        limit (`int` or `None`): How many to draw by `seed`; all when `None` or when there are no more.
+        seed (`int`): Decides the draw.
+        history_length (`int` or `None`): How many of the newest records of each history to keep; all when `None`.
+
+    Returns:
+        `datasets.Dataset`: In the order of the dataset.
+
+    Raises:
+        InputError: `limit` or `history_length` is below 1.
+    """
+    for name, value in (("limit", limit), ("history_length", history_length)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} is {value}; expected at least 1, or nothing for all.")
+    if not len(examples):
+        raise InputError("This split has no examples. Choose another --split, or build from a longer log.")
+    if limit is not None and limit < len(examples):
+        examples = examples.select(np.sort(np.random.default_rng(seed).permutation(len(examples))[:limit]))
+    if history_length is None:
+        return examples
+    return examples.map(
+        lambda example: {HISTORY: example[HISTORY][-history_length:]}, features=examples.features, keep_in_memory=True
+    )
+
+
+def to_context(
+    dataset: BuiltDataset, examples: Dataset, choices: dict[str, Any], reasoner: LocalReasoner | None
+) -> dict[str, Any]:
+    """What all rows of a table share, as `results.json` holds it."""
+    return {
+        "dataset": {key: dataset.report.get(key) for key in _FROM_BUILD_REPORT},
+        **choices,
+        "num_candidates": max(map(len, examples[CANDIDATES])),
+        "examples_sha256": _digest(examples[EXAMPLE_ID][:]),
+        "reasoner": reasoner and reasoner_entry(reasoner),
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
+    }
+
+
+def to_fingerprint(row: TableRow, context: Mapping[str, Any]) -> str:
+    """What decides a row's numbers, as one hash: its own identity, the examples, and the version of this code."""
+    setting = {key: context[key] for key in _SETTING}
+    return _digest({"row": row.name, **row.identity(), **setting, "version": metadata.version("logs2lang")})
+
+
+def _resume(context: dict[str, Any], output: Path | None, overwrite: bool) -> Results:
+    """The results to go on from: those in `output`, if they are about the same examples and reasoner, or none."""
+    if output is None or overwrite or not (output / RESULTS_FILE).exists():
+        return Results(context)
+    earlier = read_results(output)
+    differing = [key for key in _SETTING if earlier.context.get(key) != context[key]]
+    reasoners = earlier.context.get("reasoner"), context["reasoner"]
+    if None not in reasoners and reasoners[0] != reasoners[1]:
+        differing.append("reasoner")
+    if differing:
+        raise InputError(
+            f"{output / RESULTS_FILE} holds results of another {differing[0]} "
+            f"({earlier.context.get(differing[0])!r}, now {context[differing[0]]!r}). "
+            "Choose another --output, or pass --overwrite to start anew."
+        )
+    return replace(earlier, context={**context, "reasoner": context["reasoner"] or reasoners[0]})
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _silent(row: str, stage: str, done: int, total: int) -> None:
+    """No progress is shown."""

@@ -1,0 +1,230 @@
+"""The rows of the results table: everything that can rank the candidates of an example.
+
+A verbalizer's text read by the reasoner, a classical recommender that reads the history itself, or, for a simulated
+log, somebody who knows the truth.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Protocol
+
+from datasets import Dataset
+
+from dataset_builders.built_dataset import BuiltDataset
+from dataset_builders.input_error import InputError
+from dataset_builders.schema import CANDIDATES, HISTORY, ITEM_ID, Item
+from dataset_builders.sources.streaming_simulation.ceiling import ceiling_scores
+from hub_recipes.baselines import BASELINES, rankings_from_scores
+from hub_recipes.language_models import load_language_model
+from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.reasoners.ranking import Ranking
+from hub_recipes.verbalizers.profile import ProfileVerbalizer
+from hub_recipes.verbalizers.template import TemplateVerbalizer
+from hub_recipes.verbalizers.zero_shot import ZeroShotVerbalizer
+
+TEMPLATE_ROW = "template"
+CEILING_ROW = "ceiling"
+VERBALIZER_ROWS = (TEMPLATE_ROW, "profile", "zero_shot")
+ALL_BASELINES = "baselines"
+"""Short for every classical baseline."""
+
+Report = Callable[[str, int], None]
+"""Called with what a row is doing and the number of finished examples."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a row says about each example.
+
+    Args:
+        rankings (`list[Ranking | None]`): One per example; `None` is an invalid answer.
+        texts (`list[str]` or `None`): The verbalizations, for rows that write any.
+    """
+
+    rankings: Sequence[Ranking | None]
+    texts: Sequence[str] | None = None
+
+
+class TableRow(Protocol):
+    """One row of the table."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> str:
+        """`"verbalizer"`, `"baseline"` or `"ceiling"`."""
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the outcome, beside the examples; part of the row's fingerprint."""
+
+    def run(self, examples: Dataset, report: Report) -> Outcome: ...
+
+
+@dataclass(frozen=True)
+class VerbalizerRow:
+    """A verbalizer writes each history as text, and the reasoner answers from it."""
+
+    name: str
+    verbalizer: Any
+    reasoner: LocalReasoner
+    items: Mapping[str, Item]
+    kind: str = "verbalizer"
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            "verbalizer": getattr(self.verbalizer, "fingerprint", self.name),
+            "reasoner": reasoner_entry(self.reasoner),
+        }
+
+    def run(self, examples: Dataset, report: Report) -> Outcome:
+        texts = self.verbalizer.verbalize(examples[HISTORY][:], progress=lambda done: report("writing", done))
+        candidates = [[self.items[candidate[ITEM_ID]] for candidate in shown] for shown in examples[CANDIDATES]]
+        rankings = self.reasoner.rank(texts, candidates, progress=lambda done: report("answering", done))
+        return Outcome(rankings, texts)
+
+
+@dataclass(frozen=True)
+class BaselineRow:
+    """A classical recommender, fitted on the training interactions alone."""
+
+    name: str
+    dataset: BuiltDataset
+    items: Mapping[str, Item]
+    seed: int
+    kind: str = "baseline"
+
+    def identity(self) -> dict[str, Any]:
+        return {"baseline": self.name}
+
+    def run(self, examples: Dataset, report: Report) -> Outcome:
+        report("fitting", 0)
+        recommender = BASELINES[self.name]().fit(self.dataset.training_interactions(), self.items)
+        rankings = rankings_from_scores(recommender.score(examples), examples, seed=self.seed)
+        report("fitting", len(examples))
+        return Outcome(rankings)
+
+
+@dataclass(frozen=True)
+class CeilingRow:
+    """Somebody who knows the true tastes of a simulated log: what no recommender can expect to pass."""
+
+    dataset: BuiltDataset
+    seed: int
+    name: str = CEILING_ROW
+    kind: str = "ceiling"
+
+    def identity(self) -> dict[str, Any]:
+        return {}
+
+    def run(self, examples: Dataset, report: Report) -> Outcome:
+        report("scoring", 0)
+        rankings = rankings_from_scores(ceiling_scores(self.dataset, examples), examples, seed=self.seed)
+        report("scoring", len(examples))
+        return Outcome(rankings)
+
+
+def to_row_names(words: Iterable[str], own: Iterable[str] = ()) -> list[str]:
+    """Check the names of rows, in the order asked for, each once.
+
+    Args:
+        words (`list[str]`): Names of rows; `"baselines"` stands for all classical ones.
+        own (`list[str]`, *optional*): Names that count beside the built-in ones.
+
+    Raises:
+        InputError: A name is unknown, or there is none.
+
+    Example:
+        >>> to_row_names(["template", "popularity", "template"])
+        ['template', 'popularity']
+    """
+    known = [*dict.fromkeys([*VERBALIZER_ROWS, *own, *BASELINES, CEILING_ROW])]
+    names = [name for word in words if word.strip() for name in _expand(word.strip(), known)]
+    if not names:
+        raise InputError(f"No row was named; choose from {', '.join(known)}, or 'baselines' for all classical ones.")
+    return list(dict.fromkeys(names))
+
+
+def _expand(word: str, known: Sequence[str]) -> Sequence[str]:
+    if word == ALL_BASELINES:
+        return list(BASELINES)
+    if word in known:
+        return [word]
+    close = get_close_matches(word, [*known, ALL_BASELINES], n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else f"The rows are {', '.join(known)}."
+    raise InputError(f"There is no row {word!r}. {hint}")
+
+
+def needs_reasoner(names: Iterable[str]) -> bool:
+    """Whether any of these rows is a text that a reasoner must read.
+
+    Example:
+        >>> needs_reasoner(["popularity"]), needs_reasoner(["popularity", "template"])
+        (False, True)
+    """
+    return any(name != CEILING_ROW and name not in BASELINES for name in names)
+
+
+def to_rows(
+    words: Iterable[str],
+    dataset: BuiltDataset,
+    reasoner: LocalReasoner | None = None,
+    verbalizers: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> list[TableRow]:
+    """The rows of those names, ready to run.
+
+    Args:
+        words (`list[str]`): As in `to_row_names`.
+        dataset ([`BuiltDataset`]): Baselines are fitted on its training interactions.
+        reasoner ([`LocalReasoner`], *optional*): Reads the texts; needed by verbalizer rows only.
+        verbalizers (`dict[str, Verbalizer]`, *optional*): Your own, by row name; one may replace a built-in one.
+        seed (`int`, *optional*, defaults to 0): Breaks ties between the scores of a baseline.
+
+    Raises:
+        InputError: A name is unknown, or needs a reasoner where none is.
+    """
+    own = verbalizers or {}
+    names, items = to_row_names(words, own), dataset.items()
+    rows: list[TableRow] = []
+    for name in names:
+        if name == CEILING_ROW:
+            rows.append(CeilingRow(dataset, seed))
+        elif name in BASELINES and name not in own:
+            rows.append(BaselineRow(name, dataset, items, seed))
+        elif reasoner is None:
+            raise InputError(f"Row {name!r} is a text that a reasoner must read, and no reasoner was given.")
+        else:
+            verbalizer = own.get(name) or to_verbalizer(name, items, reasoner.language_model)
+            rows.append(VerbalizerRow(name, verbalizer, reasoner, items))
+    return rows
+
+
+def to_verbalizer(name: str, items: Mapping[str, Item], language_model: Any) -> Any:
+    """One of the built-in verbalizers.
+
+    Args:
+        name (`str`): `"template"`, `"profile"` or `"zero_shot"`.
+        items (`dict[str, Item]`): The catalogue; `profile` looks tags and years up in it.
+        language_model ([`LanguageModel`]): Writes the text of `zero_shot`.
+    """
+    if name == "template":
+        return TemplateVerbalizer()
+    if name == "profile":
+        return ProfileVerbalizer(items)
+    if language_model.adapter_id is not None:  # an adapter was taught to answer; the base model still writes
+        language_model = load_language_model(language_model.model_id)
+    return ZeroShotVerbalizer(language_model)
+
+
+def reasoner_entry(reasoner: LocalReasoner) -> dict[str, Any]:
+    """The reasoner as `results.json` names it."""
+    model = reasoner.language_model
+    return {
+        "id": model.adapter_id or model.model_id,
+        "base_model": model.model_id,
+        "trained": model.adapter_id is not None,
+        "answer": reasoner.answer,
+        "fingerprint": model.fingerprint,
+    }
