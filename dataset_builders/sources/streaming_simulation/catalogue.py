@@ -117,7 +117,7 @@ def make_titles(count: int, rng: np.random.Generator) -> list[str]:
 
     Example:
         >>> make_titles(2, np.random.default_rng(0))
-        ["Cordane's Lantern", ...]
+        ['The Tarvalith Archive', 'A Balloon for Mavathal']
     """
     parts = (TITLE_PATTERNS, NOUNS, NAME_ENDINGS, NAME_MIDDLES, NAME_BEGINNINGS)
     sizes = tuple(map(len, parts))

@@ -5,6 +5,7 @@ other candidates are drawn one after another in proportion to weights `w`, from 
 `candidate_posterior` is the exact posterior over which of the candidates was started.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,7 @@ def ceiling_scores(dataset: BuiltDataset, examples: Dataset) -> np.ndarray:
         >>> scores = ceiling_scores(dataset, dataset.examples("test"))  # doctest: +SKIP
     """
     item_ids, moments = _candidate_ids(examples), pd.to_datetime(examples[TIMESTAMP][:], utc=True)
-    users = np.asarray(examples[USER])
+    users = examples[USER][:]
     pool = CandidatePool.of(dataset)
     law = TargetLaw.of(dataset).log_probabilities(users, moments, item_ids)
     posterior = candidate_posterior(law, pool.weights_of(item_ids), pool.remaining(users, moments, item_ids))
@@ -101,6 +102,23 @@ def candidate_posterior(log_law: np.ndarray, weights: np.ndarray, remaining: np.
     return softmax(log_law + log_drawn, axis=1)
 
 
+def tastes_at(tastes: pd.DataFrame, users: Sequence[str], moments: pd.DatetimeIndex) -> pd.DataFrame:
+    """The tastes of the people on each account at a moment.
+
+    Args:
+        tastes (`pandas.DataFrame`): The truth table `tastes`.
+        users (`list[str]` of length `examples`): The opaque users.
+        moments (`pandas.DatetimeIndex` of length `examples`): One moment for each.
+
+    Returns:
+        `pandas.DataFrame`: The rows of `tastes` that hold then, one or two per example, and `example`: its place.
+    """
+    starts = pd.DatetimeIndex(tastes["since"].unique()).sort_values()
+    period = np.maximum(starts.searchsorted(moments, side="right") - 1, 0)
+    asked = pd.DataFrame({USER: users, "period": period, "example": range(len(users))})
+    return asked.merge(tastes.astype({"period": "int64"}), on=[USER, "period"])
+
+
 @dataclass(frozen=True)
 class TargetLaw:
     """What each account starts at each moment.
@@ -122,18 +140,15 @@ class TargetLaw:
         tags = {item_id: np.isin(names, item["tags"]) for item_id, item in dataset.items().items()}
         return cls(_truth(dataset, "tastes"), tags, _truth(dataset, "works").set_index(ITEM_ID)["log_popularity"])
 
-    def log_probabilities(self, users: np.ndarray, moments: pd.DatetimeIndex, item_ids: np.ndarray) -> np.ndarray:
+    def log_probabilities(self, users: Sequence[str], moments: pd.DatetimeIndex, item_ids: np.ndarray) -> np.ndarray:
         """`log p(c)` for each example and candidate; one law per person, mixed by their shares of the sessions.
 
         Args:
-            users (`np.ndarray` of shape `[examples]`): The opaque users.
+            users (`list[str]` of length `examples`): The opaque users.
             moments (`pandas.DatetimeIndex` of length `examples`): When each target was started.
             item_ids (`np.ndarray` of shape `[examples, candidates]`): The candidates.
         """
-        starts = np.sort(self.tastes["since"].unique())
-        period = np.maximum(starts.searchsorted(moments, side="right") - 1, 0)
-        asked = pd.DataFrame({USER: users, "period": period, "example": range(len(users))})
-        people = asked.merge(self.tastes.astype({"period": "int64"}), on=[USER, "period"])
+        people = tastes_at(self.tastes, users, moments)
         rows = item_ids[people["example"]]
         has_tag = np.array([[self.tags[item_id] for item_id in row] for row in rows])
         taste = np.einsum("pct,pt->pc", has_tag, np.stack(list(people["taste"])))
@@ -169,7 +184,7 @@ class CandidatePool:
         """The weight of each candidate; 0 where the item was never chosen in training."""
         return self.weights.reindex(item_ids.ravel()).fillna(0).to_numpy().reshape(item_ids.shape)
 
-    def remaining(self, users: np.ndarray, moments: pd.DatetimeIndex, item_ids: np.ndarray) -> np.ndarray:
+    def remaining(self, users: Sequence[str], moments: pd.DatetimeIndex, item_ids: np.ndarray) -> np.ndarray:
         """Total weight of the works that were in the log at that moment, untouched, and not drawn."""
         used = pd.DataFrame({USER: np.repeat(users, item_ids.shape[1]), ITEM_ID: item_ids.ravel()})
         used["example"] = np.repeat(np.arange(len(users)), item_ids.shape[1])

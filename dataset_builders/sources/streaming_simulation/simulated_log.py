@@ -64,8 +64,8 @@ def read_streaming_simulation(connection: DuckDB, config: SimulationConfig = Sim
         >>> from dataset_builders.raw_log import connect
         >>> with TemporaryDirectory() as folder:
         ...     raw = read_streaming_simulation(connect(folder), SimulationConfig(events=500, accounts=10))
-        ...     raw.interactions.user_id.nunique().execute()
-        np.int64(10)
+        ...     int(raw.interactions.user_id.nunique().execute())
+        10
     """
     catalogue = make_catalogue(config, _stream(config, 0))
     for table in (_RECORDS, _TASTES):

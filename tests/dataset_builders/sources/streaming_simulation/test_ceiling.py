@@ -1,0 +1,133 @@
+"""The ceiling is the posterior: by enumeration on tiny worlds, and met in a built log."""
+
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dataset_builders.builder import build_dataset
+from dataset_builders.built_dataset import BuiltDataset
+from dataset_builders.input_error import InputError
+from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
+from dataset_builders.sources.streaming_simulation.ceiling import (
+    CandidatePool,
+    TargetLaw,
+    candidate_posterior,
+    ceiling_scores,
+    tastes_at,
+)
+
+EVENING = pd.Timestamp("2025-01-15T20:00Z")
+
+
+def posterior_by_enumeration(law, weights, shown):
+    """P(target | shown set), over every order in which the others can be drawn one after another."""
+    joint = []
+    for target in shown:
+        chance = 0.0
+        for order in permutations([work for work in shown if work != target]):
+            pool, path = sum(weights) - weights[target], 1.0
+            for work in order:
+                path *= weights[work] / pool
+                pool -= weights[work]
+            chance += path
+        joint.append(law[target] * chance)
+    return np.array(joint) / sum(joint)
+
+
+@pytest.mark.parametrize("shown", [(0, 1, 2), (1, 3, 4), (0, 4, 5)])
+def test_the_posterior_is_exact_on_a_world_of_six_works(shown):
+    law, weights = np.array([0.3, 0.1, 0.2, 0.15, 0.05, 0.2]), np.array([1.0, 2.0, 3.0, 8.0, 5.0, 1.0])
+    chosen = list(shown)
+    remaining = weights.sum() - weights[chosen].sum()
+    posterior = candidate_posterior(np.log(law[None, chosen]), weights[None, chosen], np.array([remaining]))
+    assert posterior[0] == pytest.approx(posterior_by_enumeration(law, weights, shown), rel=1e-4)
+
+
+def test_in_a_world_of_two_kinds_the_ceiling_is_the_share_of_the_liked_kind():
+    # Both kinds are equally popular, and four of five plays are of the liked kind. Beside a target of one kind stands
+    # a work of the other: the liked one is right in four of five cases, and popularity in one of two.
+    posterior = candidate_posterior(np.log([[0.8, 0.2]]), np.ones((1, 2)), np.array([1e6]))
+    assert posterior[0] == pytest.approx([0.8, 0.2], abs=1e-5)
+
+
+def test_a_candidate_that_can_never_be_drawn_must_be_the_target():
+    posterior = candidate_posterior(np.log([[0.01, 0.9]]), np.array([[0.0, 5.0]]), np.array([100.0]))
+    assert posterior[0] == pytest.approx([1, 0])
+
+
+def test_a_law_mixes_the_people_of_the_account():
+    # The first person likes tag x three times as much, the second y; works a (x) and b (y) are equally popular. So the
+    # laws are (3/4, 1/4) and (1/4, 3/4), and the account's is 0.6 of the one and 0.4 of the other.
+    tastes = pd.DataFrame(
+        {
+            "user": "u",
+            "person": [0, 1],
+            "period": 0,
+            "since": pd.Timestamp("2025-01-01T00:00Z"),
+            "share": [0.6, 0.4],
+            "log_normaliser": np.log(0.5 * 3 + 0.5 * 1),
+            "taste": [np.log([3, 1]), np.log([1, 3])],
+        }
+    )
+    law = TargetLaw(tastes, {"a": np.array([1, 0]), "b": np.array([0, 1])}, pd.Series(np.log(0.5), index=["a", "b"]))
+    log_law = law.log_probabilities(["u"], pd.DatetimeIndex([EVENING]), np.array([["a", "b"]]))
+    assert np.exp(log_law)[0] == pytest.approx([0.6 * 3 / 4 + 0.4 / 4, 0.6 / 4 + 0.4 * 3 / 4])
+
+
+def test_the_taste_of_the_moment_is_the_last_that_began():
+    starts = pd.to_datetime(["2025-01-01", "2025-01-31"], utc=True)
+    tastes = pd.DataFrame({"user": "u", "period": [0, 1], "since": starts, "taste": ["old", "new"]})
+    moments = pd.to_datetime(["2025-01-30T23:59", "2025-01-31T00:00", "2026-01-01T00:00"], utc=True)
+    assert tastes_at(tastes, ["u"] * 3, moments)["taste"].tolist() == ["old", "new", "new"]
+
+
+def test_what_remains_is_available_untouched_and_not_drawn():
+    weights = pd.Series({"drawn": 1, "target": 2, "touched": 4, "left": 8, "later": 16})
+    first_seen = pd.Series(pd.Timestamp("2025-01-01T00:00Z"), index=weights.index)
+    first_seen["later"] = pd.Timestamp("2025-02-01T00:00Z")
+    touched = pd.DataFrame({"user": ["u", "u", "v"], "item_id": ["touched", "target", "left"]})
+    pool = CandidatePool(weights, first_seen, touched)
+    assert pool.remaining(["u"], pd.DatetimeIndex([EVENING]), np.array([["drawn", "target"]])).tolist() == [8]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("build") / "dataset"
+    config = SimulationConfig(events=21_000, accounts=700, difficulty=0.4, days=60, returns=0.1, binge=0.2)
+    build_dataset(lambda connection: read_streaming_simulation(connection, config), folder)
+    return BuiltDataset.open(folder)
+
+
+def test_on_a_built_log_the_ceiling_is_met_and_popularity_is_chance(dataset):
+    examples = dataset.examples("test").filter(lambda is_new: is_new, input_columns="is_discovery")
+    scores, target = ceiling_scores(dataset, examples), np.array(examples["target_index"])
+    ids = np.array([[candidate["item_id"] for candidate in row] for row in examples["candidates"]])
+    popularity = CandidatePool.of(dataset).weights_of(ids)
+    interval = 3 * np.sqrt(0.25 / len(examples))
+    assert len(examples) > 200
+    assert (scores.argmax(axis=1) == target).mean() == pytest.approx(scores.max(axis=1).mean(), abs=interval)
+    assert scores.max(axis=1).mean() > 0.6
+    assert (popularity.argmax(axis=1) == target).mean() == pytest.approx(0.1, abs=0.06)
+
+
+def test_a_work_seen_before_is_recognised(dataset):
+    examples = dataset.examples("test").filter(lambda is_new: not is_new, input_columns="is_discovery")
+    scores = ceiling_scores(dataset, examples)
+    assert scores[np.arange(len(examples)), examples["target_index"][:]].tolist() == [1] * len(examples)
+
+
+def test_truth_is_exported_under_opaque_ids(dataset):
+    records, items = dataset.truth("records"), dataset.items()
+    assert {"user", "item_id"} <= set(records.columns)
+    assert "user_id" not in records.columns
+    assert set(records["item_id"]) <= set(items)
+    assert set(records["user"]) == set(dataset.truth("tastes")["user"])
+    assert set(dataset.examples("test")["user"]) <= set(records["user"])
+
+
+def test_a_log_without_truth_has_no_ceiling(dataset, tmp_path):
+    bare = BuiltDataset(tmp_path, dataset.report)
+    with pytest.raises(InputError, match="knows no true"):
+        ceiling_scores(bare, dataset.examples("test"))
