@@ -1,0 +1,1 @@
+"""Reasoners: from a context and candidates to a ranking."""
