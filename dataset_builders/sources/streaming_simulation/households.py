@@ -1,4 +1,4 @@
-"""Who watches: accounts, the one or two people on each, and their tastes, which drift from period to period."""
+"""Who watches what: the one or two people of each account, their tastes, which drift, and the works they start."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from dataset_builders.sources.streaming_simulation.catalogue import TAG_NAMES, T
 from dataset_builders.sources.streaming_simulation.simulation_config import SimulationConfig
 
 _SMALLEST_SHARE, _LARGEST_SHARE = 0.3, 0.5
+_BLOCK_WEIGHTS = 2_000_000  # so many weights are in memory at once
 
 
 @dataclass(frozen=True)
@@ -61,37 +62,51 @@ def _drifting_tastes(config: SimulationConfig, people: int, rng: np.random.Gener
     return tastes * np.float32(config.sharpness / np.sqrt(TAGS_PER_WORK))
 
 
-@dataclass(frozen=True)
-class ViewingLaws:
-    """With what probability each person, in each period, starts each work.
+def draw_works(
+    tastes: np.ndarray, catalogue: Catalogue, laws: np.ndarray, chance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw what is started: `P(work)` is proportional to `popularity * exp(sum of the taste over the work's tags)`.
 
     Args:
-        cumulative (`np.ndarray` of shape `[people * periods, works]`): Unnormalised, running sum over the works.
-    """
-
-    cumulative: np.ndarray
-
-    @property
-    def log_normalisers(self) -> np.ndarray:
-        """Logarithm of the sum over all works of `exp(log popularity + taste)`: shape `[people * periods]`."""
-        return np.log(self.cumulative[:, -1])
-
-    def draw(self, laws: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """One work for each entry of `laws` (rows of `cumulative`)."""
-        # Each row is scaled to (row, row + 1], so that one sorted search serves all rows.
-        scaled = self.cumulative / self.cumulative[:, -1:] + np.arange(len(self.cumulative))[:, None]
-        places = np.searchsorted(scaled.ravel(), laws + rng.random(len(laws)), side="right")
-        works = places - laws * self.cumulative.shape[1]
-        return np.minimum(works, self.cumulative.shape[1] - 1)
-
-
-def viewing_laws(tastes: np.ndarray, catalogue: Catalogue) -> ViewingLaws:
-    """The law of each taste: `P(work)` is proportional to `popularity * exp(sum of the taste over the work's tags)`.
-
-    Args:
-        tastes (`np.ndarray` of shape `[people, periods, tags]`): As in [`Households`].
+        tastes (`np.ndarray` of shape `[laws, tags]`): One taste per law.
         catalogue ([`Catalogue`]): Tags and popularity of the works.
+        laws (`np.ndarray` of shape `[draws]`): By which law each work is drawn.
+        chance (`np.ndarray` of shape `[draws]`): A uniform number in [0, 1) for each.
+
+    Returns:
+        `tuple`: The works, and the logarithm of each law's normaliser.
     """
-    log_weights = tastes.reshape(-1, tastes.shape[-1]) @ catalogue.tag_matrix()
-    log_weights += catalogue.log_popularity.astype(np.float32)
-    return ViewingLaws(np.cumsum(np.exp(log_weights), axis=1, dtype=np.float64))
+    works, log_normalisers = np.empty(len(laws), dtype=np.int64), np.empty(len(tastes))
+    order = np.argsort(laws, kind="stable")
+    block = max(1, _BLOCK_WEIGHTS // len(catalogue.titles))
+    for first in range(0, len(tastes), block):
+        cumulative = _cumulative_weights(tastes[first : first + block], catalogue)
+        begin, end = np.searchsorted(laws, [first, first + len(cumulative)], sorter=order)
+        drawn = order[begin:end]
+        works[drawn] = invert_laws(cumulative, laws[drawn] - first, chance[drawn])
+        log_normalisers[first : first + block] = np.log(cumulative[:, -1])
+    return works, log_normalisers
+
+
+def invert_laws(cumulative: np.ndarray, laws: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """The entry in which a uniform number falls, for many laws at once.
+
+    Args:
+        cumulative (`np.ndarray` of shape `[laws, entries]`): Running sums of weights.
+        laws (`np.ndarray` of shape `[draws]`): Rows of `cumulative`.
+        chance (`np.ndarray` of shape `[draws]`): Uniform numbers in [0, 1).
+
+    Example:
+        >>> invert_laws(np.cumsum([[1, 3], [3, 1]], axis=1), np.array([0, 0, 1]), np.array([0.2, 0.3, 0.3]))
+        array([0, 1, 0])
+    """
+    entries = cumulative.shape[1]
+    # Each row is scaled to (row, row + 1], so that one sorted search serves all rows.
+    scaled = cumulative / cumulative[:, -1:] + np.arange(len(cumulative))[:, None]
+    places = np.searchsorted(scaled.ravel(), laws + chance, side="right")
+    return np.minimum(places - laws * entries, entries - 1)
+
+
+def _cumulative_weights(tastes: np.ndarray, catalogue: Catalogue) -> np.ndarray:
+    log_weights = tastes @ catalogue.tag_matrix() + catalogue.log_popularity.astype(np.float32)
+    return np.cumsum(np.exp(log_weights), axis=1, dtype=np.float64)

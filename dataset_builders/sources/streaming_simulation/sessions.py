@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dataset_builders.sources.streaming_simulation.catalogue import Catalogue
-from dataset_builders.sources.streaming_simulation.households import Households, ViewingLaws
+from dataset_builders.sources.streaming_simulation.households import Households, draw_works
 from dataset_builders.sources.streaming_simulation.simulation_config import PERIOD_DAYS, SimulationConfig
 
 MOST_SITTINGS = 3
@@ -52,29 +52,30 @@ class Sessions:
 
 
 def draw_sessions(
-    config: SimulationConfig,
-    catalogue: Catalogue,
-    households: Households,
-    laws: ViewingLaws,
-    rng: np.random.Generator,
-) -> Sessions:
+    config: SimulationConfig, catalogue: Catalogue, households: Households, rng: np.random.Generator
+) -> tuple[Sessions, np.ndarray]:
     """Draw the sessions of a group of accounts.
 
     Args:
         config ([`SimulationConfig`]): Rates and lengths.
         catalogue ([`Catalogue`]): What can be watched.
         households ([`Households`]): Who watches.
-        laws ([`ViewingLaws`]): What they start, per person and period.
         rng (`np.random.Generator`): Where chance comes from.
+
+    Returns:
+        `tuple`: The sessions, and the log-normaliser of the law of each person and period: shape `[people, periods]`.
     """
     sessions = _sittings(config, households, rng)
     period = np.minimum(sessions.start_s // (PERIOD_DAYS * _DAY_S), config.periods - 1)
-    drawn = laws.draw(sessions.person * config.periods + period, rng)
+    tastes = households.tastes.reshape(-1, households.tastes.shape[-1])
+    laws = sessions.person * config.periods + period
+    drawn, log_normalisers = draw_works(tastes, catalogue, laws, rng.random(len(laws)))
     work = drawn[_origins(sessions.place, config.returns, rng)]
     plays = rng.geometric(1 - config.binge, len(sessions))
     # Films and series are equally likely to be played once, and so equally likely to close a log as a discovery.
     most = np.where(catalogue.is_series[work], MOST_EPISODES, MOST_SITTINGS)
-    return replace(sessions, work=work, plays=np.minimum(plays, most))
+    sessions = replace(sessions, work=work, plays=np.minimum(plays, most))
+    return sessions, log_normalisers.reshape(-1, config.periods)
 
 
 def mean_plays(config: SimulationConfig) -> float:

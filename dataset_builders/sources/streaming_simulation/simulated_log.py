@@ -21,12 +21,7 @@ from dataset_builders.sources.streaming_simulation.catalogue import (
     Catalogue,
     make_catalogue,
 )
-from dataset_builders.sources.streaming_simulation.households import (
-    Households,
-    ViewingLaws,
-    draw_households,
-    viewing_laws,
-)
+from dataset_builders.sources.streaming_simulation.households import Households, draw_households
 from dataset_builders.sources.streaming_simulation.invented_words import DEVICES
 from dataset_builders.sources.streaming_simulation.noise import EVENTS, KINDS
 from dataset_builders.sources.streaming_simulation.records import Records, draw_records, number_episodes
@@ -103,11 +98,10 @@ def _simulate_group(config: SimulationConfig, catalogue: Catalogue, first: int) 
     rng = _stream(config, 1 + first // GROUP_ACCOUNTS)
     # Always a full group, so that no account's log depends on how many accounts there are.
     households = draw_households(config, GROUP_ACCOUNTS, rng)
-    laws = viewing_laws(households.tastes, catalogue)
-    sessions = draw_sessions(config, catalogue, households, laws, rng)
+    sessions, log_normalisers = draw_sessions(config, catalogue, households, rng)
     records = draw_records(config, catalogue, sessions, rng)
     rows = _record_rows(config, records, sessions, number_episodes(records, sessions, catalogue))
-    tastes = _taste_rows(households, laws)
+    tastes = _taste_rows(households, log_normalisers)
     return _of_accounts(rows, first, config.accounts), _of_accounts(tastes, first, config.accounts)
 
 
@@ -134,7 +128,7 @@ def _record_rows(config: SimulationConfig, records: Records, sessions: Sessions,
     )
 
 
-def _taste_rows(households: Households, laws: ViewingLaws) -> pa.Table:
+def _taste_rows(households: Households, log_normalisers: np.ndarray) -> pa.Table:
     """One row per person and period."""
     people, periods, tags = households.tastes.shape
     is_second = np.arange(people) >= GROUP_ACCOUNTS
@@ -144,7 +138,7 @@ def _taste_rows(households: Households, laws: ViewingLaws) -> pa.Table:
             "person": np.repeat(is_second.astype(np.int8), periods),
             "share": np.repeat(households.share, periods),
             "period": np.tile(np.arange(periods, dtype=np.int16), people),
-            "log_normaliser": laws.log_normalisers,
+            "log_normaliser": log_normalisers.ravel(),
             "taste": pa.FixedSizeListArray.from_arrays(households.tastes.ravel(), tags).cast(pa.list_(pa.float32())),
         }
     )

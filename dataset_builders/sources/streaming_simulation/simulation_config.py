@@ -59,7 +59,7 @@ class SimulationConfig:
 
     def __post_init__(self) -> None:
         self._require("accounts", 1 <= self.accounts <= 10_000_000, "1 to 10,000,000")
-        self._require("events", 5 <= self.events_per_account <= 100_000, "5 to 100,000 events per account")
+        self._require("events", 5 <= self.events_per_account <= 10_000, "5 to 10,000 events per account")
         self._require("films", 1 <= self.films <= 10_000, "1 to 10,000")
         self._require("series", 1 <= self.series <= 10_000, "1 to 10,000")
         self._require("difficulty", 0 <= self.difficulty <= 1, _UNIT_INTERVAL)

@@ -9,9 +9,9 @@ import pytest
 
 from dataset_builders.input_error import InputError
 from dataset_builders.raw_log import connect
-from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
+from dataset_builders.sources.streaming_simulation import SimulationConfig, households, read_streaming_simulation
 from dataset_builders.sources.streaming_simulation.catalogue import TAG_NAMES, make_catalogue, make_titles
-from dataset_builders.sources.streaming_simulation.households import ViewingLaws
+from dataset_builders.sources.streaming_simulation.households import draw_works
 from dataset_builders.sources.streaming_simulation.noise import ACCIDENTAL, LOOP, RECORD_SHARES
 
 CONFIG = SimulationConfig(events=60_000, accounts=600, seed=1)
@@ -171,11 +171,26 @@ def test_people_watch_what_they_like(simulated):
 
 
 def test_works_are_drawn_by_their_law():
-    laws = ViewingLaws(np.cumsum([[1.0, 2.0, 5.0], [0.0, 3.0, 1.0]], axis=1))
     rng = np.random.default_rng(0)
-    drawn = [np.bincount(laws.draw(np.full(40_000, row), rng), minlength=3) / 40_000 for row in (0, 1)]
-    assert drawn[0] == pytest.approx([1 / 8, 2 / 8, 5 / 8], abs=0.01)
-    assert drawn[1] == pytest.approx([0, 3 / 4, 1 / 4], abs=0.01)
+    catalogue = make_catalogue(replace(CONFIG, films=40, series=10), rng)
+    tastes = rng.normal(size=(3, len(TAG_NAMES))).astype(np.float32)
+    draws = np.repeat([2, 0, 1], 40_000)
+    works, log_normalisers = draw_works(tastes, catalogue, draws, rng.random(len(draws)))
+    for law in range(3):
+        log_weights = catalogue.log_popularity + tastes[law][catalogue.tags].sum(axis=1)
+        expected = np.exp(log_weights) / np.exp(log_weights).sum()
+        assert np.bincount(works[draws == law], minlength=50) / 40_000 == pytest.approx(expected, abs=0.01)
+        assert log_normalisers[law] == pytest.approx(np.log(np.exp(log_weights).sum()), abs=1e-5)
+
+
+def test_drawn_works_do_not_depend_on_the_size_of_the_blocks(monkeypatch):
+    rng = np.random.default_rng(0)
+    catalogue = make_catalogue(replace(CONFIG, films=40, series=10), rng)
+    tastes, laws, chance = rng.normal(size=(7, len(TAG_NAMES))), rng.integers(0, 7, 100), rng.random(100)
+    whole, _ = draw_works(tastes, catalogue, laws, chance)
+    monkeypatch.setattr(households, "_BLOCK_WEIGHTS", 150)
+    in_blocks, _ = draw_works(tastes, catalogue, laws, chance)
+    assert in_blocks.tolist() == whole.tolist()
 
 
 def test_popularity_and_tags_cover_the_catalogue():
