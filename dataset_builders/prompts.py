@@ -7,9 +7,9 @@ start a line of its own.
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import lru_cache
 from importlib.resources import files
+from operator import itemgetter
 from typing import Any
 
 from dataset_builders.schema import (
@@ -90,16 +90,36 @@ def record_line(record: Mapping[str, Any]) -> str:
         ...     "title": "Fargo", "event": "rate", "duration_s": None, "value": 4.0, "device": None})
         '1998-03-12 20:15 | rate | i7 | Fargo | value=4'
     """
-    timestamp: datetime = record[TIMESTAMP]
-    what, item_id, title = neutralise(record[EVENT]), neutralise(record[ITEM_ID]), neutralise(record[TITLE])
-    line = f"{str(timestamp)[:16]} | {what} | {item_id} | {title}"
-    if record[DURATION] is not None:
-        line += f" | duration_s={record[DURATION]:.0f}"
-    if record[VALUE] is not None:
-        line += f" | value={record[VALUE]:g}"
-    if record[DEVICE] is not None:
-        line += f" | device={neutralise(record[DEVICE])}"
-    return line
+    timestamp, event, item_id, title, duration, value, device = _record_fields(record)
+    # Several times faster than isoformat, which asks the time zone; and half of the work of a line is its time.
+    minute = "%04d-%02d-%02d %02d:%02d" % (  # noqa: UP031
+        timestamp.year,
+        timestamp.month,
+        timestamp.day,
+        timestamp.hour,
+        timestamp.minute,
+    )
+    return minute + _what_text(event, item_id, title) + _how_text(duration, value, device)
+
+
+_record_fields = itemgetter(TIMESTAMP, EVENT, ITEM_ID, TITLE, DURATION, VALUE, DEVICE)
+
+
+@lru_cache(maxsize=1 << 16)
+def _what_text(event: str, item_id: str, title: str) -> str:
+    return f" | {neutralise(event)} | {neutralise(item_id)} | {neutralise(title)}"
+
+
+@lru_cache(maxsize=1 << 16)
+def _how_text(duration: float | None, value: float | None, device: str | None) -> str:
+    text = ""
+    if duration is not None:
+        text += f" | duration_s={duration:.0f}"
+    if value is not None:
+        text += f" | value={value:g}"
+    if device is not None:
+        text += f" | device={neutralise(device)}"
+    return text
 
 
 def template_text(history: Sequence[Mapping[str, Any]]) -> str:

@@ -3,50 +3,50 @@
 The data flows one way (raw logs -> interactions -> examples -> text), and each table here is one station of it.
 """
 
-from typing import TypedDict
+from typing import Final, TypedDict
 
 import pyarrow as pa
 from datasets import Features, List, Value
 
 # Columns of `interactions`: one row per thing a user did.
-USER_ID = "user_id"
-ITEM_ID = "item_id"
-TIMESTAMP = "timestamp"
-EVENT = "event"
-DURATION = "duration_s"
-VALUE = "value"
-DEVICE = "device"
+USER_ID: Final = "user_id"
+ITEM_ID: Final = "item_id"
+TIMESTAMP: Final = "timestamp"
+EVENT: Final = "event"
+DURATION: Final = "duration_s"
+VALUE: Final = "value"
+DEVICE: Final = "device"
 INTERACTION_COLUMNS = (USER_ID, ITEM_ID, TIMESTAMP, EVENT, DURATION, VALUE, DEVICE)
 REQUIRED_INTERACTION_COLUMNS = (USER_ID, ITEM_ID, TIMESTAMP)
 
 # Columns of `items`: one row per thing that can be recommended.
-TITLE = "title"
-YEAR = "year"
-TAGS = "tags"
-SERIES = "series"
-DESCRIPTION = "description"
-SOURCE_ITEM_ID = "source_item_id"
+TITLE: Final = "title"
+YEAR: Final = "year"
+TAGS: Final = "tags"
+SERIES: Final = "series"
+DESCRIPTION: Final = "description"
+SOURCE_ITEM_ID: Final = "source_item_id"
 ITEM_COLUMNS = (ITEM_ID, TITLE, YEAR, TAGS, SERIES, DESCRIPTION)
 
 # Columns of `examples`: one row per decision.
-EXAMPLE_ID = "example_id"
-USER = "user"
-HISTORY = "history"
-CANDIDATES = "candidates"
-TARGET = "target"
-TARGET_INDEX = "target_index"
-IS_DISCOVERY = "is_discovery"
+EXAMPLE_ID: Final = "example_id"
+USER: Final = "user"
+HISTORY: Final = "history"
+CANDIDATES: Final = "candidates"
+TARGET: Final = "target"
+TARGET_INDEX: Final = "target_index"
+IS_DISCOVERY: Final = "is_discovery"
 
 # Columns of `quarantine`: one row per input row that could not be used.
-REASON = "reason"
-SOURCE_FILE = "source_file"
-SOURCE_ROW = "source_row"
-RAW = "raw"
+REASON: Final = "reason"
+SOURCE_FILE: Final = "source_file"
+SOURCE_ROW: Final = "source_row"
+RAW: Final = "raw"
 
 # Columns of the prompt configs.
-PROMPT = "prompt"
-ANSWER = "answer"
-TEMPLATE_TEXT = "template_text"
+PROMPT: Final = "prompt"
+ANSWER: Final = "answer"
+TEMPLATE_TEXT: Final = "template_text"
 
 SPLITS = ("train", "validation", "test")
 CONFIGS = ("examples", "items", "interactions", "verbalizer", "reasoner")
