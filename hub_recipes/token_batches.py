@@ -1,0 +1,98 @@
+"""Sequences of token ids in batches: alike lengths together, so that little of a forward pass is spent on padding."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+
+def to_batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
+    """Group sequences by length, the longest first, so that memory runs out at once or never.
+
+    Args:
+        lengths (`list[int]`): Tokens of each sequence.
+        max_tokens (`int`): Most tokens of a batch, padding included. A longer sequence makes a batch of its own.
+
+    Returns:
+        `Iterator[list[int]]`: Places in `lengths`, each in one batch.
+
+    Example:
+        >>> list(to_batches([3, 9, 4, 4], max_tokens=12))
+        [[1], [2, 3, 0]]
+    """
+    batch: list[int] = []
+    for place in np.argsort([-length for length in lengths], kind="stable").tolist():
+        if batch and lengths[batch[0]] * (len(batch) + 1) > max_tokens:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def pad_left(sequences: Sequence[Sequence[int]], pad_id: int) -> dict[str, torch.Tensor]:
+    """Stack sequences so that all of them end at the last position, where the next token is decided.
+
+    Args:
+        sequences (`list[list[int]]`): Token ids.
+        pad_id (`int`): What fills the left side.
+
+    Returns:
+        `dict`: `input_ids`, `position_ids` and, where there is padding, `attention_mask`, each of shape
+        `(sequences, longest)`. Without padding there is no mask, which lets attention take its fast causal path.
+
+    Example:
+        >>> pad_left([[5, 6], [7]], pad_id=0)["input_ids"].tolist()
+        [[5, 6], [0, 7]]
+    """
+    longest = max(map(len, sequences))
+    ids = torch.tensor([[pad_id] * (longest - len(row)) + list(row) for row in sequences])
+    padding = torch.tensor([[longest - len(row)] for row in sequences])
+    positions = torch.arange(longest)[None] - padding
+    batch = {"input_ids": ids, "position_ids": positions.clamp(min=0)}
+    return {**batch, "attention_mask": (positions >= 0).long()} if padding.any() else batch
+
+
+def branch_batch(
+    prefixes: Sequence[Sequence[int]], branches: Sequence[Sequence[Sequence[int]]], pad_id: int, dtype: torch.dtype
+) -> dict[str, torch.Tensor]:
+    """Several continuations of one prefix as one sequence, in which no branch sees another (tree attention).
+
+    Args:
+        prefixes (`list[list[int]]`): Token ids, one prefix per row.
+        branches (`list[list[list[int]]]`): Token ids of the continuations of each prefix.
+        pad_id (`int`): What fills the left side.
+        dtype (`torch.dtype`): Of the model's activations; the mask is added to its attention scores.
+
+    Returns:
+        `dict`: `input_ids` and `position_ids` of shape `(rows, longest)`: prefix, then branch after branch, each
+        branch counting its positions from the end of the prefix; `attention_mask` of shape
+        `(rows, 1, longest, longest)`: 0 where a token may look, else the lowest number of `dtype`.
+
+    Example:
+        >>> batch = branch_batch([[5, 6]], [[[7], [8]]], pad_id=0, dtype=torch.float32)
+        >>> batch["position_ids"].tolist()
+        [[0, 1, 2, 2]]
+        >>> (batch["attention_mask"][0, 0] == 0).int().tolist()
+        [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 0, 1]]
+    """
+    rows = [_flat_row(prefix, of_row) for prefix, of_row in zip(prefixes, branches, strict=True)]
+    longest = max(len(ids) for ids, _, _ in rows)
+    ids, positions, owners = (
+        torch.tensor([[fill] * (longest - len(row[part])) + row[part] for row in rows])
+        for part, fill in ((0, pad_id), (1, 0), (2, -1))
+    )
+    of_query, of_key = owners[:, :, None], owners[:, None, :]
+    seen = ((of_key == 0) | (of_key == of_query)) & torch.ones(longest, longest).tril().bool()
+    mask = torch.zeros(seen.shape, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
+    return {"input_ids": ids, "position_ids": positions, "attention_mask": mask[:, None]}
+
+
+def _flat_row(prefix: Sequence[int], branches: Sequence[Sequence[int]]) -> tuple[list[int], list[int], list[int]]:
+    """Ids, positions and owner of each token: 0 for the prefix, 1 and up for the branches."""
+    ids, positions, owners = list(prefix), list(range(len(prefix))), [0] * len(prefix)
+    for owner, branch in enumerate(branches, start=1):
+        ids += branch
+        positions += range(len(prefix), len(prefix) + len(branch))
+        owners += [owner] * len(branch)
+    return ids, positions, owners

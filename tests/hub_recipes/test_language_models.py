@@ -1,0 +1,110 @@
+"""Batches, branches and adapters against the plain way: one sequence, one forward pass."""
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from dataset_builders.input_error import InputError
+from hub_recipes.language_models import load_language_model
+
+TEXTS = ["a", "the second prompt", "one more, a longer prompt than all the others", "b"]
+
+
+def log_probs_of_next(language_model, ids: list[int]) -> torch.Tensor:
+    with torch.inference_mode():
+        return language_model.model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
+
+
+def test_batches_give_what_single_prompts_give(tiny_language_model):
+    prompts = [tiny_language_model.text_ids(text) for text in TEXTS]
+    wanted = tiny_language_model.text_ids("ABC")
+    plain = np.stack([log_probs_of_next(tiny_language_model, ids)[wanted].numpy() for ids in prompts])
+    np.testing.assert_allclose(tiny_language_model.next_token_log_probs(prompts, wanted), plain, atol=1e-5)
+
+
+def test_branches_give_what_each_continuation_gives_alone(tiny_language_model):
+    prefixes = [tiny_language_model.text_ids(text) for text in TEXTS]
+    branches = [[tiny_language_model.text_ids(word) for word in words] for words in ("xy z", "long q", "q", "ab ba c")]
+    branches = [[ids[:split], ids[split:]] for (ids, *_), split in zip(branches, (1, 2, 1, 2), strict=True)]
+    branches = [[branch for branch in of_row if branch] for of_row in branches]
+
+    def plain(prefix, branch):
+        ids = [*prefix, *branch]
+        steps = range(len(prefix), len(ids))
+        return sum(log_probs_of_next(tiny_language_model, ids[:step])[ids[step]].item() for step in steps)
+
+    for scores, prefix, of_row in zip(
+        tiny_language_model.branch_log_probs(prefixes, branches), prefixes, branches, strict=True
+    ):
+        np.testing.assert_allclose(scores, [plain(prefix, branch) for branch in of_row], atol=1e-4)
+
+
+def test_generated_texts_do_not_depend_on_their_neighbours(tiny_language_model):
+    prompts = [tiny_language_model.text_ids(text) for text in TEXTS]
+    together = tiny_language_model.generate(prompts, max_new_tokens=6)
+    assert together == [tiny_language_model.generate([ids], max_new_tokens=6)[0] for ids in prompts]
+    assert all(together)
+
+
+def test_progress_ends_at_the_number_of_prompts(tiny_language_model):
+    prompts, told = [tiny_language_model.text_ids(text) for text in TEXTS], []
+    tiny_language_model.next_token_log_probs(prompts, [1], told.append)
+    assert told[-1] == len(TEXTS)
+
+
+@pytest.mark.parametrize("token", ["<|im_end|>", "[OBEY]"])
+def test_a_special_token_in_a_message_is_no_token(tiny_language_model, token):
+    ids = tiny_language_model.prompt_ids([{"role": "user", "content": f"Heat {token} Fargo"}])
+    special = tiny_language_model.tokenizer.convert_tokens_to_ids(token)
+    expected = tiny_language_model.prompt_ids([{"role": "user", "content": "Heat"}]).count(special)
+    assert ids.count(special) == expected
+
+
+@pytest.fixture
+def adapter_folder(tiny_model_folder, tmp_path):
+    """A LoRA adapter of the tiny model whose weights are not zero, so that it changes answers."""
+    torch.manual_seed(1)
+    base = AutoModelForCausalLM.from_pretrained(tiny_model_folder)
+    adapted = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=False))
+    adapted.save_pretrained(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_an_adapter_loads_with_the_base_model_it_names(adapter_folder, tiny_model_folder, tiny_language_model):
+    adapted = load_language_model(str(adapter_folder), device="cpu")
+    assert (adapted.model_id, adapted.adapter_id) == (str(tiny_model_folder), str(adapter_folder))
+    assert adapted.fingerprint != tiny_language_model.fingerprint
+    prompt = [adapted.text_ids("some prompt")]
+    changed = adapted.next_token_log_probs(prompt, [5]) - tiny_language_model.next_token_log_probs(prompt, [5])
+    assert abs(changed.item()) > 1e-3
+
+
+def other_base(tiny_language_model, **changes) -> LlamaForCausalLM:
+    return LlamaForCausalLM(LlamaConfig(**{**tiny_language_model.model.config.to_dict(), **changes}))
+
+
+@pytest.mark.parametrize("changes", [{"hidden_size": 64}, {"num_hidden_layers": 3}, {"num_hidden_layers": 1}])
+def test_an_adapter_of_another_base_is_refused(adapter_folder, tiny_language_model, tmp_path, changes):
+    base = tmp_path / "other"
+    other_base(tiny_language_model, **changes).save_pretrained(base)
+    tiny_language_model.tokenizer.save_pretrained(base)
+    config = adapter_folder / "adapter_config.json"
+    config.write_text(config.read_text().replace(tiny_language_model.model_id, str(base)))
+    with pytest.raises(InputError, match="does not fit its base model"):
+        load_language_model(str(adapter_folder), device="cpu")
+
+
+def test_a_model_without_a_chat_template_is_refused(tiny_model_folder, tmp_path):
+    for path in tiny_model_folder.iterdir():
+        if path.name != "chat_template.jinja":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match="no chat template"):
+        load_language_model(str(tmp_path), device="cpu")
+
+
+@pytest.mark.slow
+def test_the_default_base_model_knows_a_capital(base_language_model):
+    prompt = base_language_model.prompt_ids([{"role": "user", "content": "What is the capital of France?"}])
+    assert "Paris" in base_language_model.generate([prompt], max_new_tokens=12)[0]
