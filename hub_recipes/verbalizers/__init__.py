@@ -1,0 +1,1 @@
+"""From a history to language: every way of writing the same log records as text."""
