@@ -24,8 +24,9 @@ quickstart: setup ## Build MovieLens-100K, verbalize, recommend, print the table
 	$(BIN)/logs2lang build movielens-100k --output $(DATASET)
 	$(BIN)/logs2lang evaluate $(DATASET) --limit $(LIMIT) --output $(RUN)
 
+# Two workers on as many cores: threads of one would only wait for those of the other.
 test: setup lint ## Lint, then run every test
-	$(BIN)/python -m pytest -n 2 --doctest-modules dataset_builders hub_recipes tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --doctest-modules dataset_builders hub_recipes tests
 
 bench: setup ## Measure speed, as ratios side by side in one run
 	$(BIN)/python -m pytest --override-ini addopts= --import-mode=importlib -s tests/benchmarks

@@ -75,7 +75,8 @@ def build_examples(folder: Path, output: Path) -> None:
 def sort_log(folder: Path) -> None:
     connection = ibis.duckdb.connect(memory_limit="3GB")
     log = folder / "interactions.parquet"
-    connection.raw_sql(f"COPY (FROM '{log}' ORDER BY user_id, timestamp) TO '{folder}/sorted.parquet' (FORMAT parquet)")
+    in_order = f"FROM '{log}' ORDER BY user_id, timestamp"
+    connection.raw_sql(f"COPY ({in_order}) TO '{folder}/sorted.parquet' (FORMAT parquet)")
 
 
 def copy_examples(folder: Path, output: Path) -> None:

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from hub_recipes.reasoners.ranking import Ranking
 
 from dataset_builders.builder import build_dataset
 from dataset_builders.built_dataset import BuiltDataset
@@ -18,6 +17,7 @@ from dataset_builders.schema import HISTORY, TARGET
 from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
 from dataset_builders.sources.tabular import read_tabular
 from hub_recipes.evaluation import choose_examples, evaluate_rows
+from hub_recipes.reasoners.ranking import Ranking
 from hub_recipes.results import PREDICTIONS_FILE, RESULTS_FILE, read_results
 
 GAPS_S = {"same_second": 0, "under_an_hour": 600, "under_a_day": 18_000, "a_day_and_more": 172_800}

@@ -1,0 +1,57 @@
+"""Histories of 100 records per second, for the verbalizers that need no language model."""
+
+import random
+from datetime import datetime, timedelta, timezone
+from time import perf_counter
+
+import pytest
+
+from hub_recipes.verbalizers.profile import ProfileVerbalizer
+from hub_recipes.verbalizers.template import TemplateVerbalizer
+
+HISTORIES, RECORDS, CATALOGUE = 4_000, 100, 20_000
+FLOOR_PER_SECOND = 5_000
+TAGS = ("Drama", "Comedy", "War", "Crime", "Noir", "Science fiction", "Family")
+
+
+@pytest.fixture(scope="module")
+def items() -> dict:
+    return {
+        f"{number:016x}": {
+            "item_id": f"{number:016x}",
+            "title": f"The invented title number {number}",
+            "year": 1950 + number % 70,
+            "tags": list(TAGS[number % 7 : number % 7 + 3]),
+            "series": f"Series {number // 40}" if number % 3 else None,
+            "description": None,
+        }
+        for number in range(CATALOGUE)
+    }
+
+
+@pytest.fixture(scope="module")
+def histories(items) -> list[list[dict]]:
+    rng, item_ids = random.Random(0), list(items)
+    return [[to_record(rng, items[rng.choice(item_ids)], day) for day in range(RECORDS)] for _ in range(HISTORIES)]
+
+
+def to_record(rng: random.Random, item: dict, day: int) -> dict:
+    return {
+        "timestamp": datetime(2024, 1, 1, tzinfo=timezone.utc) + timedelta(days=day, seconds=rng.randrange(86_400)),
+        "item_id": item["item_id"],
+        "title": item["title"],
+        "event": rng.choice(("play", "play", "play", "trailer")),
+        "duration_s": float(rng.randrange(9_000)),
+        "value": None,
+        "device": rng.choice(("tv", "phone", None)),
+    }
+
+
+@pytest.mark.parametrize("name", ["template", "profile"])
+def test_histories_per_second(name, items, histories):
+    verbalizer = TemplateVerbalizer() if name == "template" else ProfileVerbalizer(items)
+    started = perf_counter()
+    texts = verbalizer.verbalize(histories)
+    rate = len(texts) / (perf_counter() - started)
+    print(f"\n{name}: {rate:,.0f} histories of {RECORDS} records per second on one core")
+    assert rate > FLOOR_PER_SECOND
