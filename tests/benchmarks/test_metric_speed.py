@@ -1,4 +1,4 @@
-"""A million predictions in under two seconds, beside a plain Python loop with the same contract.
+"""A million predictions in under two seconds, beside a plain Python loop that checks nothing.
 
 Times are processor seconds: the metric works in one thread, so that is what it takes on a machine with nothing else
 to do. Run with `make bench`.
@@ -35,7 +35,7 @@ def to_columns(places: int) -> dict[str, list]:
 
 
 def plain_loop(predictions: list, references: list, is_discovery: list) -> dict[str, Any]:
-    """The same numbers as one would write them down first."""
+    """The same means as one would write them down first: no check of types and lengths, no interval."""
     hits = discoveries = discovery_hits = invalid = 0
     reciprocal = 0.0
     for prediction, reference, new in zip(predictions, references, is_discovery, strict=True):
@@ -78,8 +78,8 @@ def test_a_million_predictions_take_under_two_seconds(places, capsys):
     sampled, _ = best_of(3, lambda: metric.compute(**columns))
     with capsys.disabled():
         print(
-            f"\n{EXAMPLES:,} examples with {places} id(s) each: compute {whole:.2f} s, plain loop {loop:.2f} s, "
-            f"{loop / whole:.1f} times as long; with 10,000 resamples {sampled:.2f} s"
+            f"\n{EXAMPLES:,} examples with {places} id(s) each: compute {whole:.2f} s, with 10,000 resamples "
+            f"{sampled:.2f} s; a plain loop {loop:.2f} s, {loop / whole:.1f} times as long"
         )
     assert {name: scores[name] for name in expected} == pytest.approx(expected)
     assert whole < 2

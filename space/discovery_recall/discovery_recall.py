@@ -1,0 +1,156 @@
+"""Discovery Recall as an `evaluate` metric: `evaluate.load("<namespace>/discovery_recall")`."""
+
+from numbers import Integral
+from typing import Any
+
+import datasets
+import evaluate
+
+from .item_ids import to_examples, to_rankings
+from .scores import summarise, target_ranks
+
+_DESCRIPTION = """
+Discovery Recall@k is Recall@k over the examples whose target the user had never touched before: the share of them
+where the target is among the first k predicted items. It separates recommending something new from repeating the past.
+"""
+
+_CITATION = """
+@article{shi2026logs,
+  title = {From Logs to Language: Learning Optimal Verbalization for LLM-Based Recommendation},
+  author = {Shi and others},
+  journal = {arXiv preprint arXiv:2602.20558},
+  year = {2026}
+}
+"""
+
+_INPUTS = """
+Args:
+    predictions (`list`): Per example an item id (`str` or `int`), or a ranked list of them, best first. `None`, `""`
+        and `[]` are no valid answer: a miss, counted in `invalid`. An id that comes again in a list keeps its first
+        place and takes no other. Ids are compared as strings.
+    references (`list`): Per example the id of the item the user took next.
+    is_discovery (`list[bool]`, *optional*): Whether the user had never touched that item. Either this or `histories`.
+    histories (`list[list]`, *optional*): Per example the ids of all items the user touched before.
+    k (`int`, *optional*, defaults to 1): How many of the first places count as a hit.
+    resamples (`int`, *optional*, defaults to 10,000): Bootstrap resamples behind each interval; 0 for no intervals.
+    seed (`int`, *optional*, defaults to 0): Drives the bootstrap.
+
+Returns:
+    `dict`:
+    - `discovery_recall@k` (`float` in [0, 1], or `None` without a discovery) and `discovery_recall@k_interval`
+      (`[low, high]`, 95%),
+    - `recall@k` and `recall@k_interval`, the same over all examples,
+    - `mrr` (`float` in [0, 1]): mean reciprocal rank over all examples, 0 where the target is not ranked,
+    - `n_discovery`, `n` and `invalid` (`int`): discoveries, examples, and examples without a valid answer.
+
+Raises:
+    ValueError: Lengths differ, both or neither of `is_discovery` and `histories` came, or something is no item id.
+
+Example:
+    >>> import evaluate
+    >>> discovery_recall = evaluate.load("discovery_recall")
+    >>> scores = discovery_recall.compute(
+    ...     predictions=[["heat", "alien"], ["fargo", "heat"], []],
+    ...     references=["heat", "heat", "alien"],
+    ...     histories=[["fargo"], ["fargo"], ["alien"]],
+    ... )
+    >>> scores["discovery_recall@1"], scores["n_discovery"], scores["invalid"]
+    (0.5, 2, 1)
+"""
+
+
+@evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _INPUTS)
+class DiscoveryRecall(evaluate.Metric):
+    """Discovery Recall@k with its interval and its counts."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_INPUTS,
+            features=datasets.Features(
+                {
+                    "predictions": datasets.Sequence(datasets.Value("string")),
+                    "references": datasets.Value("string"),
+                    "is_discovery": datasets.Value("bool"),
+                }
+            ),
+            reference_urls=["https://arxiv.org/abs/2602.20558"],
+        )
+
+    def compute(
+        self,
+        *,
+        predictions: Any = None,
+        references: Any = None,
+        is_discovery: Any = None,
+        histories: Any = None,
+        k: int = 1,
+        resamples: int = 10_000,
+        seed: int = 0,
+    ) -> dict[str, Any] | None:
+        """Discovery Recall of the examples given here and of those added before."""
+        options = {"k": k, "resamples": resamples, "seed": seed}
+        _check_options(**options)
+        inputs = {
+            "predictions": predictions,
+            "references": references,
+            "is_discovery": is_discovery,
+            "histories": histories,
+        }
+        given = any(column is not None for column in inputs.values())
+        if given and self.writer is None and self.num_process == 1:
+            # Not through evaluate's Arrow file: it knows no column of "an id or a list of ids", and writing and
+            # reading a million rankings takes far longer than scoring them.
+            return self._compute(**inputs, **options)
+        if given:
+            self.add_batch(**inputs)
+        return super().compute(**options)
+
+    def add_batch(
+        self, *, predictions: Any = None, references: Any = None, is_discovery: Any = None, histories: Any = None
+    ) -> None:
+        """Store examples for a later `compute()`."""
+        examples = to_examples(predictions, references, is_discovery, histories)
+        super().add_batch(
+            predictions=[list(map(str, ranking)) for ranking in examples.rankings],
+            references=list(map(str, examples.targets)),
+            is_discovery=examples.is_discovery.tolist(),
+        )
+
+    def add(
+        self, *, prediction: Any = None, reference: Any = None, is_discovery: Any = None, history: Any = None
+    ) -> None:
+        """Store one example for a later `compute()`."""
+        self.add_batch(
+            predictions=[prediction],
+            references=[reference],
+            is_discovery=None if is_discovery is None else [is_discovery],
+            histories=None if history is None else [history],
+        )
+
+    def ranks(self, predictions: Any, references: Any) -> list[int]:
+        """The place of each target in its ranking, from 1; 0 where it is not ranked or there is no valid answer."""
+        return target_ranks(*to_rankings(predictions, references))[0].tolist()
+
+    def _compute(
+        self,
+        *,
+        predictions: Any,
+        references: Any,
+        is_discovery: Any = None,
+        histories: Any = None,
+        k: int,
+        resamples: int,
+        seed: int,
+    ) -> dict[str, Any]:
+        examples = to_examples(predictions, references, is_discovery, histories)
+        ranks, valid = target_ranks(examples.rankings, examples.targets)
+        return summarise(ranks, valid, examples.is_discovery, k, resamples, seed)
+
+
+def _check_options(**options: int) -> None:
+    for name, value in options.items():
+        least = 1 if name == "k" else 0
+        if not isinstance(value, Integral) or value < least:
+            raise ValueError(f"{name} must be a whole number of at least {least}; {value!r} came.")

@@ -1,0 +1,109 @@
+import doctest
+from math import comb
+
+import numpy as np
+import pytest
+
+from space.discovery_recall import scores
+from space.discovery_recall.scores import recall_interval, summarise, target_rank, target_ranks
+
+
+def hits(count: int, n: int) -> np.ndarray:
+    return np.arange(n) < count
+
+
+@pytest.mark.parametrize(
+    ("ranking", "rank"),
+    [
+        (["t"], 1),
+        (["x", "t"], 2),
+        (["x", "y", "t", "z"], 3),
+        (["x", "x", "x", "t"], 2),  # x keeps its first place and takes no other
+        (["x", "t", "t"], 2),
+        (["x"], 0),
+        ([], 0),
+    ],
+)
+def test_rank_counts_from_one_and_each_id_once(ranking, rank):
+    assert target_rank(ranking, "t") == rank
+    assert target_rank(tuple(ranking), "t") == rank
+
+
+def test_a_ranking_without_a_first_choice_ranks_nothing():
+    ranks, valid = target_ranks([["t"], ["", "t"], [], ["x"], ["x", "", "t"]], ["t"] * 5)
+    assert ranks.tolist() == [1, 0, 0, 0, 3]
+    assert valid.tolist() == [True, False, False, True, True]
+
+
+def test_the_item_zero_is_an_answer():
+    ranks, valid = target_ranks([[0]], [0])
+    assert (ranks.tolist(), valid.tolist()) == ([1], [True])
+
+
+@pytest.mark.parametrize(("k", "discovery", "overall"), [(1, 1 / 3, 1 / 5), (2, 2 / 3, 3 / 5), (9, 2 / 3, 4 / 5)])
+def test_recall_is_the_share_of_targets_among_the_first_k(k, discovery, overall):
+    ranks = np.array([1, 2, 0, 2, 4])
+    is_discovery = np.array([True, True, True, False, False])
+    measures = summarise(ranks, ranks != 0, is_discovery, k=k, resamples=0, seed=0)
+    assert measures[f"discovery_recall@{k}"] == pytest.approx(discovery)
+    assert measures[f"recall@{k}"] == pytest.approx(overall)
+    assert measures["mrr"] == pytest.approx((1 + 1 / 2 + 0 + 1 / 2 + 1 / 4) / 5)
+    assert (measures["n_discovery"], measures["n"], measures["invalid"]) == (3, 5, 1)
+
+
+def test_without_examples_there_are_counts_but_no_means():
+    nothing = np.array([], dtype=bool)
+    measures = summarise(nothing.astype(int), nothing, nothing, k=1, resamples=100, seed=0)
+    assert {name: value for name, value in measures.items() if value is not None} == {
+        "n_discovery": 0,
+        "n": 0,
+        "invalid": 0,
+    }
+
+
+def test_measures_are_plain_numbers_that_json_can_write():
+    ranks = np.array([1, 0])
+    measures = summarise(ranks, ranks > 0, np.array([True, True]), k=1, resamples=10, seed=0)
+    values = [measures.pop("discovery_recall@1_interval"), measures.pop("recall@1_interval")]
+    assert {type(bound) for interval in values for bound in interval} == {float}
+    assert {type(value) for value in measures.values()} == {float, int}
+
+
+@pytest.mark.parametrize(("count", "n"), [(30, 100), (3, 40), (199, 200)])
+def test_the_interval_is_that_of_a_bootstrap_that_resamples_examples(count, n):
+    drawn = np.random.default_rng(1).integers(0, n, size=(20_000, n))
+    explicit = np.quantile(hits(count, n)[drawn].mean(axis=1), [0.025, 0.975])
+    # Means of n hits lie 1 / n apart, so two bootstraps may differ by one such step.
+    assert recall_interval(hits(count, n), 20_000, seed=0) == pytest.approx(explicit, abs=1 / n)
+
+
+def test_without_a_hit_or_a_miss_the_free_end_is_exact():
+    low, high = recall_interval(hits(0, 32), 10_000, seed=0)
+    assert low == 0
+    assert (1 - high) ** 32 == pytest.approx(0.05)  # at that recall, 32 misses in a row happen 5 times in 100
+    assert recall_interval(hits(32, 32), 10_000, seed=0) == pytest.approx([1 - high, 1])
+
+
+@pytest.mark.parametrize(("recall", "n"), [(0.02, 32), (0.1, 60), (0.3, 60), (0.5, 200), (0.98, 32)])
+def test_the_interval_holds_the_true_recall_nine_times_in_ten_or_more(recall, n):
+    covered = 0.0
+    for count in range(n + 1):
+        low, high = recall_interval(hits(count, n), 2_000, seed=0)
+        covered += (low <= recall <= high) * comb(n, count) * recall**count * (1 - recall) ** (n - count)
+    assert covered > 0.9  # [0, 0] without a hit would leave 0.48 for recall 0.02
+
+
+def test_the_same_hits_and_seed_give_the_same_interval():
+    assert recall_interval(hits(7, 50), 500, seed=3) == recall_interval(hits(7, 50)[::-1], 500, seed=3)
+    assert recall_interval(hits(70, 500), 500, seed=3) != recall_interval(hits(70, 500), 500, seed=4)
+
+
+def test_an_interval_needs_resamples_and_examples():
+    assert recall_interval(hits(1, 2), 0, seed=0) is None
+    assert recall_interval(hits(0, 0), 100, seed=0) is None
+
+
+def test_the_examples_of_the_docstrings_run():
+    outcome = doctest.testmod(scores)
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
