@@ -1,5 +1,6 @@
 """What callers pass, as columns of equal length whose item ids compare as strings."""
 
+from collections import deque
 from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
@@ -100,8 +101,10 @@ def to_comparable(rankings: list[Ranking], targets: list) -> tuple[list[Ranking]
         >>> to_comparable([[1, "b"]], [1]), to_comparable([[1, 2]], [1])
         (([('1', 'b')], ['1']), ([[1, 2]], [1]))
     """
+    if _are_strings([*rankings, targets]):
+        return rankings, targets
     kinds = set(map(type, chain(chain.from_iterable(rankings), targets)))
-    if kinds <= {str} or kinds <= {int}:
+    if kinds == {int}:
         return rankings, targets
     to_text = str if all(map(_is_id_type, kinds)) else to_id
     return [tuple(map(to_text, ranking)) for ranking in rankings], list(map(to_text, targets))
@@ -160,6 +163,15 @@ def _to_ranking(prediction: Any) -> Ranking:
     if isinstance(prediction, RANKING_TYPES):
         return prediction.tolist() if isinstance(prediction, np.ndarray) else prediction
     return [] if prediction is None else [prediction]
+
+
+def _are_strings(lists: list[Ranking]) -> bool:
+    # Joining looks at the type of every entry, in C, three times sooner than asking each for it.
+    try:
+        deque(map("".join, lists), maxlen=0)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_id_type(kind: type) -> bool:

@@ -23,9 +23,11 @@ def target_rank(ranking: Sequence, target: Any) -> int:
         >>> target_rank(["a", "a", "b"], "b"), target_rank(["a"], "b"), target_rank([], "b")
         (2, 0, 0)
     """
-    if target not in ranking:
+    try:
+        place = ranking.index(target)
+    except ValueError:
         return 0
-    return len(set(ranking[: ranking.index(target)])) + 1
+    return len(set(ranking[:place])) + 1
 
 
 def target_ranks(rankings: Sequence[Sequence], targets: Sequence) -> tuple[np.ndarray, np.ndarray]:
