@@ -1,6 +1,6 @@
 """Raw log to dataset folder, station by station.
 
-    source -> canonicalize -> key_log -> to_targets -> draw_candidates, to_blocks -> to_examples -> prompt configs
+    source -> canonicalize -> key_log -> to_targets -> draw_candidates, to_windows -> to_examples -> prompt configs
 
 `build_dataset` writes a folder that `load_dataset` reads.
 """
@@ -25,7 +25,7 @@ from dataset_builders.build_options import BuildOptions
 from dataset_builders.candidates import draw_candidates, to_pool
 from dataset_builders.checks import check_examples
 from dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
-from dataset_builders.examples import to_blocks, to_decisions, to_examples
+from dataset_builders.examples import to_decisions, to_examples, to_windows
 from dataset_builders.export import (
     QUARANTINE_FILE,
     REPORT_FILE,
@@ -174,13 +174,12 @@ def write_examples(log: SplitLog, folder: Path, options: BuildOptions, connectio
     for shard, group in enumerate(groups):
         part, targets = _of_group(log.keyed, group), group.rows(log.targets)
         drawn = store("drawn", draw_candidates(part, targets, pool, options), connection)
-        blocks = store("blocks", to_blocks(part, options.history), connection)
+        windows = store("windows", to_windows(part, targets, options.history), connection)
         decisions = store("decisions", to_decisions(part, targets, drawn, options), connection)
-        examples = store("examples", to_examples(decisions, blocks, options.history), connection)
         for split in SPLITS:
-            of_split = examples.filter(examples[SPLIT] == split).order_by(USER_KEY, POSITION)
+            of_split = to_examples(decisions.filter(decisions[SPLIT] == split), windows, options.history)
             path = shard_path(folder, "examples", split, shard, len(groups))
-            write_table(of_split.select(*EXAMPLE_FEATURES), path, connection)
+            write_table(of_split.order_by(USER_KEY, POSITION).select(*EXAMPLE_FEATURES), path, connection)
 
 
 def write_prompt_configs(folder: Path) -> None:

@@ -1,8 +1,8 @@
 """Examples (history, candidates, target) as one Ibis expression over the keyed log.
 
-A history is cut out of blocks: each user's events are collected in blocks of `history` records, and a target's history
-lies in its own block and the one before. So no list is ever longer than a block, and a user with ten million events
-costs no more than ten million events of many users.
+A history is cut out of a window: each user's events are collected in blocks of `history` records, and a target's
+history lies in its own block and the one before. So no list is ever longer than two blocks, and a user with ten
+million events costs no more than ten million events of many users.
 """
 
 import ibis
@@ -54,39 +54,56 @@ def to_decisions(log: KeyedLog, targets: ir.Table, drawn: ir.Table, options: Bui
     return decisions.select(*_EXAMPLE, SPLIT, *(column for column in EXAMPLE_FEATURES if column != HISTORY))
 
 
-def to_examples(decisions: ir.Table, blocks: ir.Table, length: int) -> ir.Table:
+def to_examples(decisions: ir.Table, windows: ir.Table, length: int) -> ir.Table:
     """Give each decision its history: the last `length` records before it, oldest first.
-
-    The decisions are the probing side of both joins, so that no list of records goes through a hash table twice.
 
     Args:
         decisions (`ibis.Table`): As `to_decisions` returns them.
-        blocks (`ibis.Table`): As `to_blocks` returns them, with the same `length`.
+        windows (`ibis.Table`): As `to_windows` returns them, with the same `length`.
         length (`int`): Most records of a history.
 
     Returns:
         `ibis.Table`: The columns of `decisions` and `history`.
     """
-    own_block = _block(decisions[POSITION], length)
-    place = decisions[POSITION] - 1 - own_block * length  # records of the decision's own block that precede it
-    wanted = decisions.mutate(block=own_block, place=place)
-    own = wanted.left_join(blocks.rename(newer=RECORDS), [USER_KEY, BLOCK]).drop(f"{USER_KEY}_right", f"{BLOCK}_right")
+    wanted = decisions.mutate(block=_block(decisions[POSITION], length))
+    # The windows are the probing side, so that no list of records has to go through a hash table.
+    both = windows.join(wanted, [USER_KEY, BLOCK])
+    first = ibis.greatest(both[BLOCK] - 1, 0) * length + 1  # position of the first record of the window
+    both = both.mutate(low=ibis.greatest(both[POSITION] - length - first, 0), high=both[POSITION] - first)
+    return both.mutate(history=both[RECORDS][both.low : both.high]).select(*decisions.columns, HISTORY)
+
+
+def to_windows(log: KeyedLog, targets: ir.Table, length: int) -> ir.Table:
+    """Each user's events as history records, two blocks at a time: every history lies whole within one window.
+
+    Args:
+        log ([`KeyedLog`]): The keyed log.
+        targets (`ibis.Table`): As `to_targets` returns them; blocks that no history reaches are left out.
+        length (`int`): Records of a block; the most of a history.
+
+    Returns:
+        `ibis.Table`: `user_key`, `block` (from 0), `records` (list of struct, oldest first): those of the block
+        before, if there is one, and then its own.
+    """
+    blocks = to_blocks(log, targets, length)
     before = blocks.select(USER_KEY, block=blocks[BLOCK] + 1, older=blocks[RECORDS])
-    both = own.left_join(before, [USER_KEY, BLOCK])
-    both = both.mutate(newer=both.newer[: both.place], older=both.older[both.place :])
-    history = ibis.coalesce(both.older.concat(both.newer), both.newer)
-    return both.mutate(history=history).select(*decisions.columns, HISTORY)
+    both = blocks.left_join(before, [USER_KEY, BLOCK])
+    records = ibis.coalesce(both.older.concat(both[RECORDS]), both[RECORDS])
+    return both.select(USER_KEY, BLOCK, records=records)
 
 
-def to_blocks(log: KeyedLog, length: int) -> ir.Table:
-    """Each user's events as history records, in blocks of `length`.
+def to_blocks(log: KeyedLog, targets: ir.Table, length: int) -> ir.Table:
+    """The events that histories are cut from, as records in blocks of `length`.
 
     Returns:
         `ibis.Table`: `user_key`, `block` (from 0), `records` (list of struct, oldest first).
     """
-    named = log.events.join(log.items.select(ITEM_KEY, ITEM_ID, TITLE), ITEM_KEY)
+    own = targets.select(USER_KEY, block=_block(targets[POSITION], length))
+    reached = own.union(own.mutate(block=(own[BLOCK] - 1).cast("int32"))).distinct()
+    events = log.events.mutate(block=_block(log.events[POSITION], length)).semi_join(reached, [USER_KEY, BLOCK])
+    named = events.join(log.items.select(ITEM_KEY, ITEM_ID, TITLE), ITEM_KEY)
     record = ibis.struct({name: named[name] for name in RECORD_FEATURES})
-    named = named.select(USER_KEY, POSITION, block=_block(named[POSITION], length), record=record)
+    named = named.select(USER_KEY, POSITION, BLOCK, record=record)
     return named.group_by([USER_KEY, BLOCK]).agg(records=named.record.collect(order_by=named[POSITION]))
 
 

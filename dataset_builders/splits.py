@@ -39,8 +39,9 @@ def to_targets(events: ir.Table, options: BuildOptions, cuts: tuple[datetime, da
     choices = events.filter(is_choice(events)).select(USER_KEY, POSITION, TIMESTAMP)
     held_out, training = _last_two(choices, options) if cuts is None else _after_cuts(choices, options, cuts)
     training = training.filter(training[POSITION] > options.min_history)
-    chance = draw(options.seed + 1, training[USER_KEY], training[POSITION])
-    training = training.mutate(place=ibis.row_number().over(group_by=USER_KEY, order_by=[chance, POSITION]))
+    # A column first: an expression inside a window would be computed for every comparison.
+    training = training.mutate(chance=draw(options.seed + 1, training[USER_KEY], training[POSITION]))
+    training = training.mutate(place=ibis.row_number().over(group_by=USER_KEY, order_by=["chance", POSITION]))
     drawn = training.filter(training.place < options.train_targets).select(
         USER_KEY, POSITION, split=ibis.literal("train")
     )
