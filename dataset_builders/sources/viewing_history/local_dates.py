@@ -1,0 +1,108 @@
+"""Dates as people's languages write them: 3/4/24, 04.03.2024, 2024-03-04. Which number is the day is told by the whole
+column: one date such as 13/04/2024 settles it for all. Where none does, the user is asked."""
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend as DuckDB
+
+from dataset_builders.input_error import InputError
+from dataset_builders.log_times import UTC_MICROSECONDS
+from dataset_builders.schema import TIMESTAMP
+from dataset_builders.stored_tables import store
+
+_DATE = r"^\s*(\d{1,4})\s*([./-])\s*(\d{1,2})\s*[./-]\s*(\d{4}|\d{1,2})(?:\.|\s*г\.)?"
+_CLOCK = r"(?:[,\sT]\s*(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([AaPp]\.?[Mm]\.?)?)?\s*$"
+_PATTERN = _DATE + _CLOCK
+_FIRST, _SEPARATOR, _SECOND, _THIRD, _HOUR, _MINUTE, _S, _HALF_DAY = range(1, 9)
+_CENTURY = 2000
+
+
+def parse_local_times(
+    rows: ir.Table, connection: DuckDB, *, day_first: bool | None, shown: str, name: str
+) -> ir.Table:
+    """Rows whose `timestamp` is a local date, with or without a clock time, with ISO 8601 in its place.
+
+    Args:
+        rows (`ibis.Table`): The rows of one file; `timestamp` is text. Times count as UTC; a two-digit year is 20xx.
+        connection (`ibis.backends.duckdb.Backend`): Where the dates are looked at.
+        day_first (`bool` or `None`): Whether 03/04/2024 is in April (`True`) or in March (`False`); `None` to tell
+            from the column. Dates with dots count as day first.
+        shown (`str`): What messages call the dates.
+        name (`str`): What the stored table of different dates is called; another one for each file.
+
+    Returns:
+        `ibis.Table`: The same rows; what cannot be read stays as it is.
+
+    Raises:
+        InputError: The dates can be read both ways, or some only in one way and some only in the other.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from dataset_builders.raw_log import connect
+        >>> dates = ["13/4/24", "2024-05-01 7:30 PM", "3/4/24", "31/2/24", "soon"]
+        >>> with TemporaryDirectory() as folder:
+        ...     connection, table = connect(folder), ibis.memtable({"timestamp": dates})
+        ...     parsed = parse_local_times(table, connection, day_first=None, shown="the dates", name="dates")
+        ...     sorted(connection.execute(parsed)["timestamp"])
+        ['2024-04-03', '2024-04-13', '2024-05-01 19:30:00', '31/2/24', 'soon']
+    """
+    written = rows[TIMESTAMP]
+    is_iso = written.re_search(r"^\d{4}-") & written.try_cast(UTC_MICROSECONDS).notnull()
+    different = store(name, rows.filter(~is_iso).select(written=written).distinct(), connection)
+    iso = _to_iso(different.written, connection, day_first, shown)
+    readable = different.select("written", iso=iso).filter(lambda row: row.iso.notnull())
+    known = rows.left_join(readable, rows[TIMESTAMP] == readable.written)
+    return known.mutate(timestamp=known.iso.fill_null(known[TIMESTAMP])).select(*rows.columns)
+
+
+def _to_iso(column: ir.StringValue, connection: DuckDB, day_first: bool | None, shown: str) -> ir.StringValue:
+    """ISO 8601, or null where the text is no date."""
+    first, second, third = (_number(column, group) for group in (_FIRST, _SECOND, _THIRD))
+    year_first = column.re_extract(_PATTERN, _FIRST).length() == 4
+    if day_first is None:
+        day_first = _day_comes_first(column, ~year_first, connection, shown)
+    day, month = (first, second) if day_first else (second, first)
+    year = year_first.ifelse(first, (third < 100).ifelse(third + _CENTURY, third))
+    month, day = year_first.ifelse(second, month), year_first.ifelse(third, day)
+    iso = _padded(year, 4) + "-" + _padded(month, 2) + "-" + _padded(day, 2) + _clock(column)
+    return iso.try_cast(UTC_MICROSECONDS).notnull().ifelse(iso, ibis.null("string"))
+
+
+def _day_comes_first(column: ir.StringValue, open_order: ir.BooleanValue, connection: DuckDB, shown: str) -> bool:
+    first, second = _number(column, _FIRST), _number(column, _SECOND)
+    either = open_order & (first <= 12) & (second <= 12) & (first != second)
+    dotted = column.re_extract(_PATTERN, _SEPARATOR) == "."  # no language writes 3.13.2024 for the 13th of March
+    examples = {
+        "day": column.min(where=(open_order & (first > 12) & (second <= 12)) | (either & dotted)),
+        "month": column.min(where=open_order & (second > 12) & (first <= 12)),
+        "either": column.min(where=either & ~dotted),
+    }
+    found = connection.execute(ibis.struct(examples))
+    if found["day"] and found["month"]:
+        raise InputError(
+            f"{shown} contradict themselves: {found['day']} has the day first, {found['month']} the month. Say which "
+            "is right with --day-first or --month-first; dates that do not fit are then set aside."
+        )
+    if found["either"] and not found["day"] and not found["month"]:
+        raise InputError(
+            f"{shown} can be read two ways: {found['either']} could have the day or the month first, and no other "
+            "date settles it. Say which with --day-first or --month-first."
+        )
+    return not found["month"]
+
+
+def _number(column: ir.StringValue, group: int) -> ir.IntegerValue:
+    return column.re_extract(_PATTERN, group).try_cast("int32")
+
+
+def _padded(number: ir.IntegerValue, width: int) -> ir.StringValue:
+    return number.cast("string").lpad(width, "0")
+
+
+def _clock(column: ir.StringValue) -> ir.StringValue:
+    """The time of day with a space before it; empty where there is none."""
+    hour, half_day = _number(column, _HOUR), column.re_extract(_PATTERN, _HALF_DAY).lower().left(1)
+    full_hour = half_day.cases(("a", hour % 12), ("p", hour % 12 + 12), else_=hour)
+    minute, second = column.re_extract(_PATTERN, _MINUTE), column.re_extract(_PATTERN, _S).nullif("").fill_null("00")
+    clock = ibis.literal(" ") + _padded(full_hour, 2) + ":" + minute + ":" + second
+    return hour.isnull().ifelse("", clock)

@@ -1,0 +1,56 @@
+import ibis
+import pytest
+
+from dataset_builders.input_error import InputError
+from dataset_builders.sources.viewing_history.local_dates import parse_local_times
+
+
+@pytest.fixture
+def parse(connection):
+    def of(*dates, day_first=None):
+        columns = {"place": range(len(dates)), "timestamp": dates}
+        table = ibis.memtable(columns, schema={"place": "int64", "timestamp": "string"})
+        parsed = parse_local_times(table, connection, day_first=day_first, shown="The dates of h.csv", name="dates")
+        return connection.to_pyarrow(parsed.order_by("place"))["timestamp"].to_pylist()
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("dates", "iso"),
+    [
+        (["3/4/24", "13/4/24"], ["2024-04-03", "2024-04-13"]),
+        (["3/4/24", "4/13/24"], ["2024-03-04", "2024-04-13"]),
+        (["03-04-2024", "13-04-2024"], ["2024-04-03", "2024-04-13"]),
+        (["4.3.24"], ["2024-03-04"]),  # no language writes the month first with dots
+        (["04. 03. 2024"], ["2024-03-04"]),
+        (["4.03.24 г."], ["2024-03-04"]),
+        (["5/5/24", "6/6/24"], ["2024-05-05", "2024-06-06"]),  # either way the same
+        (["2024/3/4"], ["2024-03-04"]),
+        (["2024-03-04"], ["2024-03-04"]),
+        (["2024-03-04T10:00:00.5Z"], ["2024-03-04T10:00:00.5Z"]),  # left as it is
+        (["13/4/24 0:05"], ["2024-04-13 00:05:00"]),
+        (["4/13/24, 12:05 AM", "4/13/24, 12:05:09 p.m."], ["2024-04-13 00:05:00", "2024-04-13 12:05:09"]),
+    ],
+)
+def test_the_whole_column_tells_the_order(parse, dates, iso):
+    assert parse(*dates) == iso
+
+
+@pytest.mark.parametrize(("day_first", "iso"), [(True, "2024-04-03"), (False, "2024-03-04")])
+def test_dates_with_two_readings_are_refused_until_the_user_says_which(parse, day_first, iso):
+    with pytest.raises(InputError, match=r"h\.csv can be read two ways: 3/4/24 .*--day-first or --month-first"):
+        parse("3/4/24", "5/6/24", "7/7/24", "2024-03-04", "soon")
+    assert parse("3/4/24", day_first=day_first) == [iso]
+
+
+def test_dates_that_contradict_themselves_are_refused_with_one_of_each(parse):
+    with pytest.raises(InputError, match="contradict themselves: 13/4/24 has the day first, 4/14/24 the month"):
+        parse("13/4/24", "4/14/24", "1/2/24")
+    # Told which, what does not fit stays as it is and will be set aside.
+    assert parse("13/4/24", "4/14/24", "1/2/24", day_first=True) == ["2024-04-13", "4/14/24", "2024-02-01"]
+
+
+def test_what_is_no_date_stays_as_it_is(parse):
+    texts = ["31/2/2024", "soon", "", "13/13/24", "1/2/3/24", "20/1/124", "29/2/2023", "3:4:24", "13/4/24 25:00", None]
+    assert parse("14/4/24", *texts) == ["2024-04-14", *texts]
