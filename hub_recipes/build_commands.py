@@ -5,7 +5,7 @@ holds them equal to `BuildOptions`.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from functools import partial, wraps
 from pathlib import Path
@@ -107,7 +107,28 @@ def build(
         )
     Console().print(build_table(report))
     print(f"Written: {output}; load_dataset({str(output)!r}, 'examples') reads it.")
-    print(f"Next: logs2lang evaluate {output} --output results/{output.name}")
+    print(next_step(report, output))
+
+
+def next_step(report: Mapping[str, Any], output: Path) -> str:
+    """What to do with a dataset that was just built.
+
+    Args:
+        report (`dict`): The build report.
+        output (`Path`): Where the dataset lies.
+
+    Example:
+        >>> next_step({"splits": {"test": {"examples": 3}}}, Path("data/ml"))
+        'Next: logs2lang evaluate data/ml --output results/ml'
+    """
+    if any(split["examples"] for split in report["splits"].values()):
+        return f"Next: logs2lang evaluate {output} --output results/{output.name}"
+    skipped = report["counts"]["targets_without_candidates"]
+    return (
+        f"No example could be made: {skipped} targets had too few items beside them that their user never touched. "
+        "Candidates are what other users of the log took, so the log of one person has none; build from a log of "
+        "several people, or verbalize this history alone with dataset_builders.histories.to_histories."
+    )
 
 
 def source_command(name: str) -> Callable[[Callable[..., "Source"]], Callable[..., None]]:

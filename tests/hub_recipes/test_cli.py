@@ -61,6 +61,16 @@ def test_build_tabular_writes_a_dataset_and_prints_where_every_row_went(run_main
     assert pq.read_table(tmp_path / "own" / "quarantine.parquet").num_rows == 2
 
 
+def test_the_log_of_one_person_says_why_it_has_no_examples(run_main, tmp_path):
+    export = tmp_path / "NetflixViewingHistory.csv"
+    lines = [f'"An invented film {day}","2024-05-{day:02}"' for day in range(1, 13)]
+    export.write_text("\n".join(["Title,Date", *lines]) + "\n")
+    code, out, _ = run_main("build", "viewing-history", export, "-o", tmp_path / "mine")
+    assert code == 0
+    assert "No example could be made" in out
+    assert "logs2lang evaluate" not in out
+
+
 def test_flags_of_the_map_win_over_the_mapping_file(run_main, log_file, tmp_path):
     mapping = tmp_path / "map.yaml"
     mapping.write_text("interactions: {user_id: nobody, item_id: film, timestamp: when}\ntime_format: seconds\n")
@@ -184,7 +194,11 @@ def test_salt_comes_from_the_environment_too(monkeypatch, tmp_path):
     assert seen[0].salt == "pepper"
 
 
-REPORT = {"name": "toy", "counts": {"input_rows": 1, "quarantined_by_reason": {}}, "splits": {}}
+REPORT = {
+    "name": "toy",
+    "counts": {"input_rows": 1, "quarantined_by_reason": {}, "targets_without_candidates": 0},
+    "splits": {},
+}
 
 
 @pytest.mark.parametrize("words", [[], ["build"], ["evaluate"], ["verbalize"], ["doctor"], ["metric", "install"]])
