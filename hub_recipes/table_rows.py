@@ -79,8 +79,10 @@ class VerbalizerRow:
         }
 
     def run(self, examples: Dataset, report: Report) -> Outcome:
+        report("writing", 0)
         texts = self.verbalizer.verbalize(examples[HISTORY][:], progress=lambda done: report("writing", done))
         candidates = [[self.items[candidate[ITEM_ID]] for candidate in shown] for shown in examples[CANDIDATES]]
+        report("answering", 0)
         rankings = self.reasoner.rank(texts, candidates, progress=lambda done: report("answering", done))
         return Outcome(rankings, texts)
 
