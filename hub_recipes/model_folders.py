@@ -7,6 +7,7 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, HTTPError, LocalEntryNotFoundError
 
+from dataset_builders.checksums import sha256_of
 from dataset_builders.input_error import InputError
 from hub_recipes.packaged_model import DEFAULT_BASE_MODEL, packaged_base_model
 
@@ -17,7 +18,6 @@ _MODEL_CONFIG = "config.json"
 # Weights as safetensors and nothing that runs: no pickle, no Python.
 _WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
 _ETAG_TIMEOUT_S = 5.0
-_CHUNK = 1 << 20
 
 
 def model_folder(name: str, revision: str | None = None) -> Path:
@@ -88,10 +88,5 @@ def content_hash(folder: Path) -> str:
     """
     if folder.parent.name == "snapshots":
         return folder.name
-    digest = hashlib.sha256()
-    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*config.json")]):
-        with path.open("rb") as file:
-            digest.update(path.name.encode())
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    return digest.hexdigest()
+    parts = sorted([*folder.glob("*.safetensors"), *folder.glob("*config.json")])
+    return hashlib.sha256("".join(f"{part.name} {sha256_of(part)}\n" for part in parts).encode()).hexdigest()
