@@ -239,7 +239,7 @@ def _count_rows(raw: RawLog, merged: ir.Table, quarantine: ir.Table, connection:
         raise RuntimeError(f"Rows of {raw.name!r} were lost, which is an error of this program: {counts}.")
     if not counts["used"]:
         why = _listed(counts["quarantined_by_reason"])
-        raise InputError(f"No row of {raw.name!r} can be used: {why}. Check its columns and how its times are written.")
+        raise InputError(f"No row of {raw.name!r} can be used: {why}. Check its columns and its time format.")
     return counts
 
 
