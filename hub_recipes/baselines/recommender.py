@@ -1,0 +1,39 @@
+"""What every classical recommender can do."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+
+from dataset_builders.schema import Item
+
+
+class Recommender(Protocol):
+    """Learns from the interactions of training, and scores the candidates of an example from its own history.
+
+    Events that say little about taste (`schema.NOISE_EVENTS`) are neither learned from nor read in a history.
+    """
+
+    def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item]) -> "Recommender":
+        """Learn.
+
+        Args:
+            interactions (`pandas.DataFrame`): As `BuiltDataset.training_interactions` returns them.
+            items (`dict[str, Item]`): The catalogue.
+
+        Returns:
+            The recommender itself.
+        """
+
+    def score(self, examples: Dataset) -> np.ndarray:
+        """Score the candidates.
+
+        Args:
+            examples (`datasets.Dataset`): Rows of `EXAMPLE_FEATURES`.
+
+        Returns:
+            `np.ndarray` of shape `[examples, candidates]`: Higher is better; `-inf` for a candidate the recommender
+            knows nothing about.
+        """
