@@ -1,0 +1,21 @@
+"""No knowledge at all: what every other row must beat."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+
+from dataset_builders.schema import CANDIDATES, Item
+
+
+class RandomChoice:
+    """Scores all candidates the same, so that `rankings_from_scores` draws their order."""
+
+    def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item]) -> "RandomChoice":
+        """Learn nothing; see [`Recommender`]."""
+        return self
+
+    def score(self, examples: Dataset) -> np.ndarray:
+        """Score the candidates; see [`Recommender`]."""
+        return np.zeros((len(examples), len(examples[CANDIDATES][0])))
