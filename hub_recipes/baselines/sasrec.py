@@ -1,0 +1,105 @@
+"""Self-attentive sequential recommendation (Kang and McAuley, 2018): the next choice, predicted from those before.
+
+`torch` is imported when a network is fitted, not when this module is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+
+from dataset_builders.schema import Item
+from hub_recipes.baselines.decisions import Decisions
+from hub_recipes.baselines.training_log import TrainingLog
+
+SMOOTHING = 10
+"""Users added to every item's audience before its logarithm is taken, because the logit of a rare item is as uncertain
+as its count."""
+
+
+@dataclass(frozen=True)
+class SasRecSettings:
+    """Every choice of the network and its training.
+
+    Args:
+        layers (`int`, *optional*, defaults to 2): Blocks of attention.
+        dim (`int`, *optional*, defaults to 64): Width.
+        heads (`int`, *optional*, defaults to 2): Attention heads.
+        window (`int`, *optional*, defaults to 50): Most choices that are read at once.
+        dropout (`float`, *optional*, defaults to 0.3): Share of activations that are dropped in training.
+        epochs (`int`, *optional*, defaults to 20): How often training sees each choice as a target.
+        max_targets (`int`, *optional*, defaults to 2,500,000): Targets after which training ends, however few epochs
+            that is: about 100 seconds of one core.
+        batch_targets (`int`, *optional*, defaults to 256): Targets of a step, about.
+        negatives (`int`, *optional*, defaults to 1024): Items that each target is held against: the whole catalogue
+            up to that size, and as many drawn at random from a larger one.
+        learning_rate (`float`, *optional*, defaults to 2e-3): The highest of a one-cycle schedule.
+        seed (`int`, *optional*, defaults to 0): Decides weights, dropout, batches and negatives.
+    """
+
+    layers: int = 2
+    dim: int = 64
+    heads: int = 2
+    window: int = 50
+    dropout: float = 0.3
+    epochs: int = 20
+    max_targets: int = 2_500_000
+    batch_targets: int = 256
+    negatives: int = 1024
+    learning_rate: float = 2e-3
+    seed: int = 0
+
+
+class SasRec:
+    """Scores a candidate by its logit as the next choice.
+
+    Two recommenders with the same settings that are fitted one after the other on the same interactions share one
+    network, so the second costs nothing.
+
+    Args:
+        lift (`bool`, *optional*, defaults to `False`): Subtract the logarithm of the item's audience in training.
+        settings ([`SasRecSettings`], *optional*): The network and its training.
+    """
+
+    def __init__(self, lift: bool = False, settings: SasRecSettings | None = None):
+        self.lift = lift
+        self.settings = settings or SasRecSettings()
+
+    def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item]) -> "SasRec":
+        """Train the network, on an accelerator if there is one; see [`Recommender`]."""
+        from hub_recipes.baselines.sasrec_batches import Sequences
+        from hub_recipes.baselines.sasrec_training import fitted_network
+
+        log = TrainingLog.of(interactions)
+        self.item_ids, self.audience = log.item_ids, log.audience
+        self.network = fitted_network(Sequences.of(log), self.settings)
+        return self
+
+    def score(self, examples: Dataset) -> np.ndarray:
+        """Score the candidates; see [`Recommender`]. A history without any known item has logits of 0."""
+        decisions = Decisions.of(examples, self.item_ids)
+        logits = self.network.score(*to_padded(decisions.latest(self.settings.window)), decisions.candidates)
+        if self.lift:
+            logits = logits - np.log(self.audience[decisions.candidates] + SMOOTHING)
+        return decisions.of_known(logits)
+
+
+def to_padded(decisions: Decisions) -> tuple[np.ndarray, np.ndarray]:
+    """Histories as rows of equal length, padded on the right.
+
+    Returns:
+        `tuple[np.ndarray, np.ndarray]`: Item numbers of shape `[examples, longest]`, 0 after the end, and the lengths
+        of shape `[examples]`.
+
+    Example:
+        >>> shown = np.zeros((2, 10))
+        >>> to_padded(Decisions(shown, example=np.array([0, 1, 1]), item=np.array([7, 8, 9]), age=np.array([0, 1, 0])))
+        (array([[7, 0],
+               [8, 9]]), array([1, 2]))
+    """
+    lengths = np.bincount(decisions.example, minlength=len(decisions.candidates))
+    padded = np.zeros((len(lengths), lengths.max(initial=1)), dtype=np.int64)
+    padded[decisions.example, lengths[decisions.example] - 1 - decisions.age] = decisions.item
+    return padded, lengths
