@@ -1,0 +1,30 @@
+"""Classical recommenders, fitted on training interactions and scored on the candidates that every other row sees."""
+
+from collections.abc import Callable
+from functools import partial
+
+from hub_recipes.baselines.catalogue_closeness import TagCosine, YearCloseness
+from hub_recipes.baselines.item_knn import ItemKnn
+from hub_recipes.baselines.markov import Markov
+from hub_recipes.baselines.popularity import Popularity
+from hub_recipes.baselines.random_choice import RandomChoice
+from hub_recipes.baselines.rankings import rankings_from_scores
+from hub_recipes.baselines.recommender import Recommender
+from hub_recipes.baselines.sasrec import SasRec
+
+BASELINES: dict[str, Callable[[], Recommender]] = {
+    "random": RandomChoice,
+    "popularity": Popularity,
+    "inverse-popularity": partial(Popularity, inverse=True),
+    "year-closeness": YearCloseness,
+    "tag-cosine": TagCosine,
+    "item-knn-cosine": partial(ItemKnn, "cosine"),
+    "item-knn-lift": partial(ItemKnn, "lift"),
+    "markov-counts": partial(Markov, lift=False),
+    "markov-lift": partial(Markov, lift=True),
+    "sasrec": SasRec,
+    "sasrec-lift": partial(SasRec, lift=True),
+}
+"""The classical rows of the results table, by name."""
+
+__all__ = ["BASELINES", "Recommender", "rankings_from_scores"]
