@@ -38,20 +38,19 @@ from dataset_builders.export import (
 )
 from dataset_builders.input_error import InputError
 from dataset_builders.interactions import CanonicalLog, canonicalize
-from dataset_builders.prompt_configs import to_reasoner_row, to_verbalizer_row
+from dataset_builders.prompt_configs import to_prompt_rows
 from dataset_builders.raw_log import RawLog, connect
 from dataset_builders.schema import (
+    CONFIG_FEATURES,
     DATASET_VERSION,
     EXAMPLE_FEATURES,
     IS_DISCOVERY,
     ITEM_FEATURES,
     ITEM_ID,
-    REASONER_FEATURES,
     SPLITS,
     TRAINING_INTERACTION_FEATURES,
     USER,
     USER_ID,
-    VERBALIZER_FEATURES,
 )
 from dataset_builders.splits import SPLIT, cut_times, to_targets, training_events
 from dataset_builders.stored_tables import store
@@ -187,9 +186,8 @@ def write_prompt_configs(folder: Path) -> None:
     items = {row[ITEM_ID]: row for row in pq.read_table(folder / "items").to_pylist()}
     for split in SPLITS:
         for source in shards_of(folder, "examples", split):
-            write_mapped(source, folder / "verbalizer" / source.name, VERBALIZER_FEATURES, to_verbalizer_row)
-            to_row = partial(to_reasoner_row, items=items)
-            write_mapped(source, folder / "reasoner" / source.name, REASONER_FEATURES, to_row)
+            targets = {folder / config / source.name: CONFIG_FEATURES[config] for config in ("verbalizer", "reasoner")}
+            write_mapped(source, targets, partial(to_prompt_rows, items=items))
 
 
 @dataclass(frozen=True)

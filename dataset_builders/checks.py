@@ -17,6 +17,8 @@ from dataset_builders.schema import (
     TIMESTAMP,
 )
 
+_WITH_ITEMS = ("interactions", "examples", "items")
+
 
 def violations(examples: ir.Table, options: BuildOptions) -> dict[str, int]:
     """Count the rows of `examples` that break an invariant.
@@ -65,5 +67,14 @@ def check_examples(folder: Path, options: BuildOptions, connection: DuckDB) -> N
     """
     examples = connection.read_parquet(str(folder / "examples" / "*.parquet"))
     broken = {name: count for name, count in violations(examples, options).items() if count}
+    if strays := _count_strays(folder, connection):
+        broken["item_id is not in the catalogue"] = strays
     if broken:
         raise RuntimeError(f"The built examples break {broken}. This is an error of this program; please report it.")
+
+
+def _count_strays(folder: Path, connection: DuckDB) -> int:
+    """Training interactions and targets whose item is none of the catalogue's."""
+    tables = {name: connection.read_parquet(str(folder / name / "*.parquet")) for name in _WITH_ITEMS}
+    used = tables["interactions"].select(ITEM_ID).union(tables["examples"].select(item_id=TARGET))
+    return int(used.anti_join(tables["items"], ITEM_ID).count().execute())

@@ -23,31 +23,20 @@ _CARRIED = (EXAMPLE_ID, CANDIDATES, TARGET, TARGET_INDEX, IS_DISCOVERY)
 """Columns that rewards and evaluation need beside the prompt."""
 
 
-def to_verbalizer_row(example: Mapping[str, Any]) -> dict[str, Any]:
-    """A prompt that asks to rewrite the example's log, and what the reward needs to judge the rewrite.
-
-    Args:
-        example (`dict`): A row of `examples`.
-
-    Returns:
-        `dict`: A row of `schema.VERBALIZER_FEATURES`; `template_text` is the length that rewrites are compared with.
-    """
-    log_text = template_text(example[HISTORY])
-    carried = {column: example[column] for column in _CARRIED}
-    return {**carried, PROMPT: to_verbalizer_prompt(log_text), TEMPLATE_TEXT: log_text}
-
-
-def to_reasoner_row(example: Mapping[str, Any], items: Mapping[str, Item]) -> dict[str, Any]:
-    """A prompt that asks for the next item after the template text, and the letter of the right answer.
+def to_prompt_rows(example: Mapping[str, Any], items: Mapping[str, Item]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The prompts of one example: one that asks to rewrite its log, one that asks for the next item.
 
     Args:
         example (`dict`): A row of `examples`.
         items (`dict[str, Item]`): The catalogue, for the candidates' years and tags.
 
     Returns:
-        `dict`: A row of `schema.REASONER_FEATURES`.
+        `tuple[dict, dict]`: A row of `schema.VERBALIZER_FEATURES`, whose `template_text` is the length that rewrites
+        are compared with, and one of `schema.REASONER_FEATURES`, whose prompt reads the template text.
     """
-    shown = [items[candidate[ITEM_ID]] for candidate in example[CANDIDATES]]
     carried = {column: example[column] for column in _CARRIED}
-    prompt = to_reasoner_prompt(template_text(example[HISTORY]), shown)
-    return {**carried, PROMPT: prompt, ANSWER: CANDIDATE_LABELS[example[TARGET_INDEX]]}
+    log_text = template_text(example[HISTORY])
+    shown = [items[candidate[ITEM_ID]] for candidate in example[CANDIDATES]]
+    verbalizer = {**carried, PROMPT: to_verbalizer_prompt(log_text), TEMPLATE_TEXT: log_text}
+    answer = CANDIDATE_LABELS[example[TARGET_INDEX]]
+    return verbalizer, {**carried, PROMPT: to_reasoner_prompt(log_text, shown), ANSWER: answer}

@@ -35,6 +35,12 @@ _INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufe
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 # Chat tokens are spelled <...> by nearly every tokenizer, and [INST], [gMASK], [/SYSTEM_PROMPT] by the rest.
 _ANGLES = str.maketrans("<>", "‹›")
+# What `neutralise` could change in a text of several lines; most texts of ours are harmless already.
+_SUSPECT = re.compile(
+    r"[<>\[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ud800-\udfff]"
+    r"|[^\S \n]|  |^ | $|\n\Z",
+    re.MULTILINE,
+)
 _BRACKET_TOKEN = re.compile(r"\[(/?[A-Za-z_]*[A-Z]{2}[A-Z_]*)\]")
 
 
@@ -71,6 +77,8 @@ def neutralise_lines(text: str) -> str:
         >>> neutralise_lines("likes <b>noir</b>\\n\\nand jazz")
         'likes ‹b›noir‹/b›\\n\\nand jazz'
     """
+    if not _SUSPECT.search(text):
+        return text
     uncached = neutralise.__wrapped__  # whole lines hardly ever come twice, titles do
     return "\n".join(uncached(line, max_chars=None) for line in text.splitlines())
 
@@ -163,6 +171,7 @@ def candidate_lines(candidates: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(f"{label}. {item_text(item)}" for label, item in zip(CANDIDATE_LABELS, candidates, strict=False))
 
 
+@lru_cache
 def prompt_text(name: str) -> str:
     """The prose of a prompt, read from `prompt_texts/<name>.txt`, with its `{placeholders}` still open."""
     return (files("dataset_builders") / "prompt_texts" / f"{name}.txt").read_text(encoding="utf-8").strip()

@@ -49,6 +49,17 @@ def test_builds_of_one_seed_are_byte_identical_whatever_the_threads(make_source,
     assert contents(tmp_path / "again") == contents(built)
 
 
+def test_a_log_of_many_row_groups_is_written_the_same_by_several_threads(make_source, tmp_path):
+    """DuckDB 2.0 loses values of enumerations that several threads write at once; see `export.write_table`."""
+    events = [(f"u{user}", f"i{(user * 7 + hour) % 900}", hour) for user in range(60) for hour in range(500)]
+    folders = {threads: tmp_path / str(threads) for threads in (1, 2, 3, 4)}
+    for threads, folder in folders.items():
+        build_dataset(make_source(events), folder, BuildOptions(train_targets=0), threads=threads)
+    training = BuiltDataset.open(folders[1]).training_interactions()
+    assert training["item_id"].str.fullmatch(r"i\d+").all()
+    assert all(contents(folder) == contents(folders[1]) for folder in folders.values())
+
+
 def test_groups_of_users_are_shards_of_the_same_examples(make_source, crowd, built, tmp_path, monkeypatch):
     monkeypatch.setattr(builder_module, "EVENTS_PER_SHARD", 100)
     build_dataset(make_source(crowd), tmp_path / "sharded", OPTIONS)
