@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hub_recipes.baselines.sasrec import SasRecSettings
 from hub_recipes.baselines.sasrec_batches import Batch, Sequences, batches
 from hub_recipes.baselines.sasrec_network import SasRecNetwork
+from hub_recipes.baselines.sasrec_settings import SasRecSettings
 
 
 @lru_cache(maxsize=1)

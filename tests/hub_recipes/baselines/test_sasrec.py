@@ -5,9 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hub_recipes.baselines.sasrec import SasRec, SasRecSettings
+from hub_recipes.baselines.sasrec import SasRec
 from hub_recipes.baselines.sasrec_batches import Sequences, batches
 from hub_recipes.baselines.sasrec_network import SasRecNetwork
+from hub_recipes.baselines.sasrec_settings import SasRecSettings
 from hub_recipes.baselines.sasrec_training import fitted_network, next_item_loss
 from hub_recipes.baselines.training_log import TrainingLog
 
