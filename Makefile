@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := results/quickstart
 DATASET := data/movielens-100k
-LIMIT ?= 32
+LIMIT ?= 24
 
 .DEFAULT_GOAL := help
 .PHONY: help setup quickstart test bench lint clean
@@ -22,7 +22,7 @@ $(VENV)/.installed: pyproject.toml
 
 quickstart: setup ## Build MovieLens-100K, verbalize, recommend, print the table
 	$(BIN)/logs2lang build movielens-100k --output $(DATASET)
-	$(BIN)/logs2lang evaluate $(DATASET) --limit $(LIMIT) --output $(RUN)
+	$(BIN)/logs2lang evaluate $(DATASET) --answer title --limit $(LIMIT) --history-length 15 --output $(RUN)
 
 # Two workers on as many cores: threads of one would only wait for those of the other.
 test: setup lint ## Lint, then run every test

@@ -16,14 +16,14 @@ class ZeroShotVerbalizer:
 
     Args:
         language_model ([`LanguageModel`]): Writes.
-        max_new_tokens (`int`, *optional*, defaults to 128): Most tokens of a text.
+        max_new_tokens (`int`, *optional*, defaults to 96): Most tokens of a text.
 
     Example:
         >>> verbalizer = ZeroShotVerbalizer(load_language_model())  # doctest: +SKIP
         >>> verbalizer.verbalize([history])  # doctest: +SKIP
     """
 
-    def __init__(self, language_model: LanguageModel, max_new_tokens: int = 128):
+    def __init__(self, language_model: LanguageModel, max_new_tokens: int = 96):
         self.language_model = language_model
         self.max_new_tokens = max_new_tokens
 

@@ -1,0 +1,117 @@
+"""The README describes today: its commands run, its Python runs, and its numbers are those of committed results."""
+
+import csv
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from hub_recipes.cli import main
+from hub_recipes.metric import install_metric
+from hub_recipes.report import TERMINAL_COLUMNS, markdown_table, setting_line
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+REPORT = {"splits": {"test": {"examples": 1}}}
+RESULTS = sorted((ROOT / "model_cards" / "results").glob("*/results.json"))
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands(text: str) -> list[list[str]]:
+    joined = text.replace("\\\n", " ")
+    return [shlex.split(line)[1:] for line in re.findall(r"^logs2lang [^\n#]*", joined, re.MULTILINE)]
+
+
+IN_BLOCKS = [words for block in blocks("bash") for words in commands(block)]
+IN_TABLES = [words for line in re.findall(r"`(logs2lang build [^`]+)`", README) for words in commands(line)]
+
+
+@pytest.fixture
+def toy_folder(tmp_path, monkeypatch) -> Path:
+    """The files that the README speaks of: twelve users, thirty films, a film a day."""
+    monkeypatch.chdir(tmp_path)
+    with Path("log.csv").open("w", newline="") as file:
+        rows = [
+            (f"u{user}", f"m{(7 * user + day) % 30}", 1_600_000_000 + 86_400 * day)
+            for user in range(12)
+            for day in range(18)
+        ]
+        csv.writer(file).writerows([("uid", "film", "when"), *rows])
+    with Path("films.csv").open("w", newline="") as file:
+        rows = [(f"m{film}", f"Film number {film}", 1950 + film, "Drama|Comedy") for film in range(30)]
+        csv.writer(file).writerows([("item_id", "title", "year", "tags"), *rows])
+    head = "Profile Name,Start Time,Duration,Attributes,Title,Supplemental Video Type,Device Type,Bookmark,"
+    play = "Ann,2024-05-0{day} 20:00:00,00:45:00,,Fog: Season 1: Part {day},,TV,00:45:00,00:45:00,XX"
+    plays = [play.format(day=day) for day in (3, 4)]
+    Path("ViewingActivity.csv").write_text("\n".join([f"{head}Latest Bookmark,Country", *plays]) + "\n")
+    return tmp_path
+
+
+def run(words: list[str], monkeypatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["logs2lang", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code or 0
+
+
+@pytest.mark.parametrize("words", [*IN_TABLES, *IN_BLOCKS], ids=" ".join)
+def test_every_command_is_understood(words, monkeypatch, toy_folder):
+    """Parsed by the real command line; what would take long or need somebody's files is not run."""
+    seen = []
+    monkeypatch.setattr("dataset_builders.builder.build_dataset", lambda *args, **_: seen.append(args) or REPORT)
+    monkeypatch.setattr("hub_recipes.report.build_table", lambda report: "")
+    monkeypatch.setattr("dataset_builders.built_dataset.BuiltDataset.open", _stop)
+    monkeypatch.setattr("hub_recipes.metric.install_metric", _stop)
+    try:
+        assert run(words, monkeypatch) == 0
+    except _ReachedError:
+        seen.append(words)
+    assert seen
+
+
+class _ReachedError(Exception):
+    """The command got past its arguments."""
+
+
+def _stop(*args, **kwargs):
+    raise _ReachedError
+
+
+@pytest.mark.slow
+def test_a_log_of_ones_own_goes_from_file_to_table(toy_folder, monkeypatch):
+    block = next(block for block in blocks("bash") if "build tabular" in block)
+    for words in commands(block):
+        assert run(words, monkeypatch) == 0
+    rows = json.loads(Path("results/own/results.json").read_text())["rows"]
+    assert {"template", "profile", "sasrec-lift"} <= {row["row"] for row in rows}
+
+
+def test_the_python_of_the_readme_runs(toy_folder, monkeypatch):
+    monkeypatch.setattr("evaluate.config.HF_MODULES_CACHE", str(toy_folder / "modules"))
+    install_metric()
+    names: dict = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), names)
+    assert len(names["examples"]) == 12
+    assert names["prompts"][0]["answer"] in "ABCDEFGHIJ"
+    assert [record["title"] for record in names["histories"][0]] == ["Fog: Season 1: Part 3", "Fog: Season 1: Part 4"]
+
+
+def test_every_committed_result_stands_in_the_readme_as_it_is():
+    assert RESULTS
+    for path in RESULTS:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        shown = f"{setting_line(document)}\n\n{markdown_table(document['rows'], TERMINAL_COLUMNS)}"
+        assert shown in README, f"README.md does not show {path.relative_to(ROOT)}; it should hold:\n\n{shown}"
+        assert document["command"] in README, f"README.md does not say how to make {path.relative_to(ROOT)}"
+
+
+def test_every_link_leads_somewhere():
+    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
