@@ -1,6 +1,7 @@
 """Titles are found whole, longest first, as neutralised text, and quickly."""
 
 import time
+from datetime import datetime
 
 import pytest
 
@@ -45,7 +46,8 @@ def test_a_hostile_title_is_found_in_the_neutralised_text():
 
 def test_a_title_cut_to_the_longest_field_is_found_in_a_template_line():
     title = "Long " * 100
-    record = {"timestamp": 0, "item_id": "i1", "title": title, "event": "play", "duration_s": None, "value": None}
+    moment = datetime(2024, 5, 1)
+    record = {"timestamp": moment, "item_id": "i1", "title": title, "event": "play", "duration_s": None, "value": None}
     text = template_text([{**record, "device": None}])
     assert mentioned_titles(text, TitleIndex([title])) == [neutralise(title)]
 
