@@ -7,6 +7,7 @@ start a line of its own.
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import lru_cache
 from importlib.resources import files
 from operator import itemgetter
@@ -98,16 +99,15 @@ def record_line(record: Mapping[str, Any]) -> str:
         ...     "title": "Fargo", "event": "rate", "duration_s": None, "value": 4.0, "device": None})
         '1998-03-12 20:15 | rate | i7 | Fargo | value=4'
     """
-    timestamp, event, item_id, title, duration, value, device = _record_fields(record)
-    # Several times faster than isoformat, which asks the time zone; and half of the work of a line is its time.
-    minute = "%04d-%02d-%02d %02d:%02d" % (  # noqa: UP031
-        timestamp.year,
-        timestamp.month,
-        timestamp.day,
-        timestamp.hour,
-        timestamp.minute,
-    )
-    return minute + _what_text(event, item_id, title) + _how_text(duration, value, device)
+    return template_text([record])
+
+
+_MINUTE_TEXTS = [f" {hour:02}:{minute:02}" for hour in range(24) for minute in range(60)]
+
+
+@lru_cache(maxsize=1 << 16)
+def _day_text(ordinal: int) -> str:
+    return date.fromordinal(ordinal).isoformat()
 
 
 _record_fields = itemgetter(TIMESTAMP, EVENT, ITEM_ID, TITLE, DURATION, VALUE, DEVICE)
@@ -135,7 +135,14 @@ def template_text(history: Sequence[Mapping[str, Any]]) -> str:
 
     This is the baseline of the paper (arXiv 2602.20558) and the length that `LengthReward` compares against.
     """
-    return "\n".join(map(record_line, history))
+    # One loop over cached parts: training writes millions of these lines, and isoformat alone took half the time.
+    return "\n".join(
+        [
+            f"{_day_text(time.toordinal())}{_MINUTE_TEXTS[time.hour * 60 + time.minute]}"
+            f"{_what_text(event, item_id, title)}{_how_text(duration, value, device)}"
+            for time, event, item_id, title, duration, value, device in map(_record_fields, history)
+        ]
+    )
 
 
 def item_text(item: Mapping[str, Any]) -> str:
