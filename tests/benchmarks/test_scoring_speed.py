@@ -14,7 +14,7 @@ from hub_recipes.reasoners.local import MAX_ANSWER_TOKENS, LocalReasoner
 
 EXAMPLES = 24
 LEAST_SHARE_OF_MATMUL = 0.75
-LEAST_SPEEDUP = 1.2
+LEAST_SPEEDUP = 5.0
 WRITTEN = 6
 """Examples that are also answered by writing, which takes long."""
 
