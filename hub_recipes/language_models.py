@@ -24,6 +24,9 @@ __all__ = ["DEFAULT_BASE_MODEL", "LanguageModel", "load_language_model"]
 Progress = Callable[[int], None]
 """Called with the number of finished prompts."""
 
+Constraint = Callable[[list[int]], list[int]]
+"""Called with the token ids of an answer so far; returns those that may come next, at least one."""
+
 # Enough to keep the matrix products busy; more only moves activations out of the caches of a CPU.
 _BATCH_TOKENS = {"cpu": 2_048, "cuda": 65_536}
 
@@ -160,6 +163,7 @@ class LanguageModel:
         prompts: Sequence[Sequence[int]],
         max_new_tokens: int,
         progress: Progress | None = None,
+        constraints: Sequence[Constraint] | None = None,
         **sampling: Any,
     ) -> list[str]:
         """Let the model write.
@@ -168,12 +172,13 @@ class LanguageModel:
             prompts (`list[list[int]]`): Token ids.
             max_new_tokens (`int`): Most tokens of an answer.
             progress (`Callable[[int], None]`, *optional*): See `Progress`.
+            constraints (`list[Callable]`, *optional*): One per prompt; see `Constraint`.
             **sampling (`Any`, *optional*): As `model.generate` takes them; greedy by default.
 
         Returns:
             `list[str]`: The answers, without special tokens.
         """
-        choices = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, **sampling}
+        choices: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, **sampling}
         texts = [""] * len(prompts)
         done = 0
         for places in to_batches([len(ids) + max_new_tokens for ids in prompts], 8 * self._batch_tokens):
@@ -181,6 +186,8 @@ class LanguageModel:
             width = batch["input_ids"].shape[1]
             mask = batch.pop("attention_mask", torch.ones_like(batch["input_ids"]))
             del batch["position_ids"]  # `generate` counts its own from the mask
+            if constraints is not None:
+                choices["prefix_allowed_tokens_fn"] = _batch_constraint([constraints[row] for row in places], width)
             answers = self.model.generate(
                 **batch, attention_mask=mask, max_new_tokens=max_new_tokens, pad_token_id=self._pad_id, **choices
             )
@@ -214,6 +221,11 @@ def _sum_branches(log_probs: torch.Tensor, branches: Sequence[Sequence[int]]) ->
         sums.append(log_probs[deciders, list(branch)].sum().item())
         start += len(branch)
     return np.array(sums)
+
+
+def _batch_constraint(constraints: Sequence[Constraint], width: int) -> Callable[[int, torch.Tensor], list[int]]:
+    """The constraints of a batch as `model.generate` asks for them: by row, with the prompt before the answer."""
+    return lambda row, ids: constraints[row](ids[width:].tolist())
 
 
 def _tell(progress: Progress | None, done: int) -> None:

@@ -20,8 +20,8 @@ from hub_recipes.language_models import load_language_model
 from hub_recipes.reasoners.local import LocalReasoner
 from hub_recipes.reasoners.ranking import Ranking
 from hub_recipes.verbalizers.profile import ProfileVerbalizer
+from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
 from hub_recipes.verbalizers.template import TemplateVerbalizer
-from hub_recipes.verbalizers.zero_shot import ZeroShotVerbalizer
 
 TEMPLATE_ROW = "template"
 CEILING_ROW = "ceiling"
@@ -217,7 +217,7 @@ def to_verbalizer(name: str, items: Mapping[str, Item], language_model: Any) -> 
         return ProfileVerbalizer(items)
     if language_model.adapter_id is not None:  # an adapter was taught to answer; the base model still writes
         language_model = load_language_model(language_model.model_id)
-    return ZeroShotVerbalizer(language_model)
+    return RewriteVerbalizer(items, language_model)
 
 
 def reasoner_entry(reasoner: LocalReasoner) -> dict[str, Any]:

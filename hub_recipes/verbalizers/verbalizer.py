@@ -1,7 +1,7 @@
 """What every verbalizer offers."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from dataset_builders.schema import Record
 
@@ -29,3 +29,15 @@ class Verbalizer(Protocol):
         Returns:
             `list[str]`: One text per history.
         """
+
+
+class Writing(NamedTuple):
+    """What a verbalizer made of one history.
+
+    Args:
+        text (`str`): For the reasoner to read.
+        counts (`dict[str, int]`): What became of the records, where the verbalizer says so.
+    """
+
+    text: str
+    counts: Mapping[str, int]

@@ -1,0 +1,173 @@
+"""What verbalizers that write with a language model share: the window, the cache on disk, loading."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from transformers.utils import logging
+
+from dataset_builders.input_error import InputError
+from dataset_builders.prompts import Message
+from dataset_builders.schema import HISTORY, Item
+from hub_recipes.language_models import LanguageModel, load_language_model
+from hub_recipes.verbalizers.text_cache import cache_key, write_missing
+from hub_recipes.verbalizers.verbalizer import History, Progress, Writing
+
+logger = logging.get_logger(__name__)
+
+
+class LanguageModelVerbalizer(ABC):
+    """Asks a language model about each history (`prompt`) and makes a text of what it answers (`realize`).
+
+    The two ends are pure functions and need no model, so training, evaluation and demo see the same prompts and the
+    same texts. Decoding is greedy: a text depends on nothing but the history, the model and the settings. Completions
+    are kept on disk.
+
+    Args:
+        items (`dict[str, Item]`): The catalogue.
+        language_model ([`LanguageModel`], *optional*): Writes; only `verbalize` and `fit` need it.
+        history_length (`int`, *optional*): How many of the newest records of a history are shown; all when `None`.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(
+        self,
+        items: Mapping[str, Item],
+        language_model: LanguageModel | None = None,
+        *,
+        history_length: int | None = None,
+    ):
+        if history_length is not None and history_length < 1:
+            raise InputError(f"history_length is {history_length}; expected at least 1, or nothing for all records.")
+        self.items = items
+        self.language_model = language_model
+        self.history_length = history_length
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: str,
+        items: Mapping[str, Item],
+        *,
+        revision: str | None = None,
+        device: str | None = None,
+        **settings: Any,
+    ) -> "LanguageModelVerbalizer":
+        """Load an adapter together with its base model, or a base model alone.
+
+        Args:
+            name_or_folder (`str`): Hub id or local folder; see [`load_language_model`], also for `revision` and
+                `device`.
+            items (`dict[str, Item]`): The catalogue.
+            **settings (`Any`, *optional*): As the constructor takes them.
+        """
+        return cls(items, load_language_model(name_or_folder, revision=revision, device=device), **settings)
+
+    @abstractmethod
+    def prompt(self, example: Mapping[str, Any]) -> list[Message]:
+        """The conversational prompt of one example.
+
+        Args:
+            example (`dict`): At least `history`: its records, oldest first.
+        """
+
+    @abstractmethod
+    def realize(self, completion: str, example: Mapping[str, Any]) -> str:
+        """The text that a reasoner reads, from what the language model answered.
+
+        Args:
+            completion (`str`): Anything.
+            example (`dict`): The one that `prompt` asked about.
+        """
+
+    @abstractmethod
+    def warm_start(self, example: Mapping[str, Any]) -> str:
+        """The completion that a warm start teaches, so that the first reward groups are not all noise."""
+
+    @abstractmethod
+    def max_completion_tokens(self, example: Mapping[str, Any]) -> int:
+        """The room that a completion needs, the token that ends it included."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """The decoding settings: with the prompt and the model they decide a completion."""
+
+    @abstractmethod
+    def _complete(self, prompts: Sequence[Sequence[int]], histories: Sequence[History]) -> list[str]:
+        """Let the language model answer prompts, given as token ids, about these histories."""
+
+    def counts(self, completion: str, example: Mapping[str, Any]) -> dict[str, int]:
+        """What became of the records, where a completion says so; nothing by default."""
+        return {}
+
+    @property
+    def fingerprint(self) -> str:
+        model = self.name if self.language_model is None else self.language_model.fingerprint
+        shown = [] if self.history_length is None else [f"newest-{self.history_length}"]
+        return "-".join(map(str, [model, *self.settings.values(), *shown]))
+
+    def verbalize(self, histories: Sequence[History], progress: Progress | None = None) -> list[str]:
+        """Write each history as text; see [`Verbalizer`]."""
+        return [writing.text for writing in self.write(histories, progress)]
+
+    def write(self, histories: Sequence[History], progress: Progress | None = None) -> list[Writing]:
+        """Write each history as text, and count what became of its records.
+
+        Args:
+            histories (`list[list[Record]]`): The records of each user, oldest first. Where they do not fit the model's
+                window the oldest are left out, and a warning says of how many histories.
+            progress (`Callable[[int], None]`, *optional*): See `Progress`.
+        """
+        fitted = [self._fit(history) for history in histories]
+        self._warn_of_cuts(histories, [shown for shown, _ in fitted])
+        keys = [cache_key(ids, self._model.fingerprint, self.settings) for _, ids in fitted]
+        completions = write_missing(keys, lambda places: self._write_places(fitted, places), progress)
+        examples = [{HISTORY: shown} for shown, _ in fitted]
+        return [
+            Writing(self.realize(completion, example), self.counts(completion, example))
+            for completion, example in zip(completions, examples, strict=True)
+        ]
+
+    def fit(self, history: History) -> History:
+        """The newest records of a history, as many as fit the model's window together with their completion."""
+        return self._fit(history)[0]
+
+    @property
+    def _model(self) -> LanguageModel:
+        if self.language_model is None:
+            raise ValueError(f"{type(self).__name__} has no language model to write with; load it by from_pretrained.")
+        return self.language_model
+
+    def _write_places(self, fitted: Sequence[tuple[History, list[int]]], places: Sequence[int]) -> list[str]:
+        return self._complete([fitted[place][1] for place in places], [fitted[place][0] for place in places])
+
+    def _shown(self, history: History) -> History:
+        return history if self.history_length is None else history[-self.history_length :]
+
+    def _fit(self, history: History) -> tuple[History, list[int]]:
+        """The records that are shown, and the token ids of the prompt that shows them."""
+        shown = self._shown(history)
+        while True:
+            example = {HISTORY: shown}
+            ids = self._model.prompt_ids(self.prompt(example))
+            limit = self._model.max_prompt_tokens - self.max_completion_tokens(example)
+            if len(ids) <= limit:
+                return shown, ids
+            if len(shown) <= 1:
+                raise InputError(
+                    f"The prompt about one record takes {len(ids)} tokens, and the window of {self._model.model_id} "
+                    f"leaves {limit}. Choose a model with a longer context, or fewer new tokens."
+                )
+            shown = shown[1 + len(shown) * (len(ids) - limit) // len(ids) :]
+
+    def _warn_of_cuts(self, histories: Sequence[History], fitted: Sequence[History]) -> None:
+        pairs = zip(histories, fitted, strict=True)
+        lost = [len(self._shown(history)) - len(shown) for history, shown in pairs]
+        cut = sum(records > 0 for records in lost)
+        if cut:
+            logger.warning(
+                f"{cut} of {len(histories)} histories do not fit the {self._model.max_prompt_tokens} tokens that "
+                f"{self._model.model_id} can read; their oldest records, {sum(lost)} in all, are left out."
+            )
