@@ -48,6 +48,14 @@ ModelOption = Annotated[
     typer.Option(help="A base model or an adapter, by Hub id or folder; by default SmolLM2-135M-Instruct, untrained."),
 ]
 
+AdapterOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=ID_OR_FOLDER",
+        help="The adapter that writes for action or rewrite, such as rewrite=model_cards/x; may come once for each.",
+    ),
+]
+
 
 def main() -> None:
     """The console entry: what the user did wrong is one line and exit code 2, never a traceback."""
@@ -93,6 +101,7 @@ def evaluate(
     ] = DEFAULT_ROWS,
     split: SplitOption = "test",
     limit: LimitOption = None,
+    verbalizer_adapter: AdapterOption = None,
     reasoner: ModelOption = None,
     answer: Annotated[
         Literal["label", "title", "generate"],
@@ -114,9 +123,11 @@ def evaluate(
     from hub_recipes.evaluation import evaluate_rows
     from hub_recipes.progress_bars import progress_bars
     from hub_recipes.table_rows import CEILING_ROW, needs_reasoner, to_row_names
+    from hub_recipes.verbalizers.learned import load_adapters, to_adapters
 
     disable_progress_bars()  # of `datasets`; ours say which row is at work
-    names = to_row_names(rows.split(","))
+    adapters = to_adapters(verbalizer_adapter or ())
+    names = to_row_names([*rows.split(","), *adapters], adapters)
     built = BuiltDataset.open(dataset)
     if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
         names.append(CEILING_ROW)
@@ -128,6 +139,7 @@ def evaluate(
             split=split,
             limit=limit,
             reasoner=model,
+            verbalizers=load_adapters(adapters, built.items()),
             history_length=history_length,
             seed=seed,
             output=output,
@@ -162,7 +174,10 @@ def _show(document: dict[str, Any], output: Path) -> None:
 def verbalize(
     dataset: DatasetArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
-    verbalizer: Annotated[Literal["template", "profile", "zero_shot"], typer.Option(help="Who writes.")] = "template",
+    verbalizer: Annotated[
+        Literal["template", "profile", "zero_shot", "action", "rewrite"], typer.Option(help="Who writes.")
+    ] = "template",
+    verbalizer_adapter: AdapterOption = None,
     split: SplitOption = "test",
     limit: LimitOption = None,
     model: ModelOption = None,
@@ -182,12 +197,17 @@ def verbalize(
     from hub_recipes.progress_bars import progress_bars
     from hub_recipes.table_rows import to_verbalizer
     from hub_recipes.verbalization_file import to_verbalizations, write_parquet
+    from hub_recipes.verbalizers.learned import load_adapters, to_adapters
 
     disable_progress_bars()  # of `datasets`
+    adapters = to_adapters(verbalizer_adapter or ())
+    if adapters.keys() - {verbalizer}:
+        raise InputError(f"--verbalizer-adapter names {', '.join(adapters)}, but --verbalizer is {verbalizer}.")
     built = BuiltDataset.open(dataset)
     examples = choose_examples(built.examples(split), limit, seed, history_length)
     language_model = load_language_model(model or DEFAULT_BASE_MODEL)
-    writer = to_verbalizer(verbalizer, built.items(), language_model)
+    items = built.items()
+    writer = load_adapters(adapters, items).get(verbalizer) or to_verbalizer(verbalizer, items, language_model)
     with progress_bars() as report:
         frame = to_verbalizations(
             examples[EXAMPLE_ID][:],

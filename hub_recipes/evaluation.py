@@ -129,7 +129,7 @@ class Bench:
         """
         started = perf_counter()
         outcome = row.run(self.examples, lambda stage, done: progress(row.name, stage, done, len(self.examples)))
-        entry = {ROW: row.name, "kind": row.kind, "seconds": perf_counter() - started}
+        entry = {ROW: row.name, "kind": row.kind, "seconds": perf_counter() - started, **outcome.details}
         judged = judge(self.examples, outcome.rankings)
         if outcome.texts is not None:
             judged = judged.join(self.text_judge(self.examples[HISTORY][:], outcome.texts))

@@ -65,6 +65,13 @@ NOISE_COLUMNS = (
     Column("Tag agreement", _number("tag_agreement", ".2f")),
 )
 """For texts written from a log whose truth is known; see `noise_truth.noise_measures`."""
+DECISION_COLUMNS = (
+    Column("Dropped", _number("drop", "d")),
+    Column("Kept", _number("keep", "d")),
+    Column("Kept in detail", _number("detail", "d")),
+    Column("Of the kept, undecided", _number("undecided", "d")),
+)
+"""For a verbalizer that decides on each record; see `verbalizers.action`."""
 TERMINAL_COLUMNS = (
     Column("Discovery Recall@1", _with_interval("discovery_recall@1", ".3f")),
     Column("Gain", _number("discovery_gain", "+.1%")),
@@ -100,6 +107,12 @@ def results_table(document: Mapping[str, Any]) -> str:
     if noisy:
         parts += ["What the texts do with noise, repeats and taste, as the simulator knows them:"]
         parts += [markdown_table(noisy, NOISE_COLUMNS)]
+    decided = [{ROW: row[ROW], **row["decisions"]} for row in rows if "decisions" in row]
+    if decided:
+        parts += [
+            "What became of the records that the verbalizer decided on:",
+            markdown_table(decided, DECISION_COLUMNS),
+        ]
     return "\n\n".join(parts) + "\n"
 
 

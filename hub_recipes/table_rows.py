@@ -4,8 +4,8 @@ A verbalizer's text read by the reasoner, a classical recommender that reads the
 log, somebody who knows the truth.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Protocol
 
@@ -16,18 +16,23 @@ from dataset_builders.input_error import InputError
 from dataset_builders.schema import CANDIDATES, HISTORY, ITEM_ID, Item
 from dataset_builders.sources.streaming_simulation.ceiling import ceiling_scores
 from hub_recipes.baselines import BASELINES, rankings_from_scores
-from hub_recipes.language_models import load_language_model
+from hub_recipes.language_models import LanguageModel, load_language_model
 from hub_recipes.reasoners.local import LocalReasoner
 from hub_recipes.reasoners.ranking import Ranking
+from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
 from hub_recipes.verbalizers.profile import ProfileVerbalizer
 from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
 from hub_recipes.verbalizers.template import TemplateVerbalizer
+from hub_recipes.verbalizers.verbalizer import write_and_count
 
 TEMPLATE_ROW = "template"
 CEILING_ROW = "ceiling"
-VERBALIZER_ROWS = (TEMPLATE_ROW, "profile", "zero_shot")
+VERBALIZER_ROWS = (TEMPLATE_ROW, "profile", "zero_shot", *LEARNED_VERBALIZERS)
 ALL_BASELINES = "baselines"
 """Short for every classical baseline."""
+
+DECISIONS = "decisions"
+"""Of a row in `results.json`: the number of records by what became of them, for verbalizers that decide on each."""
 
 Report = Callable[[str, int], None]
 """Called with what a row is doing and the number of finished examples."""
@@ -40,10 +45,13 @@ class Outcome:
     Args:
         rankings (`list[Ranking | None]`): One per example; `None` is an invalid answer.
         texts (`list[str]` or `None`): The verbalizations, for rows that write any.
+        details (`dict`): What else `results.json` tells of the row: the model that wrote, and over all examples how
+            many records were decided which way.
     """
 
     rankings: Sequence[Ranking | None]
     texts: Sequence[str] | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class TableRow(Protocol):
@@ -80,11 +88,18 @@ class VerbalizerRow:
 
     def run(self, examples: Dataset, report: Report) -> Outcome:
         report("writing", 0)
-        texts = self.verbalizer.verbalize(examples[HISTORY][:], progress=lambda done: report("writing", done))
+        texts, counts = write_and_count(self.verbalizer, examples[HISTORY][:], lambda done: report("writing", done))
         candidates = [[self.items[candidate[ITEM_ID]] for candidate in shown] for shown in examples[CANDIDATES]]
         report("answering", 0)
         rankings = self.reasoner.rank(texts, candidates, progress=lambda done: report("answering", done))
-        return Outcome(rankings, texts)
+        return Outcome(rankings, texts, self._details(counts))
+
+    def _details(self, counts: Sequence[Mapping[str, int]]) -> dict[str, Any]:
+        language_model = getattr(self.verbalizer, "language_model", None)
+        writer = {} if language_model is None else {"verbalizer": model_entry(language_model)}
+        names = counts[0] if counts else {}
+        decided = {name: sum(of_example[name] for of_example in counts) for name in names}
+        return {**writer, DECISIONS: decided} if decided else writer
 
 
 @dataclass(frozen=True)
@@ -127,7 +142,7 @@ class CeilingRow:
         return Outcome(rankings)
 
 
-def to_row_names(words: Iterable[str], own: Iterable[str] = ()) -> list[str]:
+def to_row_names(words: Iterable[str], own: Collection[str] = ()) -> list[str]:
     """Check the names of rows, in the order asked for, each once.
 
     Args:
@@ -135,7 +150,7 @@ def to_row_names(words: Iterable[str], own: Iterable[str] = ()) -> list[str]:
         own (`list[str]`, *optional*): Names that count beside the built-in ones.
 
     Raises:
-        InputError: A name is unknown, or there is none.
+        InputError: A name is unknown or needs an adapter, or there is none.
 
     Example:
         >>> to_row_names(["template", "popularity", "template"])
@@ -145,7 +160,17 @@ def to_row_names(words: Iterable[str], own: Iterable[str] = ()) -> list[str]:
     names = [name for word in words if word.strip() for name in _expand(word.strip(), known)]
     if not names:
         raise InputError(f"No row was named; choose from {', '.join(known)}, or 'baselines' for all classical ones.")
+    for name in names:
+        if name in LEARNED_VERBALIZERS and name not in own:
+            raise _without_adapter(name)
     return list(dict.fromkeys(names))
+
+
+def _without_adapter(name: str) -> InputError:
+    return InputError(
+        f"{name!r} is written by a trained adapter, and none was named. Train one with `logs2lang train verbalizer`, "
+        f"then pass --verbalizer-adapter {name}=ID_OR_FOLDER."
+    )
 
 
 def _expand(word: str, known: Sequence[str]) -> Sequence[str]:
@@ -210,7 +235,12 @@ def to_verbalizer(name: str, items: Mapping[str, Item], language_model: Any) -> 
         name (`str`): `"template"`, `"profile"` or `"zero_shot"`.
         items (`dict[str, Item]`): The catalogue; `profile` looks tags and years up in it.
         language_model ([`LanguageModel`]): Writes the text of `zero_shot`.
+
+    Raises:
+        InputError: The verbalizer is a learned one, which is loaded by its own `from_pretrained`.
     """
+    if name in LEARNED_VERBALIZERS:
+        raise _without_adapter(name)
     if name == "template":
         return TemplateVerbalizer()
     if name == "profile":
@@ -222,11 +252,14 @@ def to_verbalizer(name: str, items: Mapping[str, Item], language_model: Any) -> 
 
 def reasoner_entry(reasoner: LocalReasoner) -> dict[str, Any]:
     """The reasoner as `results.json` names it."""
-    model = reasoner.language_model
+    return {**model_entry(reasoner.language_model), "answer": reasoner.answer}
+
+
+def model_entry(model: LanguageModel) -> dict[str, Any]:
+    """A language model as `results.json` names it."""
     return {
         "id": model.adapter_id or model.model_id,
         "base_model": model.model_id,
         "trained": model.adapter_id is not None,
-        "answer": reasoner.answer,
         "fingerprint": model.fingerprint,
     }

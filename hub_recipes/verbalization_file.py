@@ -9,6 +9,7 @@ import pandas as pd
 
 from dataset_builders.prompts import template_text
 from dataset_builders.schema import EXAMPLE_ID, Record
+from hub_recipes.verbalizers.verbalizer import write_and_count
 
 TEXT = "text"
 TOKENS = "tokens"
@@ -33,13 +34,14 @@ def to_verbalizations(
 
     Returns:
         `pandas.DataFrame`: `example_id`, `text`, `tokens` (int) and `compression`: tokens of the text over tokens of
-        the template text of the same history.
+        the template text of the same history. For a verbalizer that decides record by record also the number of
+        records by decision.
     """
-    texts = verbalizer.verbalize(histories, progress=progress)
+    texts, counts = write_and_count(verbalizer, histories, progress)
     tokens = count_tokens(tokenizer, texts)
     template_tokens = count_tokens(tokenizer, [template_text(history) for history in histories])
     frame = pd.DataFrame({EXAMPLE_ID: list(ids), TEXT: texts, TOKENS: tokens})
-    return frame.assign(**{COMPRESSION: frame[TOKENS] / template_tokens})
+    return frame.assign(**{COMPRESSION: frame[TOKENS] / template_tokens}).join(pd.DataFrame(counts, index=frame.index))
 
 
 def count_tokens(tokenizer: Any, texts: Sequence[str]) -> list[int]:

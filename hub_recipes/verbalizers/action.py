@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice, takewhile
 from typing import Any, ClassVar
 
@@ -184,7 +184,7 @@ class ActionVerbalizer(LanguageModelVerbalizer):
         return " ".join([KEEP] * len(self._shown(example[HISTORY])))
 
     def max_completion_tokens(self, example: Mapping[str, Any]) -> int:
-        """One token per record and the end, where the vocabulary holds the words; else, or unknown, see `fit`."""
+        """One token per record, or more where the model's vocabulary lacks the words, and one that ends them."""
         per_record = 1 if self.language_model is None else self._grammar.tokens_per_record
         return per_record * len(self._shown(example[HISTORY])) + 1
 
@@ -198,7 +198,7 @@ class ActionVerbalizer(LanguageModelVerbalizer):
     def settings(self) -> dict[str, Any]:
         return {"decisions": " ".join(DECISIONS)}
 
-    @property
+    @cached_property
     def _grammar(self) -> DecisionGrammar:
         return DecisionGrammar.of(self._model.tokenizer)
 

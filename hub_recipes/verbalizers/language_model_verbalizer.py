@@ -1,8 +1,11 @@
 """What verbalizers that write with a language model share: the window, the cache on disk, loading."""
 
+import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 from transformers.utils import logging
 
@@ -10,10 +13,30 @@ from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message
 from dataset_builders.schema import HISTORY, Item
 from hub_recipes.language_models import LanguageModel, load_language_model
+from hub_recipes.model_folders import model_folder
 from hub_recipes.verbalizers.text_cache import cache_key, write_missing
-from hub_recipes.verbalizers.verbalizer import History, Progress, Writing
+from hub_recipes.verbalizers.verbalizer import History, Progress
+
+VERBALIZER_CONFIG = "verbalizer_config.json"
+"""Lies beside the weights of an adapter: which verbalizer it was taught to be, and with which settings."""
 
 logger = logging.get_logger(__name__)
+
+
+class Writing(NamedTuple):
+    """What a language model made of one history.
+
+    Args:
+        shown (`list[Record]`): The records that it was shown: the newest ones.
+        completion (`str`): What it answered.
+        text (`str`): For the reasoner to read.
+        counts (`dict[str, int]`): What became of the records; see `LanguageModelVerbalizer.counts`.
+    """
+
+    shown: History
+    completion: str
+    text: str
+    counts: Mapping[str, int]
 
 
 class LanguageModelVerbalizer(ABC):
@@ -52,7 +75,7 @@ class LanguageModelVerbalizer(ABC):
         *,
         revision: str | None = None,
         device: str | None = None,
-        **settings: Any,
+        **choices: Any,
     ) -> "LanguageModelVerbalizer":
         """Load an adapter together with its base model, or a base model alone.
 
@@ -60,9 +83,25 @@ class LanguageModelVerbalizer(ABC):
             name_or_folder (`str`): Hub id or local folder; see [`load_language_model`], also for `revision` and
                 `device`.
             items (`dict[str, Item]`): The catalogue.
-            **settings (`Any`, *optional*): As the constructor takes them.
+            **choices (`Any`, *optional*): As the constructor takes them; what is left out is as in training, where
+                the adapter says so.
+
+        Raises:
+            InputError: The files are not to be had, or the adapter was taught to be another verbalizer.
         """
-        return cls(items, load_language_model(name_or_folder, revision=revision, device=device), **settings)
+        trained = _read_config(model_folder(name_or_folder, revision) / VERBALIZER_CONFIG, cls.name)
+        language_model = load_language_model(name_or_folder, revision=revision, device=device)
+        return cls(items, language_model, **{**trained, **choices})
+
+    def save_config(self, folder: Path) -> None:
+        """Write the settings beside an adapter, so that `from_pretrained` shows it what it was trained on."""
+        partial = folder / f".{VERBALIZER_CONFIG}.partial"
+        partial.write_text(json.dumps({"verbalizer": self.name, **self._config()}, indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, folder / VERBALIZER_CONFIG)
+
+    def _config(self) -> dict[str, Any]:
+        """What the constructor takes beside catalogue and model."""
+        return {"history_length": self.history_length}
 
     @abstractmethod
     def prompt(self, example: Mapping[str, Any]) -> list[Message]:
@@ -126,7 +165,7 @@ class LanguageModelVerbalizer(ABC):
         completions = write_missing(keys, lambda places: self._write_places(fitted, places), progress)
         examples = [{HISTORY: shown} for shown, _ in fitted]
         return [
-            Writing(self.realize(completion, example), self.counts(completion, example))
+            Writing(example[HISTORY], completion, self.realize(completion, example), self.counts(completion, example))
             for completion, example in zip(completions, examples, strict=True)
         ]
 
@@ -171,3 +210,17 @@ class LanguageModelVerbalizer(ABC):
                 f"{cut} of {len(histories)} histories do not fit the {self._model.max_prompt_tokens} tokens that "
                 f"{self._model.model_id} can read; their oldest records, {sum(lost)} in all, are left out."
             )
+
+
+def _read_config(path: Path, name: str) -> dict[str, Any]:
+    """The choices that an adapter was trained with; none where it does not say."""
+    if not path.exists():
+        return {}
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        taught = config.pop("verbalizer")
+    except (ValueError, KeyError, AttributeError) as error:
+        raise InputError(f"{path} is damaged ({error}). Delete it, or fetch the adapter again.") from error
+    if taught != name:
+        raise InputError(f"The adapter in {path.parent} was trained for the verbalizer {taught!r}, not {name!r}.")
+    return config

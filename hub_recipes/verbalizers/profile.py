@@ -53,12 +53,13 @@ class ProfileVerbalizer:
 
     def verbalize(self, histories: Sequence[History], progress: Progress | None = None) -> list[str]:
         """Write each history as text; see [`Verbalizer`]."""
-        texts = [self._profile(history) for history in histories]
+        texts = [self.profile(history, self.recent_works) for history in histories]
         if progress is not None:
             progress(len(texts))
         return texts
 
-    def _profile(self, history: History) -> str:
+    def profile(self, history: History, recent_works: int) -> str:
+        """The text of one history, with so many of its newest works named."""
         seen = [self._know(record) for record in history if record[EVENT] not in NOISE_EVENTS]
         by_work = {known.work: known for known in seen}
         # Reversed twice: a work stands where it was seen last, and the newest comes at the end.
@@ -73,7 +74,7 @@ class ProfileVerbalizer:
                 ("Interests", ", ", _counted(tags, MAX_INTERESTS)),
                 ("Decades", ", ", _counted(decades, MAX_DECADES)),
                 ("Repeated", "; ", repeated),
-                ("Recent, newest last", "; ", newest_first[: self.recent_works][::-1]),
+                ("Recent, newest last", "; ", newest_first[:recent_works][::-1]),
             )
             if parts
         )

@@ -1,5 +1,6 @@
 """The main learned verbalizer: a language model that writes the whole text freely."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -9,6 +10,9 @@ from hub_recipes.language_models import LanguageModel
 from hub_recipes.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
 from hub_recipes.verbalizers.profile import ProfileVerbalizer
 from hub_recipes.verbalizers.verbalizer import History
+
+_CHARS_PER_TOKEN = 2
+"""Of a profile, counted low: with SmolLM2's tokenizer 99% of MovieTweetings' profiles have more."""
 
 
 class RewriteVerbalizer(LanguageModelVerbalizer):
@@ -50,8 +54,24 @@ class RewriteVerbalizer(LanguageModelVerbalizer):
         return neutralise_lines(completion.strip())
 
     def warm_start(self, example: Mapping[str, Any]) -> str:
-        """The profile of the records that are shown."""
-        return self._profile.verbalize([self._shown(example[HISTORY])])[0]
+        """The profile of the records that are shown, with as many recent works as `max_new_tokens` has room for.
+
+        Tokens are counted by the language model's tokenizer; without one they are estimated from above.
+        """
+        shown = self._shown(example[HISTORY])
+        room = self.max_new_tokens - 1  # one for the token that ends the text
+        # Every work makes the text longer, so the last number that fits is found by halving.
+        works = bisect_right(
+            range(1, self._profile.recent_works + 1),
+            room,
+            key=lambda works: self._count_tokens(self._profile.profile(shown, works)),
+        )
+        return self._profile.profile(shown, works)
+
+    def _count_tokens(self, text: str) -> int:
+        if self.language_model is None:
+            return len(text) // _CHARS_PER_TOKEN
+        return len(self.language_model.text_ids(text))
 
     def max_completion_tokens(self, example: Mapping[str, Any]) -> int:
         return self.max_new_tokens
@@ -59,6 +79,9 @@ class RewriteVerbalizer(LanguageModelVerbalizer):
     @property
     def settings(self) -> dict[str, Any]:
         return {"max_new_tokens": self.max_new_tokens}
+
+    def _config(self) -> dict[str, Any]:
+        return {**super()._config(), "max_new_tokens": self.max_new_tokens}
 
     def _complete(self, prompts: Sequence[Sequence[int]], histories: Sequence[History]) -> list[str]:
         return self._model.generate(prompts, self.max_new_tokens)

@@ -1,7 +1,7 @@
 """What every verbalizer offers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, Protocol
 
 from dataset_builders.schema import Record
 
@@ -31,13 +31,20 @@ class Verbalizer(Protocol):
         """
 
 
-class Writing(NamedTuple):
-    """What a verbalizer made of one history.
+def write_and_count(
+    verbalizer: Any, histories: Sequence[History], progress: Progress | None = None
+) -> tuple[list[str], list[Mapping[str, int]]]:
+    """Let a verbalizer write, and ask it what became of the records.
 
     Args:
-        text (`str`): For the reasoner to read.
-        counts (`dict[str, int]`): What became of the records, where the verbalizer says so.
-    """
+        verbalizer ([`Verbalizer`]): Only one that decides record by record has anything to count.
+        histories (`list[list[Record]]`): The records of each user, oldest first.
+        progress (`Callable[[int], None]`, *optional*): See `Progress`.
 
-    text: str
-    counts: Mapping[str, int]
+    Returns:
+        `tuple[list[str], list[dict]]`: One text per history, and its counts by name; empty where nothing is counted.
+    """
+    if not hasattr(verbalizer, "write"):
+        return verbalizer.verbalize(histories, progress=progress), [{}] * len(histories)
+    writings = verbalizer.write(histories, progress=progress)
+    return [writing.text for writing in writings], [writing.counts for writing in writings]
