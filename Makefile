@@ -17,7 +17,7 @@ setup: $(VENV)/.installed ## Create the virtual environment and install the proj
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev,space]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,space,train]'
 	touch $@
 
 quickstart: setup ## Build MovieLens-100K, verbalize, recommend, print the table

@@ -6,7 +6,9 @@ import os
 import shutil
 import tempfile
 from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import evaluate
 
@@ -38,6 +40,22 @@ def load_metric() -> evaluate.Metric:
         0.5
     """
     return evaluate.load(str(metric_folder()))
+
+
+@cache
+def metric_scores() -> ModuleType:
+    """The arithmetic of the metric, for whoever must count a hit as the metric does: rewards, above all.
+
+    Example:
+        >>> metric_scores().target_rank(["b", "a"], "a")
+        2
+    """
+    spec = spec_from_file_location("discovery_recall_scores", metric_folder() / "scores.py")
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{metric_folder() / 'scores.py'} cannot be imported.")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def install_metric() -> Path:

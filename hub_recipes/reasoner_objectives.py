@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from datasets import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments

@@ -1,0 +1,89 @@
+"""Group relative policy optimisation of an adapter: what both stages share."""
+
+from collections.abc import Callable, Sequence
+from math import ceil
+from typing import Any
+
+from datasets import Dataset
+from transformers import TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from dataset_builders.input_error import InputError
+from dataset_builders.schema import EXAMPLE_ID
+from hub_recipes.language_models import LanguageModel
+from hub_recipes.training.resumable_trainer import ResumableTrainer
+
+
+class ResumableGRPOTrainer(ResumableTrainer, GRPOTrainer):
+    """TRL's trainer with whole checkpoints and a stop at the first loss that is no number."""
+
+
+def to_grpo_trainer(
+    policy: LanguageModel,
+    training_args: GRPOConfig,
+    prompts: Dataset,
+    rewards: Sequence[Callable[..., list[float | None]]],
+    eval_prompts: Dataset | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> ResumableGRPOTrainer:
+    """A trainer of the policy's adapter, ready to run.
+
+    Args:
+        policy ([`LanguageModel`]): With an adapter in training mode. One that goes on from an earlier adapter is held
+            near that adapter by the KL term, a new one near the base model.
+        training_args (`trl.GRPOConfig`): See TRL. `reward_weights` must have one weight per reward.
+        prompts (`datasets.Dataset`): Rows of [`training.prompt_rows`], with `prompt` and the columns of the rewards.
+        rewards (`list[Callable]`): As in [`rewards`].
+        eval_prompts (`datasets.Dataset`, *optional*): Prompts that are only watched.
+        callbacks (`list[TrainerCallback]`, *optional*): Beside those of transformers.
+
+    Raises:
+        InputError: There are fewer prompts than a step takes, or weights that do not match the rewards.
+    """
+    check_weights(training_args.reward_weights, rewards)
+    check_enough(prompts, training_args)
+    return ResumableGRPOTrainer(
+        model=policy.model,
+        args=training_args,
+        train_dataset=prompts,
+        eval_dataset=eval_prompts,
+        reward_funcs=list(rewards),
+        processing_class=policy.tokenizer,
+        callbacks=list(callbacks),
+    )
+
+
+def check_weights(weights: Sequence[float] | None, rewards: Sequence[Any]) -> None:
+    """Refuse reward weights that do not match the rewards."""
+    names = [reward.__name__ for reward in rewards]
+    if weights is not None and len(weights) != len(rewards):
+        raise InputError(f"reward_weights has {len(weights)} numbers, and the rewards are {', '.join(names)}.")
+
+
+def check_enough(prompts: Dataset, training_args: GRPOConfig) -> None:
+    """Refuse a run whose first step would need more prompts than there are: TRL would train on none."""
+    size = training_args.generation_batch_size
+    needed = (size or 0) // (training_args.num_generations or 1)
+    if len(prompts) < needed:
+        raise InputError(
+            f"A step takes {needed} prompts, and there are {len(prompts)} ({EXAMPLE_ID}s of the split). Lower "
+            "per_device_train_batch_size or gradient_accumulation_steps, or build a larger dataset."
+        )
+
+
+def presentations_of(training_args: GRPOConfig, num_examples: int) -> int:
+    """How often each example must stand among the rows, so that one pass over them is as long as was asked for.
+
+    Args:
+        training_args (`trl.GRPOConfig`): `max_steps` counts where it is set, else `num_train_epochs`.
+        num_examples (`int`): Above 0.
+    """
+    if training_args.max_steps > 0:
+        return ceil(training_args.max_steps * prompts_per_step(training_args) / num_examples)
+    return ceil(training_args.num_train_epochs)
+
+
+def prompts_per_step(training_args: GRPOConfig) -> int:
+    """How many different prompts one optimiser step learns from, over all processes."""
+    rows = training_args.per_device_train_batch_size * training_args.gradient_accumulation_steps
+    return max(1, rows * training_args.world_size // (training_args.num_generations or 1))

@@ -1,0 +1,1 @@
+"""What a training run is made of: its arguments, rows, texts, oracle, adapter, folder and record."""

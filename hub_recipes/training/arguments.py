@@ -1,0 +1,211 @@
+"""The arguments of a training run: our own, beside every field of the trainer's configuration.
+
+A recipe is a YAML file that holds choices; the command line overrides it. An unknown or a missing one is an error that
+names it, never a default in silence.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, NoReturn, cast
+
+import torch
+import yaml
+from trl import TrlParser
+
+from dataset_builders.input_error import InputError
+from hub_recipes.training.adapters import AdapterArguments
+
+
+def option(default: Any, text: str) -> Any:
+    """A field with its line in `--help`."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class RunArguments(AdapterArguments):
+    """What every training run is told."""
+
+    dataset: str = option("", "A built folder, or a dataset repository of the Hub. Required.")
+    name: str | None = option(None, "Name of the adapter; by default made of base, dataset and role.")
+    limit: int | None = option(None, "How many training examples, chosen by seed; else all.")
+    validation_limit: int = option(100, "How many validation examples are watched; 0 for none.")
+    history_length: int | None = option(None, "Keep only so many of the newest records of each history; else all.")
+    release: Literal["full", "smoke"] = option("full", "smoke: too short a run to be judged by; its card says so.")
+    minutes: float | None = option(None, "Stop after so many minutes with a checkpoint; the same command goes on.")
+    dry_run: bool = option(False, "Build everything but the weights, say what would be trained, and stop.")
+
+
+@dataclass
+class VerbalizerArguments(RunArguments):
+    """What `train verbalizer` is told."""
+
+    method: Literal["sft", "grpo"] = option(
+        "grpo", "sft: warm start on profile text or on keep-all. grpo: by the oracle's accuracy."
+    )
+    verbalizer: Literal["rewrite", "action"] = option("rewrite", "rewrite: free text. action: a decision per record.")
+    oracle: str | None = option(
+        None, "Frozen judge: an adapter or base model by Hub id or folder, or the name the endpoint knows."
+    )
+    oracle_url: str | None = option(
+        None, "OpenAI-compatible server to ask; its key is read from LOGS2LANG_API_KEY, never from here."
+    )
+    oracle_answer: Literal["label", "title", "generate"] = option(
+        "label", "How the oracle answers; title for one that was trained so."
+    )
+    oracle_reward: Literal["hit", "log_likelihood"] = option(
+        "hit", "hit: 1 or 0, as in the paper. log_likelihood: dense, needs an oracle with probabilities."
+    )
+    max_calls: int | None = option(None, "Most calls of the endpoint; else no cap.")
+    max_cost: float | None = option(None, "Most US dollars for the endpoint; else no cap.")
+    length_low: float = option(0.3, "Where full length reward begins, as a share of the template's tokens.")
+    length_high: float = option(0.7, "Where full length reward ends.")
+
+
+@dataclass
+class ReasonerArguments(RunArguments):
+    """What `train reasoner` is told."""
+
+    method: Literal["history_lm", "sft", "exact", "grpo"] = option(
+        "exact",
+        "history_lm: next titles of histories. sft: the right candidate. exact: GRPO in closed form over the "
+        "candidates. grpo: sampled answers, as in the paper.",
+    )
+    verbalizer: str = option(
+        "template", "What writes the texts: template, profile or NAME=ADAPTER; several with commas take turns."
+    )
+    texts: str | None = option(
+        None, "Instead: folder with train.parquet and validation.parquet, as `logs2lang verbalize` writes them."
+    )
+
+
+@dataclass
+class ObjectiveArguments:
+    """What the methods are told that need no sampling."""
+
+    answer: Literal["label", "title"] = option(
+        "label", "label: the letter of a candidate. title: its name, which suits small models."
+    )
+    max_length: int | None = option(None, "Most tokens of a prompt, else the window; contexts lose old lines.")
+    beta: float = option(0.0, "exact: weight of the KL term.")
+    scale_rewards: Literal["group", "none"] = option(
+        "group", "exact: whether advantages are divided by their deviation, as GRPO does."
+    )
+    reference: Literal["base", "start"] = option(
+        "base", "exact: what the KL term holds near: the base model, or the adapter as it is at the start."
+    )
+    subtract_prior: bool = option(True, "title: subtract what a title is worth without context, as in evaluation.")
+    records: Literal["titles", "template"] = option("titles", "history_lm: what of a record is read.")
+    questions: int = option(1, "history_lm: how many records of a history are also asked for, as at inference.")
+
+
+class RecipeParser(TrlParser):
+    """TRL's parser, whose errors are sentences."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message[0].upper()}{message[1:]}. See --help for every argument.")
+
+
+def parse_arguments(
+    own: type[RunArguments], configurations: Mapping[str, Sequence[type]], argv: Sequence[str] | None = None
+) -> tuple[Any, ...]:
+    """Read a recipe and the command line.
+
+    Args:
+        own (`type`): [`VerbalizerArguments`] or [`ReasonerArguments`].
+        configurations (`dict[str, list[type]]`): Per method, the dataclasses beside `own`; the last is the trainer's.
+        argv (`list[str]`, *optional*): Arguments; those of the process by default.
+
+    Returns:
+        `tuple`: An instance of each dataclass: `own` first, the trainer's last.
+
+    Raises:
+        InputError: An argument is unknown, missing or of the wrong kind, or the recipe is not readable.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    recipe = _read_recipe(words)
+    types = (own, *configurations[_method(own, recipe, words, list(configurations))])
+    _refuse_unknown(recipe, types)
+    try:
+        parser = RecipeParser(cast(Any, types), formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        parser.set_defaults_with_config(**recipe, **_defaults_here(recipe, types))
+        parsed = parser.parse_args_into_dataclasses(args=_without_config(words))
+    except (ValueError, TypeError, ImportError) as error:  # what dataclasses of transformers and TRL refuse
+        raise InputError(f"These arguments do not go together: {str(error).strip()}") from error
+    if not parsed[0].dataset:
+        raise InputError("No dataset was named. Give --dataset, or `dataset:` in the recipe: a folder that was built.")
+    _refuse_slow(parsed[-1])
+    return parsed
+
+
+def _read_recipe(words: Sequence[str]) -> dict[str, Any]:
+    if "--config" not in words:
+        return {}
+    at = words.index("--config") + 1
+    if at == len(words):
+        raise InputError("--config stands at the end; expected the path of a recipe after it.")
+    path = find_recipe(words[at])
+    try:
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"The recipe {words[at]} cannot be read ({str(error).splitlines()[0]}).") from error
+    if not isinstance(recipe, dict):
+        raise InputError(f"The recipe {words[at]} must hold `name: value` lines.")
+    return recipe
+
+
+def find_recipe(name: str) -> Path:
+    """A recipe by its path, or by its address in `hub_recipes/configs`, such as `smollm2-135m/verbalizer/cpu.yaml`."""
+    shipped = Path(__file__).parents[1] / "configs" / name
+    return shipped if not Path(name).is_file() and shipped.is_file() else Path(name)
+
+
+def _method(own: type[RunArguments], recipe: Mapping[str, Any], words: Sequence[str], known: Sequence[str]) -> str:
+    (default,) = (part.default for part in fields(own) if part.name == "method")
+    method = words[words.index("--method") + 1] if "--method" in words[:-1] else recipe.get("method", default)
+    if method not in known:
+        raise InputError(f"There is no method {method!r}; choose one of {', '.join(known)}.")
+    return str(method)
+
+
+def _without_config(words: Sequence[str]) -> list[str]:
+    at = words.index("--config") if "--config" in words else len(words)
+    return [*words[:at], *words[at + 2 :]]
+
+
+def _refuse_unknown(recipe: Mapping[str, Any], types: Sequence[type]) -> None:
+    known = {part.name for one in types for part in fields(one)}
+    for name in recipe:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"Did you mean {close[0]}?" if close else "See --help for every argument."
+            raise InputError(f"The recipe has {name}, which is no argument of this method. {hint}")
+
+
+def _defaults_here(recipe: Mapping[str, Any], types: Sequence[type]) -> dict[str, Any]:
+    """Defaults that depend on the machine, where the recipe does not choose: TRL's bf16 is for GPUs."""
+    known = {part.name for part in fields(types[-1])}
+    here = {"bf16": False, "gradient_checkpointing": False} if torch.accelerator.current_accelerator() is None else {}
+    # Anything that reports to a service asks first; the numbers are in run.json anyway.
+    chosen = {"report_to": "none", "save_total_limit": 2, **here}
+    return {name: value for name, value in chosen.items() if name in known and name not in recipe}
+
+
+def _refuse_slow(training_args: Any) -> None:
+    if training_args.bf16 and torch.accelerator.current_accelerator() is None:
+        raise InputError(
+            "bf16 is on and there is no accelerator: most CPUs compute bfloat16 hundreds of times slower. Set bf16: "
+            "false, or use a recipe for this machine such as smollm2-135m/verbalizer/cpu.yaml."
+        )
+
+
+def run_as_script(main: Callable[[], int]) -> NoReturn:
+    """End the process as `main` says; what the user did wrong is one line and exit code 2."""
+    try:
+        raise SystemExit(main())
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error

@@ -1,0 +1,60 @@
+"""The frozen judge of stage 1: a reasoner on this machine or behind an endpoint."""
+
+from typing import Any
+
+from transformers.utils import logging
+
+from dataset_builders.input_error import InputError
+from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.training.arguments import VerbalizerArguments
+from hub_recipes.training.run_record import parent_entry
+
+logger = logging.get_logger(__name__)
+
+
+def to_oracle(arguments: VerbalizerArguments) -> Any:
+    """Load the oracle that the arguments name.
+
+    Returns:
+        [`Reasoner`]: Loaded once, beside the policy; it never learns.
+
+    Raises:
+        InputError: No oracle is named, or it is to answer in a way that an endpoint cannot.
+    """
+    if arguments.oracle is None:
+        raise InputError(
+            "GRPO needs a judge and no oracle was named. Train one first with `logs2lang train reasoner`, or name a "
+            "server with --oracle_url and its model with --oracle."
+        )
+    if arguments.oracle_url is not None:
+        return to_endpoint(arguments)
+    oracle = LocalReasoner.from_pretrained(arguments.oracle, answer=arguments.oracle_answer)
+    if oracle.language_model.adapter_id is None:
+        logger.warning(
+            f"The oracle {arguments.oracle} is a base model that was never taught to recommend. A judge at chance "
+            "teaches nothing: train a reasoner first, or use an endpoint."
+        )
+    return oracle
+
+
+def to_endpoint(arguments: VerbalizerArguments) -> Any:
+    """The oracle behind a server; nothing is asked yet."""
+    from hub_recipes.reasoners.endpoint import EndpointReasoner
+
+    if arguments.oracle_answer == "title":
+        raise InputError("An endpoint cannot score titles. Use oracle_answer: label or generate.")
+    return EndpointReasoner(
+        model=arguments.oracle,
+        base_url=arguments.oracle_url,
+        answer=arguments.oracle_answer,
+        max_calls=arguments.max_calls,
+        max_cost=arguments.max_cost,
+    )
+
+
+def oracle_entry(arguments: VerbalizerArguments) -> dict[str, Any]:
+    """The oracle as `run.json` names it: never a key, never a folder of this machine."""
+    judged = {"answer": arguments.oracle_answer, "reward": arguments.oracle_reward}
+    if arguments.oracle_url is not None:
+        return {"name": arguments.oracle, "endpoint": True, **judged}
+    return {**(parent_entry(arguments.oracle) or {}), "endpoint": False, **judged}

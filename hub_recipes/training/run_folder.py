@@ -1,0 +1,141 @@
+"""The folder of a training run: checkpoints while it learns, an adapter's folder when it is done."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from datasets import Dataset
+from rich.console import Console
+from transformers import PrinterCallback
+
+from dataset_builders.built_dataset import BuiltDataset
+from dataset_builders.input_error import InputError
+from hub_recipes.evaluation import choose_examples
+from hub_recipes.training.adapters import replaced_folder, save_adapter, to_base_id
+from hub_recipes.training.curves import draw_curves
+from hub_recipes.training.progress import TrainingBar
+from hub_recipes.training.prompt_rows import judgeable
+from hub_recipes.training.resumable_trainer import TimeLimit, TimeSpent, latest_checkpoint
+from hub_recipes.training.run_record import (
+    config_entry,
+    dataset_entry,
+    history_entry,
+    machine_entry,
+    parent_entry,
+    versions_entry,
+    write_json,
+    write_run,
+)
+
+ADAPTER_FOLDER = "adapter"
+CHECKPOINT_FOLDER = "checkpoints"
+ARGUMENTS_FILE = "arguments.json"
+UNFINISHED = 75
+"""Exit code of a run that reached its time limit: `EX_TEMPFAIL`, try again."""
+
+
+class TrainingRun:
+    """The folder of a run: `checkpoints/` and, once the run is done, `adapter/`.
+
+    Args:
+        arguments ([`RunArguments`]): Of the role that is trained.
+        training_args (`TrainingArguments`): `output_dir` is the run's folder; its trainer writes to `checkpoints/`.
+        extra (`Any`, *optional*): Further arguments that belong into the record.
+    """
+
+    def __init__(self, arguments: Any, training_args: Any, *extra: Any):
+        self.arguments = arguments
+        self.training_args = training_args
+        self.folder = Path(training_args.output_dir)
+        self.started = datetime.now(timezone.utc)
+        self.config = config_entry(arguments, *extra, training_args)
+        training_args.output_dir = str(self.folder / CHECKPOINT_FOLDER)
+        training_args.disable_tqdm = True  # ours says what is learned, too
+        self._refuse_other_arguments()
+        self.limit = TimeLimit(arguments.minutes)
+        self.spent = TimeSpent()
+
+    def _refuse_other_arguments(self) -> None:
+        """A checkpoint carries its schedule and its optimiser: other arguments would be taken and have no effect."""
+        path = self.folder / ARGUMENTS_FILE
+        now = {name: value for name, value in self.config.items() if name != "minutes"}
+        if path.is_file():
+            before = json.loads(path.read_text(encoding="utf-8"))
+            differing = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+            if differing:
+                name = differing[0]
+                raise InputError(
+                    f"{self.folder} holds a run with {name} = {before.get(name)!r}, and now it is {now.get(name)!r}. "
+                    "Choose a new --output_dir, or delete that one."
+                )
+        elif PartialState().is_main_process:
+            write_json(now, path)
+
+    @property
+    def callbacks(self) -> list[Any]:
+        """What the trainer must carry: the run stops in time, knows how long it took, and shows where it is."""
+        return [self.limit, self.spent, TrainingBar(self.arguments.method)]
+
+    def examples(self, dataset: BuiltDataset, split: str) -> Dataset | None:
+        """The examples of one split that can be learned from or watched; `None` where none are asked for."""
+        chosen = self.arguments.limit if split == "train" else self.arguments.validation_limit
+        if chosen == 0:
+            return None
+        history = self.arguments.history_length
+        return judgeable(choose_examples(dataset.examples(split), chosen, self.training_args.seed, history))
+
+    def train(self, trainer: Any) -> None:
+        """Train from the start, or from the newest checkpoint of the run."""
+        trainer.remove_callback(PrinterCallback)
+        newest = latest_checkpoint(Path(self.training_args.output_dir))
+        trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
+
+    def finish(self, trainer: Any, dataset: BuiltDataset, record: Mapping[str, Any]) -> int:
+        """Write the adapter's folder, or say that the run goes on later.
+
+        Args:
+            trainer (`transformers.Trainer`): After `train`.
+            dataset ([`BuiltDataset`]): What it was trained on.
+            record (`dict`): What the role adds to `run.json`; see the training scripts.
+
+        Returns:
+            `int`: Exit code: 0, or `UNFINISHED` where the time limit came first.
+        """
+        state, console = trainer.state, Console(stderr=True)
+        if self.limit.is_reached:
+            console.print(f"Stopped after step {state.global_step} of {state.max_steps}; the same command goes on.")
+            return UNFINISHED
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        if PartialState().is_main_process:
+            with replaced_folder(self.folder / ADAPTER_FOLDER) as partial:
+                on_gpu = next(model.parameters()).dtype == torch.bfloat16
+                save_adapter(model, partial, to_base_id(self.arguments), torch.bfloat16 if on_gpu else None)
+                write_run({**self._record(state), **record, "dataset": dataset_entry(dataset)}, partial)
+                draw_curves(partial)
+            console.print(f"Written: {self.folder / ADAPTER_FOLDER}, for PeftModel.from_pretrained.")
+        PartialState().wait_for_everyone()
+        return 0
+
+    def _record(self, state: Any) -> dict[str, Any]:
+        history = history_entry(state.log_history)
+        watched = [row for row in history if any(name.startswith("eval_") for name in row)]
+        return {
+            "name": self.arguments.name,
+            "release": self.arguments.release,
+            "parent": parent_entry(self.arguments.adapter),
+            "oracle": None,
+            "config": self.config,
+            "seed": self.training_args.seed,
+            "steps": state.global_step,
+            "history": history,
+            "metrics": {**(history[-1] if history else {}), **(watched[-1] if watched else {})},
+            "versions": versions_entry(),
+            "machine": machine_entry(),
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": round(self.spent.seconds, 1),
+            "results": None,
+        }

@@ -1,0 +1,89 @@
+"""The texts that a reasoner is trained on: written now, or read from files that a frozen verbalizer wrote once."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from datasets import Dataset
+
+from dataset_builders.built_dataset import BuiltDataset
+from dataset_builders.input_error import InputError
+from dataset_builders.schema import EXAMPLE_ID, HISTORY
+from hub_recipes.training.arguments import ReasonerArguments
+from hub_recipes.verbalization_file import TEXT
+from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
+from hub_recipes.verbalizers.profile import ProfileVerbalizer
+from hub_recipes.verbalizers.template import TemplateVerbalizer
+from hub_recipes.verbalizers.verbalizer import Verbalizer
+
+
+def training_texts(arguments: ReasonerArguments, dataset: BuiltDataset, examples: Dataset, split: str) -> list[str]:
+    """One text per example.
+
+    Args:
+        arguments ([`ReasonerArguments`]): `texts` names a folder of Parquet files, else `verbalizer` says who writes.
+        dataset ([`BuiltDataset`]): Where the examples come from.
+        examples (`datasets.Dataset`): Rows of `EXAMPLE_FEATURES`.
+        split (`str`): Which file of the folder.
+
+    Raises:
+        InputError: A file is missing or lacks an example, or a verbalizer is unknown.
+    """
+    if arguments.texts is not None:
+        return read_texts(Path(arguments.texts) / f"{split}.parquet", examples[EXAMPLE_ID])
+    writers = [to_writer(name.strip(), dataset) for name in arguments.verbalizer.split(",")]
+    return mixed_texts(writers, examples[HISTORY])
+
+
+def read_texts(path: Path, example_ids: Sequence[str]) -> list[str]:
+    """The text of each example from a file of `logs2lang verbalize`.
+
+    Raises:
+        InputError: The file is missing or is no such file, or has no text for an example.
+    """
+    try:
+        frame = pd.read_parquet(path, columns=[EXAMPLE_ID, TEXT])
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read as verbalizations ({str(error).splitlines()[0]}). Write it with `logs2lang "
+            f"verbalize DATASET --split {path.stem} --output {path}`."
+        ) from error
+    texts = dict(zip(frame[EXAMPLE_ID], frame[TEXT], strict=True))
+    missing = [example_id for example_id in example_ids if example_id not in texts]
+    if missing:
+        raise InputError(
+            f"{path} has no text for {len(missing)} of {len(example_ids)} examples, such as {missing[0]}. Write it "
+            "again with the same dataset, --limit, --history-length and --seed."
+        )
+    return [texts[example_id] for example_id in example_ids]
+
+
+def to_writer(name: str, dataset: BuiltDataset) -> Verbalizer:
+    """A verbalizer by the name that the arguments give it: `template`, `profile` or `NAME=ADAPTER`."""
+    kind, _, adapter = name.partition("=")
+    if adapter and kind in LEARNED_VERBALIZERS:
+        return LEARNED_VERBALIZERS[kind].from_pretrained(adapter, dataset.items())
+    if name == "template":
+        return TemplateVerbalizer()
+    if name == "profile":
+        return ProfileVerbalizer(dataset.items())
+    learned = " or ".join(f"{kind}=ADAPTER" for kind in LEARNED_VERBALIZERS)
+    raise InputError(f"There is no verbalizer {name!r} to train on; choose template, profile, {learned}.")
+
+
+def mixed_texts(writers: Sequence[Verbalizer], histories: Sequence) -> list[str]:
+    """Let the writers take turns: an oracle should read any of their texts.
+
+    Example:
+        >>> class Loud:
+        ...     def verbalize(self, histories): return [history.upper() for history in histories]
+        >>> class Plain:
+        ...     def verbalize(self, histories): return list(histories)
+        >>> mixed_texts([Loud(), Plain()], ["a", "b", "c"])
+        ['A', 'b', 'C']
+    """
+    histories = list(histories)
+    texts = [""] * len(histories)
+    for turn, writer in enumerate(writers):
+        texts[turn :: len(writers)] = writer.verbalize(histories[turn :: len(writers)])
+    return texts

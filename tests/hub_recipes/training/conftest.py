@@ -1,0 +1,61 @@
+"""A built dataset and a random model under a Hub id, in a folder of their own: what training runs start from."""
+
+import csv
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from dataset_builders.builder import build_dataset
+from dataset_builders.sources.tabular import read_tabular
+
+BASE_ID = "org/tiny"
+
+
+@pytest.fixture(scope="session")
+def training_folder(tmp_path_factory, tiny_model_folder) -> Path:
+    """`org/tiny` is both a Hub id and, from within this folder, a path; `built` is a dataset of thirty users."""
+    folder = tmp_path_factory.mktemp("training")
+    (folder / "org").mkdir()
+    (folder / BASE_ID).symlink_to(tiny_model_folder)
+    with (folder / "log.csv").open("w", newline="") as file:
+        rows = [
+            (f"u{user}", f"m{(7 * user + day) % 30}", 1_600_000_000 + 86_400 * day)
+            for user in range(30)
+            for day in range(14)
+        ]
+        csv.writer(file).writerows([("user_id", "item_id", "timestamp"), *rows])
+    build_dataset(partial(read_tabular, interactions=str(folder / "log.csv")), folder / "built")
+    return folder
+
+
+@pytest.fixture
+def at_training_folder(training_folder, monkeypatch) -> Path:
+    monkeypatch.chdir(training_folder)
+    return training_folder
+
+
+def grpo_words(output: str, **others) -> list[str]:
+    """The command line of a run of a few seconds; a checkpoint after every step."""
+    choices = {
+        "method": "grpo",
+        "base_model": BASE_ID,
+        "dataset": "built",
+        "output_dir": output,
+        "history_length": 3,
+        "validation_limit": 0,
+        "oracle": BASE_ID,
+        "oracle_reward": "log_likelihood",
+        "reward_weights": "0.9 0.1",
+        "per_device_train_batch_size": 4,
+        "num_generations": 4,
+        "max_completion_length": 8,
+        "max_steps": 4,
+        "save_steps": 1,
+        "logging_steps": 1,
+        "learning_rate": 1e-3,
+        "beta": 0.04,
+        "use_cpu": True,
+        **others,
+    }
+    return [word for name, value in choices.items() for word in (f"--{name}", *str(value).split())]
