@@ -131,6 +131,7 @@ def evaluate(
     built = BuiltDataset.open(dataset)
     if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
         names.append(CEILING_ROW)
+    verbalizers = load_adapters(adapters, built.items())
     model = _load_reasoner(reasoner, answer) if needs_reasoner(names) else None
     with progress_bars() as report:
         results = evaluate_rows(
@@ -139,7 +140,7 @@ def evaluate(
             split=split,
             limit=limit,
             reasoner=model,
-            verbalizers=load_adapters(adapters, built.items()),
+            verbalizers=verbalizers,
             history_length=history_length,
             seed=seed,
             output=output,
@@ -195,7 +196,7 @@ def verbalize(
     from hub_recipes.evaluation import choose_examples
     from hub_recipes.language_models import DEFAULT_BASE_MODEL, load_language_model
     from hub_recipes.progress_bars import progress_bars
-    from hub_recipes.table_rows import to_verbalizer
+    from hub_recipes.table_rows import to_row_names, to_verbalizer
     from hub_recipes.verbalization_file import to_verbalizations, write_parquet
     from hub_recipes.verbalizers.learned import load_adapters, to_adapters
 
@@ -203,6 +204,7 @@ def verbalize(
     adapters = to_adapters(verbalizer_adapter or ())
     if adapters.keys() - {verbalizer}:
         raise InputError(f"--verbalizer-adapter names {', '.join(adapters)}, but --verbalizer is {verbalizer}.")
+    to_row_names([verbalizer], adapters)  # says at once where an adapter is missing
     built = BuiltDataset.open(dataset)
     examples = choose_examples(built.examples(split), limit, seed, history_length)
     language_model = load_language_model(model or DEFAULT_BASE_MODEL)

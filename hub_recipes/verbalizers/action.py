@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from dataset_builders.prompts import MAX_TAGS, Message, neutralise, prompt_text, template_text
 from dataset_builders.schema import HISTORY, ITEM_ID, SERIES, TAGS, YEAR, Item, Record
+from hub_recipes.language_models import Constraint
 from hub_recipes.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
 from hub_recipes.verbalizers.verbalizer import History
 
@@ -188,6 +189,10 @@ class ActionVerbalizer(LanguageModelVerbalizer):
         per_record = 1 if self.language_model is None else self._grammar.tokens_per_record
         return per_record * len(self._shown(example[HISTORY])) + 1
 
+    def constraint(self, example: Mapping[str, Any]) -> Constraint:
+        """Decisions only, exactly one per record."""
+        return partial(self._grammar.allowed, num_records=len(self._shown(example[HISTORY])))
+
     def counts(self, completion: str, example: Mapping[str, Any]) -> dict[str, int]:
         """How many records were decided each way, and how many got no decision and were kept."""
         decisions = parse_decisions(completion, len(self._shown(example[HISTORY])))
@@ -201,9 +206,3 @@ class ActionVerbalizer(LanguageModelVerbalizer):
     @cached_property
     def _grammar(self) -> DecisionGrammar:
         return DecisionGrammar.of(self._model.tokenizer)
-
-    def _complete(self, prompts: Sequence[Sequence[int]], histories: Sequence[History]) -> list[str]:
-        grammar = self._grammar
-        room = max(self.max_completion_tokens({HISTORY: history}) for history in histories)
-        constraints = [partial(grammar.allowed, num_records=len(history)) for history in histories]
-        return self._model.generate(prompts, room, constraints=constraints)

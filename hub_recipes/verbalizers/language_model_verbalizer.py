@@ -12,7 +12,7 @@ from transformers.utils import logging
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message
 from dataset_builders.schema import HISTORY, Item
-from hub_recipes.language_models import LanguageModel, load_language_model
+from hub_recipes.language_models import Constraint, LanguageModel, load_language_model
 from hub_recipes.model_folders import model_folder
 from hub_recipes.verbalizers.text_cache import cache_key, write_missing
 from hub_recipes.verbalizers.verbalizer import History, Progress
@@ -53,6 +53,8 @@ class LanguageModelVerbalizer(ABC):
     """
 
     name: ClassVar[str]
+    choices: ClassVar[tuple[str, ...]] = ("history_length",)
+    """What the constructor takes beside catalogue and model; each is an attribute of the same name."""
 
     def __init__(
         self,
@@ -89,19 +91,33 @@ class LanguageModelVerbalizer(ABC):
         Raises:
             InputError: The files are not to be had, or the adapter was taught to be another verbalizer.
         """
-        trained = _read_config(model_folder(name_or_folder, revision) / VERBALIZER_CONFIG, cls.name)
+        trained = cls._trained_choices(model_folder(name_or_folder, revision) / VERBALIZER_CONFIG)
         language_model = load_language_model(name_or_folder, revision=revision, device=device)
         return cls(items, language_model, **{**trained, **choices})
 
+    @classmethod
+    def _trained_choices(cls, path: Path) -> dict[str, Any]:
+        """The choices that an adapter was trained with; none where it does not say."""
+        if not path.exists():
+            return {}
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+            taught = config.pop("verbalizer")
+            trained = {choice: None if config[choice] is None else int(config[choice]) for choice in config}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"{path} is damaged ({error!r}). Fetch the adapter again, or train it again.") from error
+        if taught != cls.name:
+            raise InputError(f"The adapter in {path.parent} was taught to be {taught!r}, not {cls.name!r}.")
+        if unknown := trained.keys() - set(cls.choices):
+            raise InputError(f"{path} has {min(unknown)!r}, which this release does not know; it may be too old.")
+        return trained
+
     def save_config(self, folder: Path) -> None:
         """Write the settings beside an adapter, so that `from_pretrained` shows it what it was trained on."""
+        config = {"verbalizer": self.name, **{choice: getattr(self, choice) for choice in self.choices}}
         partial = folder / f".{VERBALIZER_CONFIG}.partial"
-        partial.write_text(json.dumps({"verbalizer": self.name, **self._config()}, indent=2) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         os.replace(partial, folder / VERBALIZER_CONFIG)
-
-    def _config(self) -> dict[str, Any]:
-        """What the constructor takes beside catalogue and model."""
-        return {"history_length": self.history_length}
 
     @abstractmethod
     def prompt(self, example: Mapping[str, Any]) -> list[Message]:
@@ -133,9 +149,9 @@ class LanguageModelVerbalizer(ABC):
     def settings(self) -> dict[str, Any]:
         """The decoding settings: with the prompt and the model they decide a completion."""
 
-    @abstractmethod
-    def _complete(self, prompts: Sequence[Sequence[int]], histories: Sequence[History]) -> list[str]:
-        """Let the language model answer prompts, given as token ids, about these histories."""
+    def constraint(self, example: Mapping[str, Any]) -> Constraint | None:
+        """What the model may write where this class lets it write; anything when `None`."""
+        return None
 
     def counts(self, completion: str, example: Mapping[str, Any]) -> dict[str, int]:
         """What became of the records, where a completion says so; nothing by default."""
@@ -161,9 +177,12 @@ class LanguageModelVerbalizer(ABC):
         """
         fitted = [self._fit(history) for history in histories]
         self._warn_of_cuts(histories, [shown for shown, _ in fitted])
-        keys = [cache_key(ids, self._model.fingerprint, self.settings) for _, ids in fitted]
-        completions = write_missing(keys, lambda places: self._write_places(fitted, places), progress)
-        examples = [{HISTORY: shown} for shown, _ in fitted]
+        prompts, examples = [ids for _, ids in fitted], [{HISTORY: shown} for shown, _ in fitted]
+        completions = write_missing(
+            [cache_key(ids, self._model.fingerprint, self.settings) for ids in prompts],
+            lambda places: self._complete([prompts[place] for place in places], [examples[place] for place in places]),
+            progress,
+        )
         return [
             Writing(example[HISTORY], completion, self.realize(completion, example), self.counts(completion, example))
             for completion, example in zip(completions, examples, strict=True)
@@ -179,8 +198,11 @@ class LanguageModelVerbalizer(ABC):
             raise ValueError(f"{type(self).__name__} has no language model to write with; load it by from_pretrained.")
         return self.language_model
 
-    def _write_places(self, fitted: Sequence[tuple[History, list[int]]], places: Sequence[int]) -> list[str]:
-        return self._complete([fitted[place][1] for place in places], [fitted[place][0] for place in places])
+    def _complete(self, prompts: Sequence[Sequence[int]], examples: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Let the model answer prompts, given as token ids, each about one example."""
+        room = max(self.max_completion_tokens(example) for example in examples)
+        constraints = [allow for example in examples if (allow := self.constraint(example)) is not None]
+        return self._model.generate(prompts, room, constraints=constraints or None)
 
     def _shown(self, history: History) -> History:
         return history if self.history_length is None else history[-self.history_length :]
@@ -199,7 +221,7 @@ class LanguageModelVerbalizer(ABC):
                     f"The prompt about one record takes {len(ids)} tokens, and the window of {self._model.model_id} "
                     f"leaves {limit}. Choose a model with a longer context, or fewer new tokens."
                 )
-            shown = shown[1 + len(shown) * (len(ids) - limit) // len(ids) :]
+            shown = shown[min(1 + len(shown) * (len(ids) - limit) // len(ids), len(shown) - 1) :]
 
     def _warn_of_cuts(self, histories: Sequence[History], fitted: Sequence[History]) -> None:
         pairs = zip(histories, fitted, strict=True)
@@ -210,17 +232,3 @@ class LanguageModelVerbalizer(ABC):
                 f"{cut} of {len(histories)} histories do not fit the {self._model.max_prompt_tokens} tokens that "
                 f"{self._model.model_id} can read; their oldest records, {sum(lost)} in all, are left out."
             )
-
-
-def _read_config(path: Path, name: str) -> dict[str, Any]:
-    """The choices that an adapter was trained with; none where it does not say."""
-    if not path.exists():
-        return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        taught = config.pop("verbalizer")
-    except (ValueError, KeyError, AttributeError) as error:
-        raise InputError(f"{path} is damaged ({error}). Delete it, or fetch the adapter again.") from error
-    if taught != name:
-        raise InputError(f"The adapter in {path.parent} was trained for the verbalizer {taught!r}, not {name!r}.")
-    return config

@@ -1,15 +1,15 @@
 """The main learned verbalizer: a language model that writes the whole text freely."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message, neutralise_lines, template_text, to_verbalizer_prompt
 from dataset_builders.schema import HISTORY, Item
 from hub_recipes.language_models import LanguageModel
 from hub_recipes.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
 from hub_recipes.verbalizers.profile import ProfileVerbalizer
-from hub_recipes.verbalizers.verbalizer import History
 
 _CHARS_PER_TOKEN = 2
 """Of a profile, counted low: with SmolLM2's tokenizer 99% of MovieTweetings' profiles have more."""
@@ -33,6 +33,7 @@ class RewriteVerbalizer(LanguageModelVerbalizer):
     """
 
     name: ClassVar[str] = "rewrite"
+    choices: ClassVar[tuple[str, ...]] = ("history_length", "max_new_tokens")
 
     def __init__(
         self,
@@ -42,6 +43,8 @@ class RewriteVerbalizer(LanguageModelVerbalizer):
         history_length: int | None = None,
         max_new_tokens: int = 96,
     ):
+        if max_new_tokens < 1:
+            raise InputError(f"max_new_tokens is {max_new_tokens}; expected at least 1.")
         super().__init__(items, language_model, history_length=history_length)
         self.max_new_tokens = max_new_tokens
         self._profile = ProfileVerbalizer(items)
@@ -79,9 +82,3 @@ class RewriteVerbalizer(LanguageModelVerbalizer):
     @property
     def settings(self) -> dict[str, Any]:
         return {"max_new_tokens": self.max_new_tokens}
-
-    def _config(self) -> dict[str, Any]:
-        return {**super()._config(), "max_new_tokens": self.max_new_tokens}
-
-    def _complete(self, prompts: Sequence[Sequence[int]], histories: Sequence[History]) -> list[str]:
-        return self._model.generate(prompts, self.max_new_tokens)

@@ -1,13 +1,18 @@
 """Language models for tests: a random one of two layers, made here, and the real default base model."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from hub_recipes.language_models import LanguageModel, load_language_model
+from hub_recipes.verbalizers import language_model_verbalizer
+from hub_recipes.verbalizers.text_cache import write_missing
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -55,6 +60,28 @@ def tiny_model_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_language_model(tiny_model_folder) -> LanguageModel:
     return load_language_model(str(tiny_model_folder), device="cpu")
+
+
+@pytest.fixture
+def save_adapter(tiny_model_folder) -> Callable[..., Path]:
+    """Writes a LoRA adapter of the tiny model whose weights are not zero, so that it changes answers."""
+
+    def save(folder: Path, seed: int = 1) -> Path:
+        torch.manual_seed(seed)
+        base = AutoModelForCausalLM.from_pretrained(tiny_model_folder)
+        adapted = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=False))
+        adapted.save_pretrained(folder)
+        return folder
+
+    return save
+
+
+@pytest.fixture
+def text_cache(tmp_path, monkeypatch) -> Path:
+    """A place for the texts of language models that ends with the test."""
+    folder = tmp_path / "texts"
+    monkeypatch.setattr(language_model_verbalizer, "write_missing", partial(write_missing, folder=folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

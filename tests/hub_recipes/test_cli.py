@@ -125,11 +125,62 @@ def test_evaluate_prints_the_table_and_writes_results_table_and_chart(run_main, 
     assert (output / "results.svg").read_text().startswith("<?xml")
 
 
+def test_an_adapter_adds_its_row_and_is_named_in_the_results(
+    run_main, built, tmp_path, tiny_model_folder, save_adapter, text_cache
+):
+    adapter, output = save_adapter(tmp_path / "adapter"), tmp_path / "results"
+    code, _, _ = run_main(
+        *("evaluate", built, "--rows", "template", "--limit", "3", "--history-length", "2", "-o", output),
+        *("--reasoner", tiny_model_folder, "--verbalizer-adapter", f"action={adapter}"),
+    )
+    assert code == 0
+    template, action = json.loads((output / "results.json").read_text())["rows"]
+    assert "verbalizer" not in template
+    assert (action["row"], action["verbalizer"]["id"]) == ("action", str(adapter))
+    assert "+" in action["verbalizer"]["fingerprint"]  # of the base model and of the adapter
+    decided = action["decisions"]
+    assert (decided["drop"] + decided["keep"] + decided["detail"], decided["undecided"]) == (3 * 2, 0)
+    cells = f"| action | {decided['drop']} | {decided['keep']} | {decided['detail']} | 0 |"
+    assert cells in (output / "results.md").read_text()
+
+
+def test_verbalize_writes_what_an_adapter_decided_of_each_example(
+    run_main, built, tmp_path, tiny_model_folder, save_adapter, text_cache
+):
+    adapter, output = save_adapter(tmp_path / "adapter"), tmp_path / "texts.parquet"
+    code, out, _ = run_main(
+        *("verbalize", built, "--verbalizer", "action", "--verbalizer-adapter", f"action={adapter}"),
+        *("--model", tiny_model_folder, "--limit", "3", "--history-length", "4", "-o", output),
+    )
+    assert code == 0
+    assert "3 texts" in out
+    written = pq.read_table(output).to_pandas()
+    assert (written["drop"] + written["keep"] + written["detail"]).tolist() == [4, 4, 4]
+    kept = [0 if text == "(no records)" else len(text.split("\n")) for text in written["text"]]
+    assert kept == (4 - written["drop"]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--verbalizer", "rewrite"], "pass --verbalizer-adapter rewrite=ID_OR_FOLDER"),
+        (["--verbalizer", "profile", "--verbalizer-adapter", "rewrite=x"], "but --verbalizer is profile"),
+    ],
+)
+def test_a_verbalizer_without_its_adapter_is_one_line_and_exit_code_2(run_main, built, tmp_path, arguments, said):
+    code, _, err = run_main("verbalize", built, *arguments, "-o", tmp_path / "texts.parquet")
+    assert code == 2
+    assert said in next(line for line in err.splitlines() if line.startswith("Error: "))
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--rows", "populariti"], "Did you mean 'popularity'"),
         (["--rows", ","], "No row was named"),
+        (["--rows", "rewrite"], "pass --verbalizer-adapter rewrite=ID_OR_FOLDER"),
+        (["--verbalizer-adapter", "rewrite"], "expected action=ID_OR_FOLDER or rewrite=ID_OR_FOLDER"),
+        (["--rows", "popularity", "--verbalizer-adapter", "rewrite=absent/adapter"], "absent/adapter"),
     ],
 )
 def test_a_wrong_row_is_one_line_and_exit_code_2(run_main, built, tmp_path, arguments, said):

@@ -250,6 +250,7 @@ def test_results_of_another_reasoner_are_not_mixed_in(dataset, tmp_path):
         (["zero-shot"], "Did you mean 'zero_shot'"),
         ([], "No row"),
         (["template"], "no reasoner was given"),
+        (["action"], "--verbalizer-adapter action="),
     ],
 )
 def test_a_wrong_row_is_the_users_to_mend(dataset, rows, said):

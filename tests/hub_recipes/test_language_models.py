@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from dataset_builders.input_error import InputError
 from hub_recipes.language_models import load_language_model
@@ -48,6 +47,17 @@ def test_generated_texts_do_not_depend_on_their_neighbours(tiny_language_model):
     assert all(together)
 
 
+def test_constraints_hold_for_each_prompt_on_its_own(tiny_language_model):
+    prompts = [tiny_language_model.text_ids(text) for text in TEXTS]
+    letters = [tiny_language_model.text_ids(letter) for letter in "abcd"]
+    end = tiny_language_model.tokenizer.eos_token_id
+    # The first prompt may answer with one letter, the second with two of its own, and so on.
+    constraints = [
+        lambda written, place=place: letters[place] if len(written) <= place else [end] for place in range(4)
+    ]
+    assert tiny_language_model.generate(prompts, 6, constraints=constraints) == ["a", "bb", "ccc", "dddd"]
+
+
 def test_progress_ends_at_the_number_of_prompts(tiny_language_model):
     prompts, told = [tiny_language_model.text_ids(text) for text in TEXTS], []
     tiny_language_model.next_token_log_probs(prompts, [1], told.append)
@@ -63,13 +73,8 @@ def test_a_special_token_in_a_message_is_no_token(tiny_language_model, token):
 
 
 @pytest.fixture
-def adapter_folder(tiny_model_folder, tmp_path):
-    """A LoRA adapter of the tiny model whose weights are not zero, so that it changes answers."""
-    torch.manual_seed(1)
-    base = AutoModelForCausalLM.from_pretrained(tiny_model_folder)
-    adapted = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj", "v_proj"], init_lora_weights=False))
-    adapted.save_pretrained(tmp_path / "adapter")
-    return tmp_path / "adapter"
+def adapter_folder(save_adapter, tmp_path):
+    return save_adapter(tmp_path / "adapter")
 
 
 def test_an_adapter_loads_with_the_base_model_it_names(adapter_folder, tiny_model_folder, tiny_language_model):

@@ -1,60 +1,71 @@
-from datetime import datetime, timedelta, timezone
-from functools import partial
-
 import pytest
 
+from dataset_builders.input_error import InputError
 from dataset_builders.prompts import neutralise_lines, template_text, to_verbalizer_prompt
-from hub_recipes.verbalizers import language_model_verbalizer
+from hub_recipes.verbalizers.profile import ProfileVerbalizer
 from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
-from hub_recipes.verbalizers.text_cache import write_missing
-
-
-def history(length: int, title: str = "Fargo") -> list[dict]:
-    noon = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
-    return [
-        {
-            "timestamp": noon + timedelta(days=day),
-            "item_id": f"i{day}",
-            "title": title,
-            "event": "play",
-            "duration_s": None,
-            "value": None,
-            "device": None,
-        }
-        for day in range(length)
-    ]
 
 
 @pytest.fixture
-def verbalizer(tiny_language_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(language_model_verbalizer, "write_missing", partial(write_missing, folder=tmp_path))
+def verbalizer(tiny_language_model, text_cache):
     return RewriteVerbalizer({}, tiny_language_model, max_new_tokens=8)
 
 
-def test_the_model_writes_after_the_instructions_and_the_log(verbalizer, tiny_language_model):
-    prompt = tiny_language_model.prompt_ids(to_verbalizer_prompt(template_text(history(3))))
+def test_the_model_writes_after_the_instructions_and_the_log(verbalizer, tiny_language_model, to_history):
+    history = to_history("Fargo", "Heat", "Alien")
+    prompt = tiny_language_model.prompt_ids(to_verbalizer_prompt(template_text(history)))
     (written,) = tiny_language_model.generate([prompt], 8)
-    assert verbalizer.verbalize([history(3)]) == [neutralise_lines(written)]
+    assert verbalizer.verbalize([history]) == [neutralise_lines(written)]
 
 
-def test_texts_come_from_disk_the_second_time(verbalizer, monkeypatch, tiny_language_model):
-    first = verbalizer.verbalize([history(3), history(5)])
-    monkeypatch.setattr(type(tiny_language_model), "generate", lambda *_: pytest.fail("was written again"))
-    assert verbalizer.verbalize([history(3), history(5)]) == first
+def test_texts_come_from_disk_the_second_time(verbalizer, monkeypatch, tiny_language_model, to_history):
+    histories = [to_history("Fargo", "Heat"), to_history("Alien")]
+    first = verbalizer.verbalize(histories)
+    monkeypatch.setattr(type(tiny_language_model), "generate", lambda *_, **__: pytest.fail("was written again"))
+    assert verbalizer.verbalize(histories) == first
 
 
-def test_a_log_longer_than_the_window_loses_its_oldest_records(verbalizer, tiny_language_model):
-    ids = tiny_language_model.prompt_ids(verbalizer.prompt({"history": verbalizer.fit(history(100))}))
-    text = tiny_language_model.tokenizer.decode(ids)
-    assert len(ids) <= tiny_language_model.max_prompt_tokens - 8
-    assert "| i99 |" in text
-    assert "| i0 |" not in text
+def test_only_the_newest_records_are_shown_and_rewritten(to_history):
+    long, short = to_history("Heat", "Fargo", "Alien"), to_history("Heat", "Fargo", "Alien")[-2:]
+    of_two = RewriteVerbalizer({}, history_length=2)
+    assert of_two.prompt({"history": long}) == RewriteVerbalizer({}).prompt({"history": short})
+    assert of_two.warm_start({"history": long}) == "Recent, newest last: Fargo; Alien"
+
+
+def test_a_completion_is_read_as_it_stands_but_for_what_could_harm():
+    verbalizer = RewriteVerbalizer({})
+    assert verbalizer.realize(" Likes noir.\n<|im_end|>Fargo ", {"history": []}) == "Likes noir.\n‹|im_end|›Fargo"
+    assert verbalizer.realize("", {"history": []}) == ""
+
+
+def test_a_warm_start_is_the_profile_where_there_is_room(to_history):
+    history = to_history(*(f"Film {number}" for number in range(60)))
+    roomy = RewriteVerbalizer({}, max_new_tokens=1_000)
+    assert roomy.warm_start({"history": history}) == ProfileVerbalizer({}).verbalize([history])[0]
+
+
+@pytest.mark.parametrize("room", [24, 48, 96])
+def test_a_warm_start_names_the_newest_works_and_leaves_room_for_its_end(tiny_language_model, to_history, room):
+    history = to_history(*(f"Film {number}" for number in range(10, 70)))
+    verbalizer = RewriteVerbalizer({}, tiny_language_model, max_new_tokens=room)
+    text = verbalizer.warm_start({"history": history})
+    # One byte is one token: 21 for "Recent, newest last: ", 7 for a film, 2 between two; one more ends the text.
+    films = max(0, (room - 1 - 21 + 2) // 9)
+    expected = "; ".join(f"Film {number}" for number in range(70 - films, 70))
+    assert text == (f"Recent, newest last: {expected}" if films else "")
+
+
+def test_without_a_tokenizer_a_warm_start_is_no_longer_than_with_one_of_two_letters_a_token(to_history):
+    history = to_history(*(f"Film {number}" for number in range(10, 70)))
+    assert len(RewriteVerbalizer({}, max_new_tokens=48).warm_start({"history": history})) < 2 * 48
+
+
+def test_no_room_for_a_text_is_refused():
+    with pytest.raises(InputError, match="max_new_tokens is 0"):
+        RewriteVerbalizer({}, max_new_tokens=0)
 
 
 @pytest.mark.slow
-def test_the_real_model_writes_words(base_language_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        language_model_verbalizer, "write_missing", lambda keys, write, progress=None: write(list(range(len(keys))))
-    )
-    text = RewriteVerbalizer({}, base_language_model, max_new_tokens=24).verbalize([history(6, "The Matrix")])[0]
-    assert len(text.split()) > 5
+def test_the_real_model_writes_words(base_language_model, text_cache, to_history):
+    verbalizer = RewriteVerbalizer({}, base_language_model, max_new_tokens=24)
+    assert len(verbalizer.verbalize([to_history(*["The Matrix"] * 6)])[0].split()) > 5

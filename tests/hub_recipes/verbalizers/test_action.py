@@ -1,0 +1,182 @@
+import random
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from dataset_builders.prompts import prompt_text, record_line, template_text
+from hub_recipes.packaged_model import packaged_base_model
+from hub_recipes.verbalizers.action import (
+    DECISIONS,
+    NOTHING_KEPT,
+    ActionVerbalizer,
+    DecisionGrammar,
+    Decisions,
+    decision_token_ids,
+    execute,
+    parse_decisions,
+)
+
+ITEMS = {
+    "i0": {"item_id": "i0", "title": "Fargo", "year": 1996, "tags": ["Crime", "Drama"], "series": None},
+    "i1": {"item_id": "i1", "title": "The Wire: Episode 1", "year": None, "tags": [], "series": "The Wire"},
+    "i2": {"item_id": "i2", "title": "Unknown", "year": None, "tags": None, "series": None},
+}
+
+
+@pytest.mark.parametrize(
+    ("completion", "made", "undecided"),
+    [
+        ("drop keep detail", ("drop", "keep", "detail"), 0),
+        ("Drop, KEEP; detail.", ("drop", "keep", "detail"), 0),
+        ("1. drop\n2. keep\n3. drop", ("drop", "keep", "drop"), 0),
+        ("drop\tdrop\ndrop drop drop", ("drop", "drop", "drop"), 0),  # what is beyond the last record is not read
+        ("drop", ("drop", "keep", "keep"), 2),
+        ("drop maybe drop", ("drop", "keep", "keep"), 2),
+        ("I would drop the first", ("keep", "keep", "keep"), 3),
+        ("dropkeepdrop", ("keep", "keep", "keep"), 3),
+        ("drop_keep_drop", ("drop", "keep", "drop"), 0),
+        ("", ("keep", "keep", "keep"), 3),
+        ("١ 2 !?", ("keep", "keep", "keep"), 3),
+    ],
+)
+def test_what_is_malformed_or_missing_keeps_the_rest_and_is_counted(completion, made, undecided):
+    assert parse_decisions(completion, 3) == Decisions(made, undecided)
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from([*DECISIONS, "DROP", "x", "\n", "7."])).map(" ".join)))
+def test_any_completion_decides_on_every_record(completion):
+    for num_records in (0, 1, 5):
+        decisions = parse_decisions(completion, num_records)
+        assert len(decisions.of_records) == num_records
+        assert set(decisions.of_records) <= set(DECISIONS)
+        assert set(decisions.of_records[num_records - decisions.undecided :]) <= {"keep"}
+
+
+def test_kept_records_stand_as_the_template_has_them_and_detail_adds_what_the_catalogue_knows(to_history):
+    history = to_history("Fargo", "The Wire: Episode 1", "Unknown", "Not in the catalogue", "Heat")
+    text = execute(Decisions(("detail", "detail", "detail", "detail", "drop"), 0), history, ITEMS)
+    lines = [record_line(record) for record in history]
+    assert text.split("\n") == [
+        f"{lines[0]} | year=1996 | tags=Crime, Drama",
+        f"{lines[1]} | series=The Wire",
+        lines[2],
+        lines[3],
+    ]
+
+
+def test_dropping_everything_leaves_a_text_that_says_so(to_history):
+    verbalizer = ActionVerbalizer(ITEMS)
+    assert verbalizer.realize("drop drop", {"history": to_history("Fargo", "Heat")}) == NOTHING_KEPT
+    assert verbalizer.realize("", {"history": []}) == NOTHING_KEPT
+    assert NOTHING_KEPT.strip()
+
+
+def test_a_warm_start_keeps_all_in_one_word_each(to_history):
+    example = {"history": to_history("Fargo", "Heat", "Alien")}
+    verbalizer = ActionVerbalizer(ITEMS)
+    assert verbalizer.warm_start(example) == "keep keep keep"
+    assert verbalizer.realize(verbalizer.warm_start(example), example) == template_text(example["history"])
+
+
+def test_records_are_numbered_and_only_the_newest_are_asked_about(to_history):
+    history = to_history("Fargo", "Heat", "Alien")
+    (message,) = ActionVerbalizer(ITEMS, history_length=2).prompt({"history": history})
+    numbered = [line for line in message["content"].splitlines() if re.match(r"\d+\. ", line)]
+    assert numbered == [f"1. {record_line(history[1])}", f"2. {record_line(history[2])}"]
+    assert " 2 words " in message["content"]
+    verbalizer = ActionVerbalizer(ITEMS, history_length=2)
+    assert verbalizer.realize("drop keep", {"history": history}) == record_line(history[2])
+
+
+def test_the_prompt_uses_each_placeholder_and_explains_each_decision():
+    prose = prompt_text("action")
+    assert re.findall(r"\{(\w+)\}", prose) == ["records", "count"]
+    assert [line.split(",")[0] for line in prose.splitlines()[-3:]] == list(DECISIONS)
+
+
+def test_counts_say_what_became_of_each_record(to_history):
+    example = {"history": to_history(*"abcdef")}
+    counts = ActionVerbalizer(ITEMS).counts("drop detail drop keep", example)
+    assert counts == {"drop": 2, "keep": 3, "detail": 1, "undecided": 2}  # the two undecided are among those kept
+
+
+def walk(grammar: DecisionGrammar, num_records: int, rng: random.Random) -> list[int]:
+    """An answer of allowed tokens, up to the one that ends it."""
+    written = [rng.choice(grammar.allowed([], num_records))]
+    while written[-1] != grammar.end:
+        written.append(rng.choice(grammar.allowed(written, num_records)))
+    return written
+
+
+@given(seed=st.integers(), num_records=st.integers(0, 12))
+def test_every_allowed_way_ends_in_one_decision_per_record(tiny_language_model, seed, num_records):
+    tokenizer = tiny_language_model.tokenizer
+    written = walk(DecisionGrammar.of(tokenizer), num_records, random.Random(seed))
+    text = tokenizer.decode(written, skip_special_tokens=True)
+    assert parse_decisions(text, num_records).undecided == 0
+    assert len(text.split()) == num_records
+    assert set(written) <= set(decision_token_ids(tokenizer))
+
+
+def test_an_answer_that_has_ended_stays_ended(tiny_language_model):
+    grammar = DecisionGrammar.of(tiny_language_model.tokenizer)
+    written = walk(grammar, 2, random.Random(0))
+    assert grammar.allowed([*written, grammar.end], 2) == [grammar.end]
+
+
+def test_histories_of_all_lengths_get_one_decision_per_record_in_one_batch(
+    tiny_language_model, text_cache, to_history
+):
+    histories = [to_history(*"abcdefgh"[:length]) for length in (3, 8, 1, 0, 5)]
+    verbalizer = ActionVerbalizer(ITEMS, tiny_language_model)
+    writings = verbalizer.write(histories)
+    assert [len(writing.completion.split()) for writing in writings] == [3, 8, 1, 0, 5]
+    assert all(writing.counts["undecided"] == 0 for writing in writings)
+    alone = [verbalizer.constraint({"history": history}) for history in histories]
+    prompts = [tiny_language_model.prompt_ids(verbalizer.prompt({"history": history})) for history in histories]
+    for prompt, allow, writing in zip(prompts, alone, writings, strict=True):
+        assert tiny_language_model.generate([prompt], 60, constraints=[allow]) == [writing.completion]
+
+
+def test_texts_are_the_decisions_carried_out(tiny_language_model, text_cache, to_history):
+    history = to_history("Fargo", "The Wire: Episode 1")
+    verbalizer = ActionVerbalizer(ITEMS, tiny_language_model)
+    (writing,) = verbalizer.write([history])
+    assert verbalizer.verbalize([history]) == [writing.text]
+    assert writing.text == execute(parse_decisions(writing.completion, 2), history, ITEMS)
+
+
+def test_a_completion_fits_the_room_it_asks_for(tiny_language_model, to_history):
+    example = {"history": to_history("Fargo", "Heat")}
+    # A byte tokenizer: "detail" takes six tokens, " detail" seven; two records and the end.
+    assert ActionVerbalizer(ITEMS, tiny_language_model).max_completion_tokens(example) == 2 * 7 + 1
+    assert ActionVerbalizer(ITEMS).max_completion_tokens(example) == 2 * 1 + 1
+
+
+@pytest.mark.slow
+def test_a_hundred_records_cost_a_hundred_tokens_of_the_default_model():
+    tokenizer = AutoTokenizer.from_pretrained(packaged_base_model())
+    grammar = DecisionGrammar.of(tokenizer)
+    assert grammar.tokens_per_record == 1
+    answer = " ".join(random.Random(0).choices(DECISIONS, k=100))
+    ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
+    assert len(ids) == 100
+    assert grammar.allowed(ids, 100) == [tokenizer.eos_token_id]
+    assert set(ids) < set(decision_token_ids(tokenizer))
+
+
+@pytest.mark.slow
+def test_the_real_model_decides_on_each_record_and_samples_decisions_only(base_language_model, text_cache, to_history):
+    histories = [to_history("Fargo", "Heat", "Alien"), to_history("The Matrix")]
+    verbalizer = ActionVerbalizer(ITEMS, base_language_model)
+    assert [sum(writing.counts[name] for name in DECISIONS) for writing in verbalizer.write(histories)] == [3, 1]
+    # As a trainer samples: anything but decisions is suppressed, their number is free.
+    vocabulary = range(base_language_model.model.config.vocab_size)
+    others = sorted(set(vocabulary) - set(decision_token_ids(base_language_model.tokenizer)))
+    prompt = base_language_model.prompt_ids(verbalizer.prompt({"history": histories[0]}))
+    (sampled,) = base_language_model.generate([prompt], 6, do_sample=True, suppress_tokens=others)
+    made = re.findall("|".join(DECISIONS), sampled)
+    assert sampled.replace(" ", "") == "".join(made)
