@@ -145,6 +145,19 @@ def template_text(history: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def title_place(record: Mapping[str, Any]) -> int:
+    """Where the title begins in the line that `record_line` writes.
+
+    Example:
+        >>> from datetime import datetime, timezone
+        >>> record = {"timestamp": datetime(1998, 3, 12, 20, 15, tzinfo=timezone.utc), "item_id": "i7",
+        ...     "title": "Fargo", "event": "rate", "duration_s": None, "value": 4.0, "device": None}
+        >>> record_line(record)[title_place(record):]
+        'Fargo | value=4'
+    """
+    return len(record_line({**record, TITLE: "", DURATION: None, VALUE: None, DEVICE: None}))
+
+
 def item_text(item: Mapping[str, Any]) -> str:
     """An item as every reasoner prompt shows it: title, year and tags.
 

@@ -78,9 +78,12 @@ class LanguageModel:
         Args:
             messages (`list[dict]`): `role` and `content`; special tokens in the content are broken up.
         """
+        return self.text_ids(self.prompt_text(messages))
+
+    def prompt_text(self, messages: Sequence[Message]) -> str:
+        """The text that `prompt_ids` turns into tokens."""
         harmless = [{**message, "content": self.harmless(message["content"])} for message in messages]
-        text = self.tokenizer.apply_chat_template(harmless, tokenize=False, add_generation_prompt=True)
-        return self.text_ids(cast(str, text))
+        return cast(str, self.tokenizer.apply_chat_template(harmless, tokenize=False, add_generation_prompt=True))
 
     def harmless(self, text: str) -> str:
         """Break up what this tokenizer would read as a special token.
@@ -110,7 +113,7 @@ class LanguageModel:
         log_probs = np.empty((len(prompts), len(token_ids)), np.float32)
         done = 0
         for places in to_batches([len(ids) for ids in prompts], self._batch_tokens):
-            batch = self._to_device(pad_left([prompts[place] for place in places], self._pad_id))
+            batch = self._to_device(pad_left([prompts[place] for place in places], self.pad_id))
             # The head on the last position alone: on all positions it is a third of the work.
             logits = self.model(**batch, logits_to_keep=1, use_cache=False).logits[:, -1].float()
             log_probs[places] = logits.log_softmax(-1)[:, list(token_ids)].cpu().numpy()
@@ -149,7 +152,7 @@ class LanguageModel:
     def _branch_batch(
         self, prefixes: Sequence[Sequence[int]], branches: Sequence[Sequence[Sequence[int]]]
     ) -> list[np.ndarray]:
-        batch = self._to_device(branch_batch(prefixes, branches, self._pad_id, self.model.dtype))
+        batch = self._to_device(branch_batch(prefixes, branches, self.pad_id, self.model.dtype))
         tails = [sum(map(len, of_row)) for of_row in branches]
         # From the last token of the prefixes on: nothing before it decides a token of a branch.
         logits = self.model(**batch, logits_to_keep=max(tails) + 1, use_cache=False).logits.float().log_softmax(-1)
@@ -182,14 +185,14 @@ class LanguageModel:
         texts = [""] * len(prompts)
         done = 0
         for places in to_batches([len(ids) + max_new_tokens for ids in prompts], 8 * self._batch_tokens):
-            batch = self._to_device(pad_left([prompts[place] for place in places], self._pad_id))
+            batch = self._to_device(pad_left([prompts[place] for place in places], self.pad_id))
             width = batch["input_ids"].shape[1]
             mask = batch.pop("attention_mask", torch.ones_like(batch["input_ids"]))
             del batch["position_ids"]  # `generate` counts its own from the mask
             if constraints is not None:
                 choices["prefix_allowed_tokens_fn"] = _batch_constraint([constraints[row] for row in places], width)
             answers = self.model.generate(
-                **batch, attention_mask=mask, max_new_tokens=max_new_tokens, pad_token_id=self._pad_id, **choices
+                **batch, attention_mask=mask, max_new_tokens=max_new_tokens, pad_token_id=self.pad_id, **choices
             )
             for place, ids in zip(places, answers[:, width:], strict=True):
                 texts[place] = cast(str, self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
@@ -198,7 +201,8 @@ class LanguageModel:
         return texts
 
     @property
-    def _pad_id(self) -> int:
+    def pad_id(self) -> int:
+        """What fills the left side of a batch."""
         pad, end = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
         return end if pad is None else pad
 

@@ -54,7 +54,11 @@ def pad_left(sequences: Sequence[Sequence[int]], pad_id: int) -> dict[str, torch
 
 
 def branch_batch(
-    prefixes: Sequence[Sequence[int]], branches: Sequence[Sequence[Sequence[int]]], pad_id: int, dtype: torch.dtype
+    prefixes: Sequence[Sequence[int]],
+    branches: Sequence[Sequence[Sequence[int]]],
+    pad_id: int,
+    dtype: torch.dtype,
+    forks: Sequence[Sequence[int]] | None = None,
 ) -> dict[str, torch.Tensor]:
     """Several continuations of one prefix as one sequence, in which no branch sees another (tree attention).
 
@@ -63,10 +67,12 @@ def branch_batch(
         branches (`list[list[list[int]]]`): Token ids of the continuations of each prefix.
         pad_id (`int`): What fills the left side.
         dtype (`torch.dtype`): Of the model's activations; the mask is added to its attention scores.
+        forks (`list[list[int]]`, *optional*): How many tokens of its prefix each branch follows; all of them when
+            `None`.
 
     Returns:
         `dict`: `input_ids` and `position_ids` of shape `(rows, longest)`: prefix, then branch after branch, each
-        branch counting its positions from the end of the prefix; `attention_mask` of shape
+        branch counting its positions from where it leaves the prefix; `attention_mask` of shape
         `(rows, 1, longest, longest)`: 0 where a token may look, else the lowest number of `dtype`.
 
     Example:
@@ -76,23 +82,30 @@ def branch_batch(
         >>> (batch["attention_mask"][0, 0] == 0).int().tolist()
         [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 0, 1]]
     """
-    rows = [_flat_row(prefix, of_row) for prefix, of_row in zip(prefixes, branches, strict=True)]
-    longest = max(len(ids) for ids, _, _ in rows)
-    ids, positions, owners = (
+    forks = forks or [[len(prefix)] * len(of_row) for prefix, of_row in zip(prefixes, branches, strict=True)]
+    rows = [_flat_row(*row) for row in zip(prefixes, branches, forks, strict=True)]
+    longest = max(len(ids) for ids, *_ in rows)
+    ids, positions, owners, reaches = (
         torch.tensor([[fill] * (longest - len(row[part])) + row[part] for row in rows])
-        for part, fill in ((0, pad_id), (1, 0), (2, -1))
+        for part, fill in ((0, pad_id), (1, 0), (2, -1), (3, 0))
     )
     of_query, of_key = owners[:, :, None], owners[:, None, :]
-    seen = ((of_key == 0) | (of_key == of_query)) & torch.ones(longest, longest).tril().bool()
+    in_prefix = (of_key == 0) & (positions[:, None, :] < reaches[:, :, None])
+    seen = (in_prefix | (of_key == of_query)) & torch.ones(longest, longest).tril().bool()
     mask = torch.zeros(seen.shape, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
     return {"input_ids": ids, "position_ids": positions, "attention_mask": mask[:, None]}
 
 
-def _flat_row(prefix: Sequence[int], branches: Sequence[Sequence[int]]) -> tuple[list[int], list[int], list[int]]:
-    """Ids, positions and owner of each token: 0 for the prefix, 1 and up for the branches."""
-    ids, positions, owners = list(prefix), list(range(len(prefix))), [0] * len(prefix)
-    for owner, branch in enumerate(branches, start=1):
+def _flat_row(
+    prefix: Sequence[int], branches: Sequence[Sequence[int]], forks: Sequence[int]
+) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Of each token: its id, its position, its owner (0 for the prefix, 1 and up for the branches), and its reach: how
+    many tokens of the prefix it may look at."""
+    ids, positions = list(prefix), list(range(len(prefix)))
+    owners, reaches = [0] * len(prefix), [len(prefix)] * len(prefix)
+    for owner, (branch, fork) in enumerate(zip(branches, forks, strict=True), start=1):
         ids += branch
-        positions += range(len(prefix), len(prefix) + len(branch))
+        positions += range(fork, fork + len(branch))
         owners += [owner] * len(branch)
-    return ids, positions, owners
+        reaches += [fork] * len(branch)
+    return ids, positions, owners, reaches

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dataset_builders.prompts import to_reasoner_prompt
-from hub_recipes.reasoners.local import LocalReasoner, drop_oldest, to_title_prompt
+from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.reasoners.questions import drop_oldest, title_ids, to_title_prompt
 
 TITLES = ("Alien", "Heat", "Fargo", "Toy Story")
 
@@ -90,7 +91,7 @@ def test_a_hostile_title_opens_no_turn(tiny_language_model):
     prompt = tiny_language_model.prompt_ids(to_reasoner_prompt("x", hostile))
     assert prompt.count(end) == 1
     assert tiny_language_model.tokenizer.convert_tokens_to_ids("[OBEY]") not in prompt
-    branch = LocalReasoner(tiny_language_model, "title")._title_ids(hostile[0])
+    branch = title_ids(tiny_language_model, hostile[0])
     assert branch.count(end) == 1
 
 
