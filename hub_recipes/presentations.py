@@ -177,7 +177,8 @@ class ShuffledByLength(Sampler):
     def __iter__(self) -> Iterator[Key]:
         chance = np.random.default_rng([self.seed, self.epoch])
         shuffled = chance.permutation(len(self))
-        pool = self.batch_size * BATCHES_SORTED_AT_ONCE
+        # At least four pools, or in a small set the same texts would share a batch in every epoch.
+        pool = self.batch_size * max(1, min(BATCHES_SORTED_AT_ONCE, len(self) // (4 * self.batch_size)))
         pools = [shuffled[start : start + pool] for start in range(0, len(self), pool)]
         by_length = np.concatenate([part[np.argsort(self.lengths[part], kind="stable")] for part in pools])
         batches = np.split(by_length, range(self.batch_size, len(self), self.batch_size))

@@ -23,6 +23,7 @@ from hub_recipes.candidate_policy import (
     expected_advantages,
     expected_kl,
     expected_policy_loss,
+    expected_reward,
     is_hit,
 )
 from hub_recipes.history_targets import Histories, RecordFormat
@@ -128,7 +129,8 @@ def train_objective(
 
     Returns:
         `transformers.Trainer`: After training. Its log holds, of the training batches, `loss` and `cut_contexts` (the
-        share that lost old lines); for questions `recall@1`, `entropy` and, with `beta`, `kl`; for histories
+        share that lost old lines); for questions `recall@1`, `entropy`, `reward` and `kl` (both of
+        `exact`, whose loss is 0 by construction); for histories
         `title_tokens` (the share of tokens that were the most probable). With examples to evaluate on, it holds
         `eval_recall@1` of the [`LocalReasoner`] that the model is.
 
@@ -254,6 +256,7 @@ class CandidateObjective:
         measures = {"recall@1": is_hit(log_policy, gold), "entropy": entropy(log_policy.detach())}
         if self.settings.method == "sft":
             return cross_entropy(scores if self.settings.answer == "label" else log_policy, gold), measures
+        measures["reward"] = expected_reward(log_policy, gold)
         advantages = expected_advantages(log_policy, gold, self.settings.scale_rewards)
         loss = expected_policy_loss(log_policy, advantages)
         if not self.settings.beta:
