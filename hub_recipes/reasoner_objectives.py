@@ -8,7 +8,7 @@ says nothing about the user.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from datasets import Dataset
