@@ -161,14 +161,16 @@ def test_verbalize_writes_what_an_adapter_decided_of_each_example(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("words", "said"),
     [
-        (["--verbalizer", "rewrite"], "pass --verbalizer-adapter rewrite=ID_OR_FOLDER"),
-        (["--verbalizer", "profile", "--verbalizer-adapter", "rewrite=x"], "but --verbalizer is profile"),
+        ("evaluate . --rows rewrite", "pass --verbalizer-adapter rewrite=ID_OR_FOLDER"),
+        ("evaluate . --verbalizer-adapter rewrite", "expected action=ID_OR_FOLDER or rewrite=ID_OR_FOLDER"),
+        ("verbalize . --verbalizer rewrite", "pass --verbalizer-adapter rewrite=ID_OR_FOLDER"),
+        ("verbalize . --verbalizer profile --verbalizer-adapter rewrite=x", "but --verbalizer is profile"),
     ],
 )
-def test_a_verbalizer_without_its_adapter_is_one_line_and_exit_code_2(run_main, built, tmp_path, arguments, said):
-    code, _, err = run_main("verbalize", built, *arguments, "-o", tmp_path / "texts.parquet")
+def test_a_verbalizer_without_its_adapter_is_one_line_and_exit_code_2(run_main, tmp_path, words, said):
+    code, _, err = run_main(*words.split(), "-o", tmp_path / "output")
     assert code == 2
     assert said in next(line for line in err.splitlines() if line.startswith("Error: "))
 
@@ -178,9 +180,6 @@ def test_a_verbalizer_without_its_adapter_is_one_line_and_exit_code_2(run_main, 
     [
         (["--rows", "populariti"], "Did you mean 'popularity'"),
         (["--rows", ","], "No row was named"),
-        (["--rows", "rewrite"], "pass --verbalizer-adapter rewrite=ID_OR_FOLDER"),
-        (["--verbalizer-adapter", "rewrite"], "expected action=ID_OR_FOLDER or rewrite=ID_OR_FOLDER"),
-        (["--rows", "popularity", "--verbalizer-adapter", "rewrite=absent/adapter"], "absent/adapter"),
     ],
 )
 def test_a_wrong_row_is_one_line_and_exit_code_2(run_main, built, tmp_path, arguments, said):
