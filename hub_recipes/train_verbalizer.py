@@ -23,11 +23,14 @@ from hub_recipes.training.oracles import oracle_entry, to_oracle
 from hub_recipes.training.prompt_rows import to_verbalizer_rows, to_warm_start_rows
 from hub_recipes.training.resumable_trainer import ResumableTrainer
 from hub_recipes.training.run_folder import TrainingRun
+from hub_recipes.verbalizers.action import DECISIONS, decision_token_ids
 from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
 
 CONFIGURATIONS = {"sft": (SFTConfig,), "grpo": (GRPOConfig,)}
 PROMPTS = {"rewrite": "verbalizer", "action": "action"}
 """The prompt text of each verbalizer."""
+WATCHED = ("train", "validation")
+"""The splits that training reads; `test` is for evaluation alone."""
 
 
 class ResumableSFTTrainer(ResumableTrainer, SFTTrainer):
@@ -51,16 +54,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     run = TrainingRun(args, training_args)
     policy = trainable_model(args, training_args.seed)
+    verbalizer = _verbalizer(args, dataset, policy)
     to_trainer = {"sft": _sft_trainer, "grpo": _grpo_trainer}[args.method]
-    trainer = to_trainer(run, dataset, policy)
+    trainer = to_trainer(run, dataset, policy, verbalizer)
     run.train(trainer)
-    return run.finish(trainer, dataset, _record(args, dataset))
+    return run.finish(trainer, dataset, _record(args, dataset), verbalizer.save_config)
 
 
-def _sft_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel) -> ResumableSFTTrainer:
+def _verbalizer(args: VerbalizerArguments, dataset: BuiltDataset, policy: LanguageModel | None = None) -> Any:
+    """What asks, and what makes texts of the answers."""
+    kind = LEARNED_VERBALIZERS[args.verbalizer]
+    room = {"max_new_tokens": args.max_verbalization_tokens} if args.verbalizer == "rewrite" else {}
+    return kind(dataset.items(), policy, history_length=args.history_length, **room)
+
+
+def _sft_trainer(
+    run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, verbalizer: Any
+) -> ResumableSFTTrainer:
     """Warm start: the first groups of GRPO should not be all noise."""
     run.training_args.max_length = policy.max_prompt_tokens  # TRL's 1,024 would cut off what is to be learned
-    train, validation = _rows(run, dataset, policy, to_warm_start_rows)
+    train, validation = (_rows(run, dataset, split, policy, verbalizer, to_warm_start_rows) for split in WATCHED)
     return ResumableSFTTrainer(
         model=policy.model,
         args=run.training_args,
@@ -71,16 +84,28 @@ def _sft_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel)
     )
 
 
-def _grpo_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel) -> Any:
+def _grpo_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, verbalizer: Any) -> Any:
     rewards = _rewards(run.arguments, dataset, policy.tokenizer)
-    train, validation = _rows(run, dataset, policy, to_verbalizer_rows)
+    train, validation = (_rows(run, dataset, split, policy, verbalizer, to_verbalizer_rows) for split in WATCHED)
+    run.training_args.max_completion_length = max(map(verbalizer.max_completion_tokens, train))
+    if run.arguments.verbalizer == "action":
+        _sample_decisions_alone(run.training_args, policy)
     return to_grpo_trainer(policy, run.training_args, train, rewards, validation, run.callbacks)
+
+
+def _sample_decisions_alone(training_args: GRPOConfig, policy: LanguageModel) -> None:
+    """Keep sampling to the words that decide; how many of them come is left to the policy, and counted."""
+    if training_args.use_vllm:
+        training_args.vllm_structured_outputs_regex = rf"( ?({'|'.join(DECISIONS)}))+"
+        return
+    others = set(range(len(policy.tokenizer))) - set(decision_token_ids(policy.tokenizer))
+    training_args.generation_kwargs = {**(training_args.generation_kwargs or {}), "suppress_tokens": sorted(others)}
 
 
 def _rewards(args: VerbalizerArguments, dataset: BuiltDataset, tokenizer: Any) -> list[Any]:
     """What is optimised: the oracle's accuracy and the plateau of lengths, weighed by `reward_weights`."""
     items = dataset.items()
-    verbalizer = LEARNED_VERBALIZERS[args.verbalizer](items)
+    verbalizer = _verbalizer(args, dataset)  # without the policy: a reward must not carry what it judges
     oracle = None if args.dry_run else to_oracle(args)
     return [
         OracleReward(oracle, verbalizer, items, args.oracle_reward),
@@ -88,14 +113,17 @@ def _rewards(args: VerbalizerArguments, dataset: BuiltDataset, tokenizer: Any) -
     ]
 
 
-def _rows(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, to_rows: Callable[..., Any]) -> list[Any]:
-    """The training rows, and those that are only watched."""
-    settings = {}
-    if run.arguments.verbalizer == "rewrite" and hasattr(run.training_args, "max_completion_length"):
-        settings["max_new_tokens"] = run.training_args.max_completion_length
-    verbalizer = LEARNED_VERBALIZERS[run.arguments.verbalizer](dataset.items(), policy, **settings)
-    splits = [run.examples(dataset, split) for split in ("train", "validation")]
-    return [None if examples is None else to_rows(examples, verbalizer, policy) for examples in splits]
+def _rows(
+    run: TrainingRun,
+    dataset: BuiltDataset,
+    split: str,
+    policy: LanguageModel,
+    verbalizer: Any,
+    to_rows: Callable[..., Any],
+) -> Any:
+    """The rows of a split, or `None` where it is not watched."""
+    examples = run.examples(dataset, split)
+    return None if examples is None else to_rows(examples, verbalizer, policy)
 
 
 def _record(args: VerbalizerArguments, dataset: BuiltDataset) -> dict[str, Any]:

@@ -47,6 +47,9 @@ class VerbalizerArguments(RunArguments):
         "grpo", "sft: warm start on profile text or on keep-all. grpo: by the oracle's accuracy."
     )
     verbalizer: Literal["rewrite", "action"] = option("rewrite", "rewrite: free text. action: a decision per record.")
+    max_verbalization_tokens: int = option(
+        96, "Most tokens of a rewrite; action takes one per record, whatever this is."
+    )
     oracle: str | None = option(
         None, "Frozen judge: an adapter or base model by Hub id or folder, or the name the endpoint knows."
     )

@@ -1,7 +1,7 @@
 """The folder of a training run: checkpoints while it learns, an adapter's folder when it is done."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -91,16 +91,27 @@ class TrainingRun:
     def train(self, trainer: Any) -> None:
         """Train from the start, or from the newest checkpoint of the run."""
         trainer.remove_callback(PrinterCallback)
-        newest = latest_checkpoint(Path(self.training_args.output_dir))
-        trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
+        trainer.train(resume_from_checkpoint=self.checkpoint())
 
-    def finish(self, trainer: Any, dataset: BuiltDataset, record: Mapping[str, Any]) -> int:
+    def checkpoint(self) -> str | None:
+        """Where to go on from."""
+        newest = latest_checkpoint(Path(self.training_args.output_dir))
+        return None if newest is None else str(newest)
+
+    def finish(
+        self,
+        trainer: Any,
+        dataset: BuiltDataset,
+        record: Mapping[str, Any],
+        save_beside: Callable[[Path], None] | None = None,
+    ) -> int:
         """Write the adapter's folder, or say that the run goes on later.
 
         Args:
             trainer (`transformers.Trainer`): After `train`.
             dataset ([`BuiltDataset`]): What it was trained on.
             record (`dict`): What the role adds to `run.json`; see the training scripts.
+            save_beside (`Callable[[Path], None]`, *optional*): Writes what else belongs into the adapter's folder.
 
         Returns:
             `int`: Exit code: 0, or `UNFINISHED` where the time limit came first.
@@ -116,6 +127,8 @@ class TrainingRun:
                 save_adapter(model, partial, to_base_id(self.arguments), torch.bfloat16 if on_gpu else None)
                 write_run({**self._record(state), **record, "dataset": dataset_entry(dataset)}, partial)
                 draw_curves(partial)
+                if save_beside is not None:
+                    save_beside(partial)
             console.print(f"Written: {self.folder / ADAPTER_FOLDER}, for PeftModel.from_pretrained.")
         PartialState().wait_for_everyone()
         return 0

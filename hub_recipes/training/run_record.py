@@ -154,6 +154,11 @@ def read_run(folder: Path) -> dict[str, Any]:
     return document
 
 
+def read_json(path: Path) -> Any:
+    """Read what `write_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def digest(content: Any) -> str:
     """One hash of anything that JSON can hold."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-import pytest
 import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
@@ -92,9 +91,7 @@ def sampled(model: LanguageModel, stopwatch: Stopwatch, shared: dict[str, Any]) 
 
 
 def hit(completions: list[Any], answer: list[str], **_: Any) -> list[float]:
-    return [
-        1.0 if written[0]["content"] == gold else -1.0 for written, gold in zip(completions, answer, strict=True)
-    ]
+    return [1.0 if written[0]["content"] == gold else -1.0 for written, gold in zip(completions, answer, strict=True)]
 
 
 def seconds_to_learn(train: Callable[..., None], folder: Any, output: Any) -> Stopwatch:

@@ -49,7 +49,7 @@ def grpo_words(output: str, **others) -> list[str]:
         "reward_weights": "0.9 0.1",
         "per_device_train_batch_size": 4,
         "num_generations": 4,
-        "max_completion_length": 8,
+        "max_verbalization_tokens": 8,
         "max_steps": 4,
         "save_steps": 1,
         "logging_steps": 1,

@@ -48,7 +48,13 @@ def test_the_adapter_moved(whole_run):
 
 def test_the_folder_is_a_repository_of_an_adapter(whole_run):
     names = {path.name for path in (whole_run / "adapter").iterdir()}
-    assert names == {"adapter_config.json", "adapter_model.safetensors", "run.json", "curves.svg"}
+    assert names == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "verbalizer_config.json",
+        "run.json",
+        "curves.svg",
+    }
     config = json.loads((whole_run / "adapter" / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == BASE_ID
 

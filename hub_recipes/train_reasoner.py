@@ -1,0 +1,108 @@
+"""Stage 2, and the oracle of stage 1: teach a reasoner to recommend from text.
+
+    logs2lang train reasoner --config smollm2-135m/reasoner/cpu.yaml --dataset data/mt --output_dir runs/reasoner
+    accelerate launch -m hub_recipes.train_reasoner --config ...   # the same, on several processes
+
+Methods: `history_lm` (next-title language modelling), `sft` (cross-entropy), `exact` (the policy gradient in closed
+form) and `grpo` (sampled answers, as Shi et al., 2026, arXiv 2602.20558).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import TrainingArguments
+from trl import GRPOConfig
+
+from dataset_builders.built_dataset import BuiltDataset
+from dataset_builders.prompts import prompt_text
+from hub_recipes.grpo_run import presentations_of, to_grpo_trainer
+from hub_recipes.language_models import LanguageModel
+from hub_recipes.reasoner_objectives import ObjectiveSettings, train_objective
+from hub_recipes.rewards import AnswerReward
+from hub_recipes.training.adapters import trainable_model
+from hub_recipes.training.arguments import ObjectiveArguments, ReasonerArguments, parse_arguments, run_as_script
+from hub_recipes.training.dry_run import describe_run
+from hub_recipes.training.prompt_rows import to_reasoner_rows
+from hub_recipes.training.run_folder import TrainingRun
+from hub_recipes.training.texts import training_texts
+
+_OBJECTIVE = (ObjectiveArguments, TrainingArguments)
+CONFIGURATIONS = {"history_lm": _OBJECTIVE, "sft": _OBJECTIVE, "exact": _OBJECTIVE, "grpo": (GRPOConfig,)}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train a reasoner.
+
+    Args:
+        argv (`list[str]`, *optional*): Arguments; those of the process by default.
+
+    Returns:
+        `int`: Exit code: 0 when the adapter is written, 75 when the time limit came first.
+    """
+    args, *objective, training_args = parse_arguments(ReasonerArguments, CONFIGURATIONS, argv)
+    dataset = BuiltDataset.open(args.dataset)
+    if args.dry_run:
+        return describe_run(args, training_args, dataset, [AnswerReward()] if args.method == "grpo" else ())
+    run = TrainingRun(args, training_args, *objective)
+    policy = trainable_model(args, training_args.seed)
+    train = _train_by_grpo if args.method == "grpo" else _train_by_objective
+    trainer = train(run, dataset, policy, *objective)
+    return run.finish(trainer, dataset, _record(args, dataset, *objective))
+
+
+def _train_by_objective(
+    run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, objective: ObjectiveArguments
+) -> Any:
+    """Train without sampling; see [`reasoner_objectives`]."""
+    args = run.arguments
+    settings = ObjectiveSettings(method=args.method, history_length=args.history_length, **vars(objective))
+    train, validation = run.examples(dataset, "train"), run.examples(dataset, "validation")
+    return train_objective(
+        policy,
+        train,
+        training_texts(args, dataset, train, "train"),
+        dataset.items(),
+        settings,
+        run.training_args,
+        eval_examples=validation,
+        eval_texts=None if validation is None else training_texts(args, dataset, validation, "validation"),
+        callbacks=run.callbacks,
+        resume_from_checkpoint=run.checkpoint(),
+    )
+
+
+def _train_by_grpo(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel) -> Any:
+    """Train on sampled answers; the rows hold every presentation, so the trainer goes over them once."""
+    train = _rows(run, dataset, policy, "train")
+    validation = _rows(run, dataset, policy, "validation")
+    run.training_args.num_train_epochs = 1
+    trainer = to_grpo_trainer(policy, run.training_args, train, [AnswerReward()], validation, run.callbacks)
+    run.train(trainer)
+    return trainer
+
+
+def _rows(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, split: str) -> Any:
+    examples = run.examples(dataset, split)
+    if examples is None:
+        return None
+    presentations = presentations_of(run.training_args, len(examples)) if split == "train" else 1
+    texts = training_texts(run.arguments, dataset, examples, split)
+    return to_reasoner_rows(examples, texts, dataset.items(), policy, presentations, run.training_args.seed)
+
+
+def _record(args: ReasonerArguments, dataset: BuiltDataset, *objective: ObjectiveArguments) -> dict[str, Any]:
+    """What `run.json` says of a reasoner beside what it says of every run."""
+    answer = objective[0].answer if objective else "generate"
+    text = args.verbalizer.replace(",", "-").partition("=")[0]
+    return {
+        "name": args.name or f"{args.base_model.split('/')[-1].lower()}-{dataset.name}-reasoner-{text}-{args.method}",
+        "role": "reasoner",
+        "method": args.method,
+        "verbalizer": text,
+        "answer": "title" if args.method == "history_lm" else answer,
+        "prompts": {"reasoner": prompt_text("reasoner")},
+    }
+
+
+if __name__ == "__main__":
+    run_as_script(main)

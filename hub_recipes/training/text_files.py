@@ -1,0 +1,94 @@
+"""A frozen verbalizer writes every split once: the texts that stage 2 is trained on."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pandas as pd
+from datasets import Dataset
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dataset_builders.built_dataset import BuiltDataset
+from dataset_builders.schema import EXAMPLE_ID, HISTORY
+from hub_recipes.evaluation import choose_examples
+from hub_recipes.training.run_folder import UNFINISHED
+from hub_recipes.training.run_record import read_run
+from hub_recipes.verbalization_file import to_verbalizations, write_parquet
+from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
+
+PART = 256
+"""Examples between two visits to the disk."""
+
+
+@dataclass(frozen=True)
+class TextFiles:
+    """`train.parquet`, `validation.parquet` and `test.parquet`, as `logs2lang verbalize` writes them.
+
+    Args:
+        verbalizer ([`LanguageModelVerbalizer`]): Frozen; with its language model.
+        dataset ([`BuiltDataset`]): Whose histories are written as text.
+        folder (`Path`): Where to.
+        limits (`dict[str, int]`, *optional*): How many examples of a split, chosen by `seed`; all by default.
+        history_length (`int`, *optional*): How many of the newest records; all by default.
+        seed (`int`, *optional*, defaults to 0): As in training, or other examples would be chosen.
+    """
+
+    verbalizer: Any
+    dataset: BuiltDataset
+    folder: Path
+    limits: Mapping[str, int]
+    history_length: int | None = None
+    seed: int = 0
+
+    @classmethod
+    def by_adapter(cls, adapter: str, dataset: BuiltDataset, folder: Path, **choices: Any) -> "TextFiles":
+        """With the verbalizer that an adapter's `run.json` says it is."""
+        limits = {name.removesuffix("_limit"): choices.pop(name) for name in list(choices) if name.endswith("_limit")}
+        kind = LEARNED_VERBALIZERS[read_run(Path(adapter))["verbalizer"]]
+        return cls(kind.from_pretrained(adapter, dataset.items()), dataset, folder, limits, **choices)
+
+    def write(self, splits: Iterable[str], minutes: float | None = None) -> int:
+        """Write what is missing.
+
+        Args:
+            splits (`list[str]`): Which.
+            minutes (`float`, *optional*): Stop after so many; parts that are written stay.
+
+        Returns:
+            `int`: Exit code: 0 when all is there, 75 when the time limit came first.
+        """
+        deadline = None if minutes is None else monotonic() + 60 * minutes
+        for split in splits:
+            if not (self.folder / f"{split}.parquet").exists() and not self._write_split(split, deadline):
+                return UNFINISHED
+        return 0
+
+    def _write_split(self, split: str, deadline: float | None) -> bool:
+        chosen = self.limits.get(split)
+        examples = choose_examples(self.dataset.examples(split), chosen, self.seed, self.history_length)
+        starts = range(0, len(examples), PART)
+        # A part that is there is whole, so a kill costs one part at the most.
+        parts = [self.folder / "parts" / f"{split}-{start:08}.parquet" for start in starts]
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task(split, total=len(examples))
+            for start, part in zip(starts, parts, strict=True):
+                if not part.exists():
+                    if deadline is not None and monotonic() >= deadline:
+                        return False
+                    write_parquet(
+                        self._verbalized(examples.select(range(start, min(start + PART, len(examples))))), part
+                    )
+                bar.update(task, completed=min(start + PART, len(examples)))
+        write_parquet(pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True), self._path(split))
+        return True
+
+    def _path(self, split: str) -> Path:
+        return self.folder / f"{split}.parquet"
+
+    def _verbalized(self, examples: Dataset) -> pd.DataFrame:
+        tokenizer = self.verbalizer.language_model.tokenizer
+        return to_verbalizations(examples[EXAMPLE_ID][:], examples[HISTORY][:], self.verbalizer, tokenizer)
