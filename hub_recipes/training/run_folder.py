@@ -1,6 +1,5 @@
 """The folder of a training run: checkpoints while it learns, an adapter's folder when it is done."""
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -26,6 +25,7 @@ from hub_recipes.training.run_record import (
     history_entry,
     machine_entry,
     parent_entry,
+    read_json,
     versions_entry,
     write_json,
     write_run,
@@ -62,18 +62,16 @@ class TrainingRun:
     def _refuse_other_arguments(self) -> None:
         """A checkpoint carries its schedule and its optimiser: other arguments would be taken and have no effect."""
         path = self.folder / ARGUMENTS_FILE
-        now = {name: value for name, value in self.config.items() if name != "minutes"}
-        if path.is_file():
-            before = json.loads(path.read_text(encoding="utf-8"))
-            differing = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
-            if differing:
-                name = differing[0]
-                raise InputError(
-                    f"{self.folder} holds a run with {name} = {before.get(name)!r}, and now it is {now.get(name)!r}. "
-                    "Choose a new --output_dir, or delete that one."
-                )
-        elif PartialState().is_main_process:
-            write_json(now, path)
+        if not path.is_file():
+            return
+        before, now = read_json(path), self.config
+        differing = sorted(name for name in {*before, *now} - {"minutes"} if before.get(name) != now.get(name))
+        if differing:
+            name = differing[0]
+            raise InputError(
+                f"{self.folder} holds a run with {name} = {before.get(name)!r}, and now it is {now.get(name)!r}. "
+                "Choose a new --output_dir, or delete that one."
+            )
 
     @property
     def callbacks(self) -> list[Any]:
@@ -91,12 +89,10 @@ class TrainingRun:
     def train(self, trainer: Any) -> None:
         """Train from the start, or from the newest checkpoint of the run."""
         trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=self.checkpoint())
-
-    def checkpoint(self) -> str | None:
-        """Where to go on from."""
+        if PartialState().is_main_process:
+            write_json(self.config, self.folder / ARGUMENTS_FILE)
         newest = latest_checkpoint(Path(self.training_args.output_dir))
-        return None if newest is None else str(newest)
+        trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
 
     def finish(
         self,

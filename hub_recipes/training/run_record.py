@@ -73,7 +73,7 @@ def versions_entry() -> dict[str, str]:
 
 
 def config_entry(*arguments: Any) -> dict[str, Any]:
-    """The choices of a run: its arguments that differ from their defaults, but for secrets and paths of this machine.
+    """The choices of a run: our arguments and those of the trainer that differ from their defaults, without secrets.
 
     Example:
         >>> from dataclasses import dataclass
@@ -89,9 +89,13 @@ def config_entry(*arguments: Any) -> dict[str, Any]:
         part.name: getattr(argument, part.name)
         for argument in arguments
         for part in fields(argument)
-        if part.init and getattr(argument, part.name) != part.default
+        if part.init and (_is_ours(argument) or getattr(argument, part.name) != part.default)
     }
     return {name: _plain(value) for name, value in sorted(chosen.items()) if name not in _LOCAL and _is_plain(value)}
+
+
+def _is_ours(arguments: Any) -> bool:
+    return type(arguments).__module__.startswith("hub_recipes.")
 
 
 def _is_plain(value: Any) -> bool:

@@ -33,7 +33,8 @@ class TextFiles:
         folder (`Path`): Where to.
         limits (`dict[str, int]`, *optional*): How many examples of a split, chosen by `seed`; all by default.
         history_length (`int`, *optional*): How many of the newest records; all by default.
-        seed (`int`, *optional*, defaults to 0): As in training, or other examples would be chosen.
+        seed (`int`, *optional*, defaults to 42): As in training, or other examples would be chosen; 42 is what trainers
+            of transformers start from.
     """
 
     verbalizer: Any
@@ -41,7 +42,7 @@ class TextFiles:
     folder: Path
     limits: Mapping[str, int]
     history_length: int | None = None
-    seed: int = 0
+    seed: int = 42
 
     @classmethod
     def by_adapter(cls, adapter: str, dataset: BuiltDataset, folder: Path, **choices: Any) -> "TextFiles":

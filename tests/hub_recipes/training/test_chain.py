@@ -1,0 +1,92 @@
+"""The whole chain on a random model: every step once, then none again, then only what changed."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dataset_builders.input_error import InputError
+from hub_recipes.training import chain
+from hub_recipes.training.chain import Chain, Step, find_recipe, read_chain
+
+from .conftest import BASE_ID
+
+SMOKE = "smollm2-135m/chain/smoke.yaml"
+
+
+def to_chain(steps, folder, minutes=None):
+    return Chain(steps, "built", Path(folder), {"base_model": BASE_ID, "use_cpu": True}, minutes)
+
+
+@pytest.fixture
+def spied(monkeypatch):
+    """The names of the steps that were really done."""
+    done = []
+    original = Chain._do
+
+    def spy(self, step, *others):
+        done.append(step.name)
+        return original(self, step, *others)
+
+    monkeypatch.setattr(Chain, "_do", spy)
+    return done
+
+
+@pytest.mark.slow
+def test_the_chain_runs_once_and_then_only_what_changed(at_training_folder, spied):
+    steps = [step for step in read_chain(SMOKE) if step.name != "verbalizer"]
+    quick = yaml.safe_load(find_recipe(SMOKE).read_text())
+    entry = next(entry for entry in quick["steps"] if entry["name"] == "verbalizer")
+    small = {"oracle": "{oracle}", "max_verbalization_tokens": 8, "history_length": 3}
+    steps.insert(3, Step.of({**entry, **small}))
+    names = [step.name for step in steps]
+    assert to_chain(steps, "chain").run() == 0
+    assert spied == names
+    rows = {row["row"] for row in json.loads(Path("chain/results/results.json").read_text())["rows"]}
+    assert rows == {"template", "profile", "popularity", "rewrite"}
+
+    spied.clear()
+    assert to_chain(steps, "chain").run() == 0
+    assert spied == []
+
+    steps[4] = Step.of({"name": "texts", "verbalize": "{verbalizer}", "train_limit": 8, "validation_limit": 4,
+                        "test_limit": 3, "history_length": 5})  # fmt: skip
+    assert to_chain(steps, "chain").run() == 0
+    assert spied == ["texts", "reasoner_rewrite", "results"]  # and what was made from the texts
+
+
+@pytest.mark.slow
+def test_the_chain_stops_in_time_and_goes_on(at_training_folder, spied):
+    steps = read_chain(SMOKE)[:2]
+    codes = []
+    for _ in range(8):
+        codes.append(to_chain(steps, "timed", minutes=0.0001).run())
+        if codes[-1] == 0:
+            break
+    assert set(codes[:-1]) == {75}
+    assert codes[-1] == 0
+    assert Path("timed/oracle/adapter/run.json").exists()
+    shutil.rmtree("timed")
+
+
+def test_a_dry_run_says_every_step_and_makes_nothing(at_training_folder, capsys):
+    assert to_chain(read_chain(SMOKE), "dry-chain").run(dry_run=True) == 0
+    assert "history" in capsys.readouterr().err
+    assert not Path("dry-chain").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("steps: 3", "is no chain"), ("steps: [{train: reasoner}]", "needs a name"), ("][", "cannot be read")],
+)
+def test_a_chain_that_is_none_is_refused(text, message, tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_chain(str(path))
+
+
+def test_words_of_a_list_stand_side_by_side():
+    assert chain.to_words({"reward_weights": [0.9, 0.1], "name": None}) == ["--reward_weights", "0.9", "0.1"]

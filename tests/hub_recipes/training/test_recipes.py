@@ -1,0 +1,132 @@
+"""Every YAML that we ship: parsed by the installed TRL, and dry-run as it stands."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+from accelerate.commands.config.config_args import load_config_from_file
+from trl import GRPOConfig
+
+from dataset_builders.input_error import InputError
+from hub_recipes import train_reasoner, train_verbalizer
+from hub_recipes.training.arguments import ReasonerArguments, VerbalizerArguments, find_recipe, parse_arguments
+from hub_recipes.training.chain import read_chain
+
+CONFIGS = Path(train_reasoner.__file__).parent / "configs"
+SCRIPTS = {"verbalizer": train_verbalizer, "reasoner": train_reasoner}
+ARGUMENTS = {"verbalizer": VerbalizerArguments, "reasoner": ReasonerArguments}
+RECIPES = sorted(path for role in SCRIPTS for path in CONFIGS.glob(f"*/{role}/*.yaml"))
+CHAINS = sorted(CONFIGS.glob("*/chain/*.yaml"))
+ACCELERATE = sorted((CONFIGS / "accelerate").glob("*.yaml"))
+
+
+def address(path: Path) -> str:
+    return path.relative_to(CONFIGS).as_posix()
+
+
+def parse(path: Path, *words: str):
+    role = path.parent.name
+    always = ["--config", address(path), "--dataset", "built", "--output_dir", "run"]
+    return parse_arguments(ARGUMENTS[role], SCRIPTS[role].CONFIGURATIONS, [*always, *words])
+
+
+@pytest.fixture
+def on_a_gpu(monkeypatch):
+    """As far as arguments go: bfloat16 is no mistake."""
+    monkeypatch.setattr("hub_recipes.training.arguments._refuse_slow", lambda training_args: None)
+    monkeypatch.setattr("transformers.training_args.is_torch_bf16_gpu_available", lambda: True, raising=False)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=address)
+def test_a_recipe_is_understood(path, on_a_gpu):
+    recipe = yaml.safe_load(path.read_text())
+    own, *_, training_args = parse(path)
+    seen = {**vars(training_args), **vars(own)}
+    for name in ("method", "learning_rate", "per_device_train_batch_size", "history_length"):
+        if name in recipe:
+            assert seen[name] == recipe[name], name
+    assert training_args.report_to in ([], ["none"], "none")
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=address)
+def test_a_recipe_builds_everything_but_the_weights(path, on_a_gpu, at_training_folder, capsys):
+    words = ["--config", address(path), "--dataset", "built", "--output_dir", "dry", "--dry_run", "True"]
+    oracle = ["--oracle", "model", "--oracle_url", "http://127.0.0.1:9"] if path.parent.name == "verbalizer" else []
+    assert SCRIPTS[path.parent.name].main([*words, *oracle]) == 0
+    assert "training examples" in capsys.readouterr().out
+    assert not Path("dry").exists()
+
+
+@pytest.mark.parametrize("path", [*RECIPES, *CHAINS, *ACCELERATE], ids=address)
+def test_a_yaml_opens_with_what_it_is_for_and_its_command(path):
+    comment = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    text = " ".join(line.lstrip("# ").rstrip("\\") for line in comment)
+    assert text[0].isupper()
+    command = next(part for part in ("logs2lang train", "accelerate launch") if part in text)
+    if "--config " in text and "..." not in text:
+        words = shlex.split(text[text.index(command) :])
+        assert words[words.index("--config") + 1] == address(path)
+
+
+def test_the_paper_s_choices_stand_in_its_recipe(on_a_gpu):
+    own, training_args = parse(CONFIGS / "qwen3-8b" / "verbalizer" / "paper.yaml")
+    assert isinstance(training_args, GRPOConfig)
+    assert training_args.reward_weights == [0.9, 0.1]
+    assert (own.length_low, own.length_high, own.history_length) == (0.3, 0.7, 100)
+    assert (own.oracle_answer, own.oracle_reward) == ("generate", "hit")
+    assert training_args.beta > 0
+    assert training_args.num_generations >= 8
+    assert training_args.use_vllm
+
+
+@pytest.mark.parametrize("path", ACCELERATE, ids=address)
+def test_accelerate_reads_its_file(path):
+    config = load_config_from_file(str(path))
+    assert config.num_processes == 8
+
+
+def test_deepspeed_is_zero_3():
+    assert (
+        load_config_from_file(str(CONFIGS / "accelerate" / "deepspeed_zero3.yaml")).deepspeed_config["zero_stage"] == 3
+    )
+
+
+@pytest.mark.parametrize("path", CHAINS, ids=address)
+def test_every_step_of_a_chain_uses_what_stands_before_it(path):
+    steps = read_chain(address(path))
+    names = [step.name for step in steps]
+    assert len(set(names)) == len(names)
+    for place, step in enumerate(steps):
+        used = {
+            name for name in names for value in (step.role, *step.choices.values()) if "{" + name + "}" in str(value)
+        }
+        assert used <= set(names[:place])
+        if "config" in step.choices:
+            assert find_recipe(step.choices["config"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--config", "nowhere.yaml"], "nowhere.yaml cannot be read"),
+        (["--method", "magic"], "There is no method 'magic'"),
+        (["--learnin_rate", "1"], "learnin_rate"),
+        (["--output_dir", "x"], "No dataset was named"),
+        (["--config"], "--config stands at the end"),
+    ],
+)
+def test_wrong_arguments_are_one_sentence(words, message):
+    with pytest.raises(InputError, match=message):
+        parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, words)
+
+
+def test_an_unknown_key_of_a_recipe_is_named_with_its_neighbour(tmp_path):
+    (tmp_path / "own.yaml").write_text("learning_rte: 0.1\n")
+    with pytest.raises(InputError, match=r"learning_rte.*Did you mean learning_rate"):
+        parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, ["--config", str(tmp_path / "own.yaml")])
+
+
+def test_the_command_line_overrides_the_recipe():
+    own, *_ = parse(CONFIGS / "smollm2-135m" / "reasoner" / "smoke.yaml", "--limit", "5")
+    assert own.limit == 5

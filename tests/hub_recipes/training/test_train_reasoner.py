@@ -1,0 +1,113 @@
+"""The four methods of stage 2 on a random model, and what they refuse."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dataset_builders.built_dataset import BuiltDataset
+from dataset_builders.input_error import InputError
+from dataset_builders.schema import EXAMPLE_ID
+from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.train_reasoner import main
+
+from .conftest import BASE_ID
+
+pytestmark = pytest.mark.slow
+
+
+def words(output: str, **others) -> list[str]:
+    choices = {
+        "base_model": BASE_ID,
+        "dataset": "built",
+        "output_dir": output,
+        "history_length": 3,
+        "validation_limit": 4,
+        "per_device_train_batch_size": 4,
+        "max_steps": 4,
+        "save_steps": 1,
+        "logging_steps": 1,
+        "learning_rate": 1e-3,
+        "use_cpu": True,
+        **others,
+    }
+    return [word for name, value in choices.items() for word in (f"--{name}", *str(value).split())]
+
+
+def weights(folder: str) -> dict[str, torch.Tensor]:
+    return load_file(Path(folder) / "adapter" / "adapter_model.safetensors")
+
+
+METHODS = {
+    "exact": {"method": "exact", "answer": "label", "beta": 0.1},
+    "sft": {"method": "sft", "answer": "title"},
+    "history_lm": {"method": "history_lm", "answer": "title"},
+    "grpo": {"method": "grpo", "num_generations": 4, "max_completion_length": 4, "validation_limit": 0},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_trains_records_and_answers(method, at_training_folder):
+    assert main(words(method, **METHODS[method])) == 0
+    run = json.loads(Path(method, "adapter", "run.json").read_text())
+    assert (run["role"], run["method"], run["steps"]) == ("reasoner", method, 4)
+    assert any(weight.abs().max() > 0 for name, weight in weights(method).items() if "lora_B" in name)
+    items = list(BuiltDataset.open("built").items().values())[:3]
+    answer = {"grpo": "generate", "exact": "label"}.get(method, "title")
+    assert run["answer"] == answer
+    (ranking,) = LocalReasoner.from_pretrained(f"{method}/adapter", answer=answer, device="cpu").rank(["x"], [items])
+    assert ranking is None or ranking.pick in {item["item_id"] for item in items}
+
+
+@pytest.mark.parametrize("method", ["exact", "history_lm", "grpo"])
+def test_pieces_end_with_the_same_weights(method, at_training_folder):
+    assert main(words(f"{method}-whole", **METHODS[method])) == 0
+    codes = [main(words(f"{method}-pieces", **METHODS[method], minutes=0)) for _ in range(4)]
+    assert codes == [75, 75, 75, 0]
+    whole, pieces = weights(f"{method}-whole"), weights(f"{method}-pieces")
+    assert all(torch.equal(whole[name], pieces[name]) for name in whole)
+
+
+def test_candidates_come_in_another_order_each_time(at_training_folder, tiny_language_model):
+    from hub_recipes.training.prompt_rows import to_reasoner_rows
+
+    dataset = BuiltDataset.open("built")
+    examples = dataset.examples("train").select(range(5))
+    rows = to_reasoner_rows(examples, ["text"] * 5, dataset.items(), tiny_language_model, presentations=3, seed=0)
+    orders = [[candidate["item_id"] for candidate in row["candidates"]] for row in rows]
+    of_first = [orders[place] for place in (0, 5, 10)]
+    assert len({tuple(order) for order in of_first}) == 3
+    assert len({frozenset(order) for order in of_first}) == 1
+    again = to_reasoner_rows(examples, ["text"] * 5, dataset.items(), tiny_language_model, presentations=3, seed=0)
+    assert again[:] == rows[:]
+
+
+def test_texts_of_a_frozen_verbalizer_are_read_by_example(at_training_folder):
+    examples = BuiltDataset.open("built").examples("train")
+    Path("texts").mkdir(exist_ok=True)
+    frame = pd.DataFrame({EXAMPLE_ID: examples[EXAMPLE_ID][:], "text": "likes films"})
+    frame.to_parquet("texts/train.parquet")
+    chosen = {"texts": "texts", "verbalizer": "rewrite", "validation_limit": 0}
+    assert main(words("from-texts", **METHODS["exact"] | chosen)) == 0
+    frame.iloc[:3].to_parquet("texts/train.parquet")
+    with pytest.raises(InputError, match="has no text for"):
+        main(words("from-few-texts", **METHODS["exact"] | chosen))
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ({"texts": "nowhere"}, "cannot be read as verbalizations"),
+        ({"verbalizer": "poem"}, "There is no verbalizer 'poem'"),
+        ({"adapter": "elsewhere/adapter"}, "elsewhere/adapter"),
+        ({"limit": 0}, "limit"),
+        ({"method": "history_lm", "answer": "label"}, "answer: title"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_trained_is_one_sentence(others, message, at_training_folder):
+    with pytest.raises(InputError, match=message):
+        main(words("refused", **METHODS["exact"] | others))
