@@ -1,4 +1,4 @@
-"""A `transformers.Trainer` for objectives of our own: it resumes to the same data, and saves no NaN."""
+"""A `transformers.Trainer` for objectives of our own; resumed, it goes on with the data that were next."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,11 @@ import torch
 from accelerate.utils import DistributedType, gather_object
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint, speed_metrics
-from transformers.utils import logging
+from transformers.trainer_utils import speed_metrics
 
 from dataset_builders.input_error import InputError
 from hub_recipes.presentations import Presentation, ShuffledByLength, TrainingTexts
-
-logger = logging.get_logger(__name__)
+from hub_recipes.training.resumable_trainer import ResumableTrainer
 
 Measures = dict[str, Tensor]
 """Values of one batch by name, one per example or token; their mean is logged."""
@@ -42,7 +40,7 @@ class Evaluation(Protocol):
         """Measures over the answers of all processes, by name."""
 
 
-class ObjectiveTrainer(Trainer):
+class ObjectiveTrainer(ResumableTrainer, Trainer):
     """Trains on presentations, in an order that depends on the seed and the epoch alone.
 
     Args:
@@ -72,7 +70,6 @@ class ObjectiveTrainer(Trainer):
         self.order = ShuffledByLength(texts.lengths, step_size, seed)
         self.watched: dict[str, Tensor] = {}
         self.add_callback(_EpochOfOrder(self.order))
-        self.add_callback(_FiniteGradients(self))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> ShuffledByLength:
         return self.order
@@ -82,8 +79,6 @@ class ObjectiveTrainer(Trainer):
     ) -> Any:
         """The mean loss of a batch; the trainer divides it where gradients are accumulated."""
         loss, measures = self.objective.loss(model, inputs)
-        if not loss.isfinite():
-            raise not_finite("loss", self)
         for name, values in {**measures, CUT: inputs[CUT]}.items():
             seen = torch.stack([values.detach().float().sum(), torch.tensor(float(len(values)), device=values.device)])
             self.watched[name] = self.watched.get(name, 0) + seen
@@ -129,27 +124,3 @@ class _EpochOfOrder(TrainerCallback):
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
         self.order.epoch = int(state.epoch or 0)
-
-
-class _FiniteGradients(TrainerCallback):
-    """Stops before a gradient that is not a number reaches the weights, and with them the next checkpoint."""
-
-    def __init__(self, trainer: Trainer):
-        self.trainer = trainer
-
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **rest: Any) -> None:
-        if self.trainer.accelerator.scaler is not None:
-            return  # float16 leaves out steps whose gradients overflow, and goes on
-        gradients = [weights.grad for weights in model.parameters() if weights.grad is not None]
-        if not all(gradient.isfinite().all() for gradient in gradients):
-            raise not_finite("gradient", self.trainer)
-
-
-def not_finite(what: str, trainer: Trainer) -> InputError:
-    """What to do about a loss or gradient that is not a number."""
-    args, checkpoint = trainer.args, get_last_checkpoint(trainer.args.output_dir)
-    return InputError(
-        f"The {what} of step {trainer.state.global_step + 1} is not a finite number. Lower learning_rate (now "
-        f"{args.learning_rate}) or max_grad_norm (now {args.max_grad_norm}), or train in float32 (bf16: false, fp16: "
-        f"false). {f'{checkpoint} is intact; resume from it' if checkpoint else 'There is no checkpoint yet'}."
-    )

@@ -12,15 +12,15 @@ from typing import Protocol
 import numpy as np
 from datasets import Dataset
 from torch.utils.data import Sampler
-from transformers.utils import logging
 
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import CANDIDATES, ITEM_ID, TARGET, Item
 from hub_recipes.language_models import LanguageModel
 from hub_recipes.readings import Branch, Reading
 from hub_recipes.reasoners.questions import ScoredAnswer, answer_ids, fit_prompt, to_prompt_of
+from hub_recipes.training.prompt_rows import judgeable
 
-logger = logging.get_logger(__name__)
+_TEXT = "text"
 
 Key = tuple[int, int]
 """Epoch and index."""
@@ -117,7 +117,7 @@ def require_fit(reading: Reading, max_length: int) -> Reading:
     return reading
 
 
-def judgeable(examples: Dataset, texts: Sequence[str]) -> tuple[Dataset, list[str]]:
+def judgeable_with_texts(examples: Dataset, texts: Sequence[str]) -> tuple[Dataset, list[str]]:
     """The examples whose target is among their candidates, with their texts; a warning tells how many are not.
 
     Args:
@@ -129,23 +129,8 @@ def judgeable(examples: Dataset, texts: Sequence[str]) -> tuple[Dataset, list[st
     """
     if len(texts) != len(examples):
         raise InputError(f"There are {len(texts)} texts for {len(examples)} examples. Verbalize this split again.")
-    rows = zip(examples[CANDIDATES], examples[TARGET], strict=True)
-    kept = [
-        place
-        for place, (candidates, target) in enumerate(rows)
-        if any(candidate[ITEM_ID] == target for candidate in candidates)
-    ]
-    if not kept:
-        raise InputError(
-            f"None of {len(examples)} examples has its target among its candidates: there is nothing to learn from. "
-            "Build the dataset again with `logs2lang build`."
-        )
-    if len(kept) < len(examples):
-        logger.warning(
-            f"{len(examples) - len(kept)} of {len(examples)} examples are skipped: "
-            "their target is not among their candidates."
-        )
-    return examples.select(kept), [texts[place] for place in kept]
+    kept = judgeable(examples.add_column(_TEXT, list(texts)))
+    return kept.remove_columns(_TEXT), kept[_TEXT][:]
 
 
 class ShuffledByLength(Sampler):

@@ -30,11 +30,11 @@ from hub_recipes.history_targets import Histories, RecordFormat
 from hub_recipes.language_models import LanguageModel
 from hub_recipes.metric import load_metric
 from hub_recipes.objective_trainer import CUT, Measures, Objective, ObjectiveTrainer
-from hub_recipes.presentations import Presentation, Questions, TrainingTexts, judgeable
+from hub_recipes.presentations import Presentation, Questions, TrainingTexts, judgeable_with_texts
 from hub_recipes.readings import Branch, Reading, branch_scores, to_reading_batch, token_log_probs
 from hub_recipes.reasoners.local import PRIORS_PER_PASS, LocalReasoner
 from hub_recipes.reasoners.questions import to_title_prompt
-from hub_recipes.reference_policy import drop_start, keep_start, reference_weights
+from hub_recipes.reference_policy import DropStart, keep_start, reference_weights
 
 Method = Literal["history_lm", "sft", "exact"]
 
@@ -137,10 +137,30 @@ def train_objective(
     Raises:
         InputError: Settings or examples cannot be used, or the loss is not a number any more.
     """
-    model = language_model.model
+    trainer = to_trainer(
+        language_model, examples, texts, items, settings, training_args, eval_examples, eval_texts, callbacks
+    )
+    trainer.train(resume_from_checkpoint=resume_from_checkpoint)
+    return trainer
+
+
+def to_trainer(
+    language_model: LanguageModel,
+    examples: Dataset,
+    texts: Sequence[str],
+    items: Mapping[str, Item],
+    settings: ObjectiveSettings,
+    training_args: TrainingArguments,
+    eval_examples: Dataset | None = None,
+    eval_texts: Sequence[str] | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> ObjectiveTrainer:
+    """The trainer of [`train_objective`], before training: its `train` is what is left to call."""
     seed = training_args.seed if training_args.data_seed is None else training_args.data_seed
-    trainer = ObjectiveTrainer(
-        model,
+    if settings.method == "exact" and settings.beta and settings.reference == "start":
+        keep_start(language_model.model)
+    return ObjectiveTrainer(
+        language_model.model,
         training_args,
         to_objective(language_model, settings),
         to_training_texts(language_model, examples, texts, items, settings, seed),
@@ -148,15 +168,8 @@ def train_objective(
         evaluation=to_evaluation(language_model, eval_examples, eval_texts, items, settings),
         eval_dataset=eval_examples,
         processing_class=language_model.tokenizer,
-        callbacks=list(callbacks),
+        callbacks=[*callbacks, DropStart()],
     )
-    if settings.method == "exact" and settings.beta and settings.reference == "start":
-        keep_start(model)
-    try:
-        trainer.train(resume_from_checkpoint=resume_from_checkpoint)
-    finally:
-        drop_start(model)
-    return trainer
 
 
 def to_training_texts(
@@ -182,7 +195,7 @@ def to_training_texts(
             max_length=max_length,
             seed=seed,
         )
-    kept, their_texts = judgeable(examples, texts)
+    kept, their_texts = judgeable_with_texts(examples, texts)
     return Questions(language_model, kept, their_texts, items, settings.answer, max_length, seed)
 
 

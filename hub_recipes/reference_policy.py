@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from transformers import TrainerCallback
 
 REFERENCE = "reference"
 """Name of the frozen copy of the adapter that training started from."""
@@ -25,10 +26,13 @@ def keep_start(model: PeftModel) -> None:
                 copy.copy_(weights[name.replace(f".{REFERENCE}.", f".{active}.")])
 
 
-def drop_start(model: PeftModel) -> None:
-    """Take the copy away, if there is one, so that it is not saved as part of the result."""
-    if REFERENCE in model.peft_config:
-        model.delete_adapter(REFERENCE)
+class DropStart(TrainerCallback):
+    """Takes the copy away when training ends, so that it is not saved as part of the result."""
+
+    def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **rest: Any) -> None:
+        peft_model = getattr(model, "module", model)
+        if REFERENCE in peft_model.peft_config:
+            peft_model.delete_adapter(REFERENCE)
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.prompts import prompt_text
 from hub_recipes.grpo_run import presentations_of, to_grpo_trainer
 from hub_recipes.language_models import LanguageModel
-from hub_recipes.reasoner_objectives import ObjectiveSettings, train_objective
+from hub_recipes.reasoner_objectives import ObjectiveSettings
+from hub_recipes.reasoner_objectives import to_trainer as to_objective_trainer
 from hub_recipes.rewards import AnswerReward
 from hub_recipes.training.adapters import trainable_model
 from hub_recipes.training.arguments import ObjectiveArguments, ReasonerArguments, parse_arguments, run_as_script
@@ -45,19 +46,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return describe_run(args, training_args, dataset, [AnswerReward()] if args.method == "grpo" else ())
     run = TrainingRun(args, training_args, *objective)
     policy = trainable_model(args, training_args.seed)
-    train = _train_by_grpo if args.method == "grpo" else _train_by_objective
-    trainer = train(run, dataset, policy, *objective)
+    to_trainer = _grpo_trainer if args.method == "grpo" else _objective_trainer
+    trainer = to_trainer(run, dataset, policy, *objective)
+    run.train(trainer)
     return run.finish(trainer, dataset, _record(args, dataset, *objective))
 
 
-def _train_by_objective(
+def _objective_trainer(
     run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, objective: ObjectiveArguments
 ) -> Any:
-    """Train without sampling; see [`reasoner_objectives`]."""
+    """A trainer without sampling; see [`reasoner_objectives`]."""
     args = run.arguments
     settings = ObjectiveSettings(method=args.method, history_length=args.history_length, **vars(objective))
     train, validation = run.examples(dataset, "train"), run.examples(dataset, "validation")
-    return train_objective(
+    return to_objective_trainer(
         policy,
         train,
         training_texts(args, dataset, train, "train"),
@@ -67,18 +69,15 @@ def _train_by_objective(
         eval_examples=validation,
         eval_texts=None if validation is None else training_texts(args, dataset, validation, "validation"),
         callbacks=run.callbacks,
-        resume_from_checkpoint=run.checkpoint(),
     )
 
 
-def _train_by_grpo(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel) -> Any:
-    """Train on sampled answers; the rows hold every presentation, so the trainer goes over them once."""
+def _grpo_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel) -> Any:
+    """A trainer on sampled answers; the rows hold every presentation, so the trainer goes over them once."""
     train = _rows(run, dataset, policy, "train")
     validation = _rows(run, dataset, policy, "validation")
     run.training_args.num_train_epochs = 1
-    trainer = to_grpo_trainer(policy, run.training_args, train, [AnswerReward()], validation, run.callbacks)
-    run.train(trainer)
-    return trainer
+    return to_grpo_trainer(policy, run.training_args, train, [AnswerReward()], validation, run.callbacks)
 
 
 def _rows(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, split: str) -> Any:

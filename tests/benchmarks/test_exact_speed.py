@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
-from tiny_reasoner import save_tiny_model
+from tiny_model import save_tiny_model
 from toy_taste import ITEMS, to_examples
 from transformers import TrainerCallback, TrainingArguments
 from trl import GRPOConfig, GRPOTrainer

@@ -5,7 +5,7 @@ import pytest
 from toy_taste import ITEMS, to_examples
 
 from dataset_builders.input_error import InputError
-from hub_recipes.presentations import Questions, ShuffledByLength, judgeable
+from hub_recipes.presentations import Questions, ShuffledByLength, judgeable_with_texts
 
 
 def questions(model, answer="label", max_length=2_048, seed=0, texts=None) -> Questions:
@@ -55,20 +55,20 @@ def test_a_question_that_cannot_fit_says_so(tiny_language_model):
 
 
 def test_examples_without_their_target_are_skipped_and_counted(caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("hub_recipes.presentations"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("hub_recipes.training.prompt_rows"), "propagate", True)
     examples, texts = to_examples(3, seed=1)
     targets = examples["target"][:]
     broken = examples.remove_columns("target").add_column("target", ["absent", *targets[1:]])
-    kept, their_texts = judgeable(broken, texts)
+    kept, their_texts = judgeable_with_texts(broken, texts)
     assert (kept["target"][:], their_texts) == (targets[1:], texts[1:])
-    assert "1 of 3 examples are skipped" in caplog.text
-    with pytest.raises(InputError, match="nothing to learn from"):
-        judgeable(broken.select([0]), texts[:1])
+    assert "1 of 3 examples lack their target" in caplog.text
+    with pytest.raises(InputError, match="nothing can be learned"):
+        judgeable_with_texts(broken.select([0]), texts[:1])
 
 
 def test_texts_of_another_split_are_refused():
     with pytest.raises(InputError, match="2 texts for 3 examples"):
-        judgeable(to_examples(3, seed=1)[0], ["a", "b"])
+        judgeable_with_texts(to_examples(3, seed=1)[0], ["a", "b"])
 
 
 def test_every_index_comes_once_per_epoch_in_another_order():
