@@ -109,6 +109,24 @@ def evaluate(
         Literal["label", "title", "generate"],
         typer.Option(help="How the reasoner answers: ten labels, ten titles (each one forward pass), or free text."),
     ] = "label",
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of an OpenAI-compatible server to ask in place of a local reasoner, such as "
+            "http://localhost:8000/v1. Its key is read from LOGS2LANG_API_KEY."
+        ),
+    ] = None,
+    endpoint_model: Annotated[
+        str | None,
+        typer.Option(help="The model as that server names it. Without --endpoint: Hugging Face Inference Providers."),
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=100, help="Calls of the endpoint at once.")] = 8,
+    max_calls: Annotated[int | None, typer.Option(min=0, help="Most calls of the endpoint.")] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Most US dollars; needs --prices.")] = None,
+    prices: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="INPUT OUTPUT", help="The endpoint's US dollars per million tokens."),
+    ] = None,
     history_length: HistoryOption = None,
     seed: Annotated[int, typer.Option(help="Chooses the examples, breaks ties, drives the bootstrap.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew, whatever the folder holds.")] = False,
@@ -130,11 +148,13 @@ def evaluate(
     disable_progress_bars()  # of `datasets`; ours say which row is at work
     adapters = to_adapters(verbalizer_adapter or ())
     names = to_row_names([*rows.split(","), *adapters], adapters)
+    settings = {"concurrency": concurrency, "max_calls": max_calls, "max_cost": max_cost}
+    remote = _endpoint_reasoner(endpoint, endpoint_model, reasoner, answer, prices, settings)
     built = BuiltDataset.open(dataset)
     if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
         names.append(CEILING_ROW)
     verbalizers = load_adapters(adapters, built.items())
-    model = _load_reasoner(reasoner, answer) if needs_reasoner(names) else None
+    model = (remote or _load_reasoner(reasoner, answer)) if needs_reasoner(names) else None
     with progress_bars() as report:
         results = evaluate_rows(
             built,
@@ -152,6 +172,35 @@ def evaluate(
             progress=report,
         )
     _show(results.document(), output)
+    if remote is not None:
+        print("Endpoint: " + ", ".join(f"{name} {count:g}" for name, count in remote.spending.counts().items()))
+
+
+def _endpoint_reasoner(
+    url: str | None,
+    model: str | None,
+    local: str | None,
+    answer: Any,
+    prices: tuple[float, float] | None,
+    settings: dict[str, Any],
+) -> Any:
+    if url is None and model is None:
+        return None
+    if model is None:
+        raise InputError("--endpoint needs --endpoint-model: the model as the server names it.")
+    if local is not None:
+        raise InputError("--reasoner is a model of this machine, --endpoint-model one of a server; give one of them.")
+    from hub_recipes.reasoners.endpoint import EndpointReasoner
+
+    of_input, of_output = prices or (None, None)
+    return EndpointReasoner(
+        model,
+        url,
+        answer=answer,
+        price_per_million_input_tokens=of_input,
+        price_per_million_output_tokens=of_output,
+        **settings,
+    )
 
 
 def _load_reasoner(name: str | None, answer: Literal["label", "title", "generate"]) -> Any:

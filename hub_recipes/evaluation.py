@@ -19,11 +19,12 @@ from datasets import Dataset
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import CANDIDATES, EXAMPLE_ID, HISTORY, Item
+from hub_recipes.language_models import load_tokenizer
 from hub_recipes.noise_truth import noise_measures
-from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.reasoners.reasoner import Reasoner
 from hub_recipes.results import FINGERPRINT, GAP_NAMES, RESULTS_FILE, ROW, Results, read_results
 from hub_recipes.row_measures import GAP, TextJudge, judge, measure, measure_gains, to_predictions
-from hub_recipes.table_rows import TEMPLATE_ROW, TableRow, reasoner_entry, to_rows
+from hub_recipes.table_rows import TEMPLATE_ROW, TableRow, to_rows
 
 Progress = Callable[[str, str, int, int], None]
 """Called with the row, what it is doing, the number of finished examples and the number of all."""
@@ -40,7 +41,7 @@ def evaluate_rows(
     *,
     split: str = "test",
     limit: int | None = None,
-    reasoner: LocalReasoner | None = None,
+    reasoner: Reasoner | None = None,
     verbalizers: Mapping[str, Any] | None = None,
     history_length: int | None = None,
     seed: int = 0,
@@ -57,7 +58,7 @@ def evaluate_rows(
         rows (`list[str]`): Names of verbalizers and of classical baselines; see `table_rows.to_row_names`.
         split (`str`, *optional*, defaults to `"test"`): `"train"`, `"validation"` or `"test"`.
         limit (`int`, *optional*): How many examples to choose by `seed`; all when `None`.
-        reasoner ([`LocalReasoner`], *optional*): Reads the texts; baselines do without.
+        reasoner ([`Reasoner`], *optional*): Reads the texts; baselines do without.
         verbalizers (`dict[str, Verbalizer]`, *optional*): Your own, by row name, beside those built in.
         history_length (`int`, *optional*): Keep only so many of the newest records of each history.
         seed (`int`, *optional*, defaults to 0): Chooses the examples, breaks ties, drives the bootstrap.
@@ -80,7 +81,7 @@ def evaluate_rows(
     record = {"command": command, "created": created and created.isoformat()}
     context = {**record, **to_context(dataset, examples, choices, reasoner)}
     results = _resume(context, output, overwrite)
-    bench = Bench(examples, dataset, reasoner and reasoner.language_model.tokenizer, seed)
+    bench = Bench(examples, dataset, reasoner and _tokenizer(reasoner), seed)
     for row in table:
         fingerprint = to_fingerprint(row, results.context)
         if results.holds(row.name, fingerprint):
@@ -100,7 +101,7 @@ class Bench:
     Args:
         examples (`datasets.Dataset`): Rows of `EXAMPLE_FEATURES`.
         dataset ([`BuiltDataset`]): Where they come from; for the catalogue and, for a simulated log, its truth.
-        tokenizer (`PreTrainedTokenizerBase`, *optional*): The reasoner's; counts the tokens of texts.
+        tokenizer (`PreTrainedTokenizerBase`, *optional*): Counts the tokens of texts; see `_tokenizer`.
         seed (`int`): Drives the bootstrap.
     """
 
@@ -199,7 +200,7 @@ def choose_examples(examples: Dataset, limit: int | None, seed: int, history_len
 
 
 def to_context(
-    dataset: BuiltDataset, examples: Dataset, choices: dict[str, Any], reasoner: LocalReasoner | None
+    dataset: BuiltDataset, examples: Dataset, choices: dict[str, Any], reasoner: Reasoner | None
 ) -> dict[str, Any]:
     """What all rows of a table share, as `results.json` holds it."""
     return {
@@ -207,9 +208,15 @@ def to_context(
         **choices,
         "num_candidates": max(map(len, examples[CANDIDATES])),
         "examples_sha256": _digest(examples[EXAMPLE_ID][:]),
-        "reasoner": reasoner and reasoner_entry(reasoner),
+        "reasoner": reasoner and reasoner.entry(),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
     }
+
+
+def _tokenizer(reasoner: Reasoner) -> Any:
+    """The reasoner's own tokenizer; an endpoint shows none, so the default base model's counts in its place."""
+    own = getattr(reasoner, "language_model", None)
+    return load_tokenizer() if own is None else own.tokenizer
 
 
 def to_fingerprint(row: TableRow, context: Mapping[str, Any]) -> str:

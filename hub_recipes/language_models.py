@@ -19,7 +19,7 @@ from hub_recipes.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, content_h
 from hub_recipes.packaged_model import DEFAULT_BASE_MODEL
 from hub_recipes.token_batches import branch_batch, pad_left, to_batches
 
-__all__ = ["DEFAULT_BASE_MODEL", "LanguageModel", "load_language_model"]
+__all__ = ["DEFAULT_BASE_MODEL", "LanguageModel", "load_language_model", "load_tokenizer"]
 
 Progress = Callable[[int], None]
 """Called with the number of finished prompts."""
@@ -71,6 +71,15 @@ class LanguageModel:
     @property
     def _batch_tokens(self) -> int:
         return _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cuda"])
+
+    def entry(self) -> dict[str, Any]:
+        """The model as `results.json` names it."""
+        return {
+            "id": self.adapter_id or self.model_id,
+            "base_model": self.model_id,
+            "trained": self.adapter_id is not None,
+            "fingerprint": self.fingerprint,
+        }
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """The token ids of a conversation, up to where the assistant's answer begins.
@@ -265,6 +274,11 @@ def load_language_model(
     has_tokenizer = (folder / "tokenizer_config.json").exists()
     tokenizer = _load_tokenizer(name, folder if has_tokenizer else base_folder)
     return LanguageModel(model, tokenizer, base_id, name, f"{content_hash(base_folder)}+{content_hash(folder)}")
+
+
+def load_tokenizer(name: str = DEFAULT_BASE_MODEL) -> PreTrainedTokenizerBase:
+    """The tokenizer of a base model alone, without its weights; see [`load_language_model`] for `name`."""
+    return _load_tokenizer(name, model_folder(name))
 
 
 def _load_base(folder: Path, device: str) -> Any:

@@ -160,11 +160,14 @@ def reasoner_phrase(document: Mapping[str, Any]) -> str:
     Example:
         >>> reasoner_phrase({"reasoner": {"id": "org/tiny", "answer": "label", "trained": False}})
         'untrained reasoner org/tiny (label)'
+        >>> reasoner_phrase({"reasoner": {"id": "org/large", "answer": "label", "trained": None}})
+        'reasoner org/large (label)'
     """
     reasoner = document["reasoner"]
     if reasoner is None:
         return "no reasoner"
-    return f"{'trained' if reasoner['trained'] else 'untrained'} reasoner {reasoner['id']} ({reasoner['answer']})"
+    trained = {True: "trained ", False: "untrained ", None: ""}[reasoner["trained"]]  # of an endpoint nobody knows
+    return f"{trained}reasoner {reasoner['id']} ({reasoner['answer']})"
 
 
 def gap_columns(rows: Sequence[Row]) -> list[Column]:

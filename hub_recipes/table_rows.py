@@ -7,6 +7,7 @@ log, somebody who knows the truth.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any, Protocol
 
 from datasets import Dataset
@@ -16,9 +17,9 @@ from dataset_builders.input_error import InputError
 from dataset_builders.schema import CANDIDATES, HISTORY, ITEM_ID, Item
 from dataset_builders.sources.streaming_simulation.ceiling import ceiling_scores
 from hub_recipes.baselines import BASELINES, rankings_from_scores
-from hub_recipes.language_models import LanguageModel, load_language_model
-from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.language_models import load_language_model
 from hub_recipes.reasoners.ranking import Ranking
+from hub_recipes.reasoners.reasoner import Reasoner
 from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
 from hub_recipes.verbalizers.profile import ProfileVerbalizer
 from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
@@ -28,6 +29,7 @@ from hub_recipes.verbalizers.verbalizer import write_and_count
 TEMPLATE_ROW = "template"
 CEILING_ROW = "ceiling"
 VERBALIZER_ROWS = (TEMPLATE_ROW, "profile", "zero_shot", *LEARNED_VERBALIZERS)
+_WRITTEN_BY_RULE = (TEMPLATE_ROW, "profile")
 ALL_BASELINES = "baselines"
 """Short for every classical baseline."""
 
@@ -76,14 +78,14 @@ class VerbalizerRow:
 
     name: str
     verbalizer: Any
-    reasoner: LocalReasoner
+    reasoner: Reasoner
     items: Mapping[str, Item]
     kind: str = "verbalizer"
 
     def identity(self) -> dict[str, Any]:
         return {
             "verbalizer": getattr(self.verbalizer, "fingerprint", self.name),
-            "reasoner": reasoner_entry(self.reasoner),
+            "reasoner": self.reasoner.entry(),
         }
 
     def run(self, examples: Dataset, report: Report) -> Outcome:
@@ -96,7 +98,7 @@ class VerbalizerRow:
 
     def _details(self, counts: Sequence[Mapping[str, int]]) -> dict[str, Any]:
         language_model = getattr(self.verbalizer, "language_model", None)
-        writer = {} if language_model is None else {"verbalizer": model_entry(language_model)}
+        writer = {} if language_model is None else {"verbalizer": language_model.entry()}
         names = counts[0] if counts else {}
         decided = {name: sum(of_example[name] for of_example in counts) for name in names}
         return {**writer, DECISIONS: decided} if decided else writer
@@ -196,7 +198,7 @@ def needs_reasoner(names: Iterable[str]) -> bool:
 def to_rows(
     words: Iterable[str],
     dataset: BuiltDataset,
-    reasoner: LocalReasoner | None = None,
+    reasoner: Reasoner | None = None,
     verbalizers: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> list[TableRow]:
@@ -205,7 +207,7 @@ def to_rows(
     Args:
         words (`list[str]`): As in `to_row_names`.
         dataset ([`BuiltDataset`]): Baselines are fitted on its training interactions.
-        reasoner ([`LocalReasoner`], *optional*): Reads the texts; needed by verbalizer rows only.
+        reasoner ([`Reasoner`], *optional*): Reads the texts; needed by verbalizer rows only.
         verbalizers (`dict[str, Verbalizer]`, *optional*): Your own, by row name; one may replace a built-in one.
         seed (`int`, *optional*, defaults to 0): Breaks ties between the scores of a baseline.
 
@@ -223,9 +225,20 @@ def to_rows(
         elif reasoner is None:
             raise InputError(f"Row {name!r} is a text that a reasoner must read, and no reasoner was given.")
         else:
-            verbalizer = own.get(name) or to_verbalizer(name, items, reasoner.language_model)
+            verbalizer = own.get(name) or to_verbalizer(name, items, _language_model(name, reasoner))
             rows.append(VerbalizerRow(name, verbalizer, reasoner, items))
     return rows
+
+
+def _language_model(name: str, reasoner: Reasoner) -> Any:
+    """Who writes a row: the reasoner's own model, or the default base model where the reasoner is an endpoint."""
+    own = getattr(reasoner, "language_model", None)
+    return _default_language_model() if own is None and name not in _WRITTEN_BY_RULE else own
+
+
+@lru_cache(maxsize=1)
+def _default_language_model() -> Any:
+    return load_language_model()
 
 
 def to_verbalizer(name: str, items: Mapping[str, Item], language_model: Any) -> Any:
@@ -248,18 +261,3 @@ def to_verbalizer(name: str, items: Mapping[str, Item], language_model: Any) -> 
     if language_model.adapter_id is not None:  # an adapter was taught to answer; the base model still writes
         language_model = load_language_model(language_model.model_id)
     return RewriteVerbalizer(items, language_model)
-
-
-def reasoner_entry(reasoner: LocalReasoner) -> dict[str, Any]:
-    """The reasoner as `results.json` names it."""
-    return {**model_entry(reasoner.language_model), "answer": reasoner.answer}
-
-
-def model_entry(model: LanguageModel) -> dict[str, Any]:
-    """A language model as `results.json` names it."""
-    return {
-        "id": model.adapter_id or model.model_id,
-        "base_model": model.model_id,
-        "trained": model.adapter_id is not None,
-        "fingerprint": model.fingerprint,
-    }

@@ -74,6 +74,10 @@ class LocalReasoner:
         ways = {"label": self._by_label, "title": self._by_title, "generate": self._by_text}
         return ways[self.answer](contexts, candidates, progress)
 
+    def entry(self) -> dict[str, Any]:
+        """The reasoner as `results.json` names it; see [`Reasoner`]."""
+        return {**self.language_model.entry(), "answer": self.answer}
+
     def _by_label(self, contexts: Any, candidates: Any, progress: Any) -> list[Ranking | None]:
         prompts = self._prompts(contexts, candidates, to_reasoner_prompt, room=1)
         log_probs = self.language_model.next_token_log_probs(prompts, label_ids(self.language_model), progress)

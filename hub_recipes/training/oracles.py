@@ -44,7 +44,7 @@ def to_endpoint(arguments: VerbalizerArguments) -> Any:
     if arguments.oracle_answer == "title":
         raise InputError("An endpoint cannot score titles. Use oracle_answer: label or generate.")
     return EndpointReasoner(
-        model=arguments.oracle,
+        model=str(arguments.oracle),
         base_url=arguments.oracle_url,
         answer=arguments.oracle_answer,
         max_calls=arguments.max_calls,

@@ -59,19 +59,20 @@ class Scripted:
 class Obedient:
     """Picks the target where the text says `hit`, another candidate for `miss`, and says nothing for `silent`."""
 
-    answer = "label"
-
     def __init__(self, dataset: BuiltDataset, adapter_id: str | None = None):
         self.by_candidates = {
             frozenset(candidate["item_id"] for candidate in row["candidates"]): row[TARGET]
             for row in dataset.examples("test")
         }
         self.language_model = SimpleNamespace(
-            tokenizer=lambda texts, **_: {"input_ids": [text.split() for text in texts]},
-            model_id="org/base",
-            adapter_id=adapter_id,
-            fingerprint=f"org/base+{adapter_id}",
+            tokenizer=lambda texts, **_: {"input_ids": [text.split() for text in texts]}
         )
+        self.adapter_id = adapter_id
+
+    def entry(self):
+        trained = self.adapter_id is not None
+        known = {"id": self.adapter_id or "org/base", "base_model": "org/base", "trained": trained}
+        return {**known, "answer": "label", "fingerprint": f"org/base+{self.adapter_id}"}
 
     def rank(self, contexts, candidates, progress=None):
         return [self._rank(context, shown) for context, shown in zip(contexts, candidates, strict=True)]
