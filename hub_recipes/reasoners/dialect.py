@@ -40,6 +40,15 @@ class Dialect:
             return replace(self, top_log_probs=5 if self.top_log_probs > 5 else 0)
         return None
 
+    def common(self, other: "Dialect") -> "Dialect":
+        """What two dialects both understand: one server may be several machines."""
+        limit_names = {self.limit_name, other.limit_name}
+        return Dialect(
+            min(self.top_log_probs, other.top_log_probs),
+            self.temperature and other.temperature,
+            "max_tokens" if limit_names == {"max_tokens"} else "max_completion_tokens",
+        )
+
     def request(self, max_answer_tokens: int, extra_body: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters of `chat_completion`."""
         asked: dict[str, Any] = {"temperature": 0.0} if self.temperature else {}

@@ -80,8 +80,8 @@ class EndpointReasoner:
             (429, after what `Retry-After` asks for), errors of the server (5xx), no answer in time, no connection.
         backoff_s (`float`, *optional*, defaults to 1.0): The n-th wait is random, at most `backoff_s * 2 ** (n - 1)`.
         max_wait_s (`float`, *optional*, defaults to 300.0): A server that asks to wait longer ends the run.
-        max_calls (`int`, *optional*): Most requests over the life of this object, repetitions included.
-        max_cost (`float`, *optional*): Most US dollars over the life of this object; needs both prices.
+        max_calls (`int`, *optional*): Most requests over the life of this object in one process, repetitions included.
+        max_cost (`float`, *optional*): Most US dollars, likewise; needs both prices.
         price_per_million_input_tokens (`float`, *optional*): US dollars.
         price_per_million_output_tokens (`float`, *optional*): US dollars.
         max_answer_tokens (`int`, *optional*, defaults to 24): Room for a sentence around a title. A model that thinks
@@ -217,6 +217,7 @@ class _Work:
         self.answers: dict[str, ChatAnswer] = {}
         self.finished = 0
         self.cut = 0
+        self.told = False
         self.cap_reached = False
         backoff = wait_random_exponential(multiplier=reasoner.backoff_s, max=reasoner.max_wait_s)
         self.retrying = AsyncRetrying(
@@ -276,7 +277,7 @@ class _Work:
 
     async def _ask(self, client: AsyncInferenceClient, question: _Question) -> ChatAnswer:
         """Put one question, more plainly each time the server refuses it; what it took is remembered."""
-        memory, dialect, cut = self.reasoner._memory, self.reasoner._memory.dialect, False
+        dialect, cut = self.reasoner._memory.dialect, False
         while True:
             try:
                 answer: ChatAnswer = await self.retrying.copy()(self._call, client, question.messages(), dialect)
@@ -288,12 +289,11 @@ class _Work:
                 elif refusal.is_too_long and question.context:
                     question, cut = question.shortened(), True
                 else:
-                    raise EndpointError(f"{client.model} refuses a request ({refusal.status}: {refusal}).") from None
+                    raise EndpointError(self._refused(refusal)) from None
         self.cut += cut
         if dialect.top_log_probs and answer.top_log_probs is None and answer.text:
             dialect = replace(dialect, top_log_probs=0)
-        if dialect != memory.dialect:
-            self._remember(dialect)
+        self._remember(dialect)
         return answer
 
     def _remember(self, dialect: Dialect) -> None:
@@ -302,7 +302,7 @@ class _Work:
             logger.warning(
                 f"{self.reasoner.url} lists no probabilities of tokens; its answers are parsed, without probabilities."
             )
-        memory.dialect = dialect
+        memory.dialect = memory.dialect.common(dialect)
 
     async def _call(self, client: AsyncInferenceClient, messages: Sequence[Message], dialect: Dialect) -> ChatAnswer:
         """One request, paid for."""
@@ -332,14 +332,22 @@ class _Work:
 
     def _before_retry(self, state: RetryCallState) -> None:
         self.spending.retries += 1
-        waited = state.next_action.sleep if state.next_action else 0.0
-        logger.info(f"{self.reasoner.url}: {_trouble(state)}; attempt {state.attempt_number + 1} in {waited:.1f} s.")
+        wait_s = state.next_action.sleep if state.next_action else 0.0
+        say = logger.info if self.told else logger.warning  # once; hundreds of calls may wait for the same reason
+        say(f"{self.reasoner.url}: {_trouble(state)}; trying again in {wait_s:.1f} s.")
+        self.told = True
 
     def _keep(self, key: str, answer: ChatAnswer) -> None:
         self.answers[key] = answer
         self.finished += self.rows_by_key[key]
         if self.progress is not None:
             self.progress(self.finished)
+
+    def _refused(self, refusal: Refusal) -> str:
+        return (
+            f"{self.reasoner.url} refuses a request for {self.reasoner.model!r} ({refusal.status}: {refusal}). "
+            "Check the model's name and what the server lets it be asked."
+        )
 
     def _gave_up(self, trouble: PassingTrouble) -> str:
         return (

@@ -135,7 +135,7 @@ def test_what_a_server_refuses_is_left_out_from_then_on(make_reasoner, chat_serv
 def test_one_question_that_is_refused_takes_nothing_from_the_others(make_reasoner, chat_server):
     chat_server.refuse = lambda body: error(400, "not this") if "film 1" in body["messages"][0]["content"] else None
     reasoner = make_reasoner(concurrency=1)
-    with pytest.raises(EndpointError, match="refuses a request \\(400: not this\\)"):
+    with pytest.raises(EndpointError, match=r"refuses a request for 'org/model' \(400: not this\)"):
         reasoner.rank(*rows(2))
     (ranking,) = reasoner.rank(["x"], [shown(*TITLES)])
     assert ranking.probabilities
@@ -183,6 +183,23 @@ def test_what_may_pass_is_tried_again(make_reasoner, chat_server, act):
     assert (reasoner.spending.calls, reasoner.spending.retries) == (3, 2)
 
 
+def test_the_first_repetition_is_said_and_the_others_are_not(make_reasoner, chat_server, warnings):
+    chat_server.acts = [error(503, "warming up")] * 4
+    make_reasoner(concurrency=1).rank(*rows(3))
+    said = [record for record in warnings.records if record.levelno == logging.WARNING]
+    assert ["status 503: warming up; trying again in" in record.getMessage() for record in said] == [True]
+
+
+def test_a_server_that_takes_some_answers_back_is_spoken_to_plainly(make_reasoner, chat_server):
+    # The first machine behind the address lists no probabilities, the second does, the first again: 20, 0, 0.
+    reasoner = make_reasoner(concurrency=1)
+    chat_server.log_probs = None
+    reasoner.rank(["first"], [shown(*TITLES)])
+    chat_server.log_probs = {"A": -0.1}
+    reasoner.rank(["second", "third"], [shown(*TITLES)] * 2)
+    assert [body.get("top_logprobs") for body in chat_server.bodies] == [20, None, None]
+
+
 def test_retry_after_is_waited_for(make_reasoner, chat_server):
     chat_server.acts = [error(429, Retry_After="1")]
     make_reasoner().rank(["x"], [shown(*TITLES)])
@@ -223,7 +240,8 @@ def test_nobody_at_the_address_is_said_with_the_remedy(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-    reasoner = EndpointReasoner("m", url, max_attempts=2, backoff_s=0.01, cache_folder=tmp_path)
+    choices = {"max_attempts": 2, "backoff_s": 0.01, "cache_folder": tmp_path, "price_per_million_output_tokens": 1.0}
+    reasoner = EndpointReasoner("m", url, **choices)
     with pytest.raises(
         EndpointError, match=f"{url} gave no answer in 2 attempts.*no connection.*Check that the server"
     ):

@@ -1,4 +1,4 @@
-"""Against the real server of transformers, which lists no probabilities: it must pick what the same model picks here."""
+"""Against the real server of transformers: it must pick what the same model picks here."""
 
 import os
 import socket
@@ -26,10 +26,8 @@ STARTS_WITHIN_S = 120
 def letter_model_folder(tiny_model_folder, tmp_path_factory) -> Path:
     """The random model, made to say nothing but letters: the logits of all other tokens are 0."""
     folder = tmp_path_factory.mktemp("letter-model")
-    model, tokenizer = (
-        AutoModelForCausalLM.from_pretrained(tiny_model_folder),
-        AutoTokenizer.from_pretrained(tiny_model_folder),
-    )
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_folder)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
     letters = tokenizer.convert_tokens_to_ids(list(CANDIDATE_LABELS))
     kept = model.lm_head.weight.data[letters].clone()
     model.lm_head.weight.data.zero_()
