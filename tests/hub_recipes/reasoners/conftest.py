@@ -18,6 +18,7 @@ class Act(TypedDict, total=False):
         body (`str`): As it goes over the wire.
         headers (`dict[str, str]`): Beside the usual ones.
         delay_s (`float`): Seconds before anything is sent.
+        trickle_s (`float`): Seconds before each byte of the body.
         drop (`bool`): Close the connection, and say nothing.
     """
 
@@ -25,6 +26,7 @@ class Act(TypedDict, total=False):
     body: str
     headers: dict[str, str]
     delay_s: float
+    trickle_s: float
     drop: bool
 
 
@@ -98,7 +100,9 @@ def chat_server() -> Iterator[ChatServer]:
             for name, value in {"Content-Length": str(len(content)), **act.get("headers", {})}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(content)
+            for piece in [content[i : i + 1] for i in range(len(content))] if "trickle_s" in act else [content]:
+                time.sleep(act.get("trickle_s", 0))
+                self.wfile.write(piece)
 
         def log_message(self, *args: Any) -> None:
             """Say nothing on stderr."""

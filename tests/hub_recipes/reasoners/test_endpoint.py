@@ -11,6 +11,7 @@ from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
+from huggingface_hub.errors import HTTPError
 
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import to_reasoner_prompt
@@ -168,6 +169,7 @@ def test_a_context_that_is_too_long_loses_its_oldest_lines_and_is_counted(make_r
         error(503),
         {"drop": True},
         {"delay_s": 0.6},
+        {"body": '{"choices": [{"message": {"content": "A"}}]}', "trickle_s": 0.1},
         {"body": "<html>Bad gateway"},
         {"body": '{"choices": []}'},
         {"body": '{"choices": [{"message": {"content": 7}}]}'},
@@ -190,14 +192,18 @@ def test_the_first_repetition_is_said_and_the_others_are_not(make_reasoner, chat
     assert ["status 503: warming up; trying again in" in record.getMessage() for record in said] == [True]
 
 
-def test_a_server_that_takes_some_answers_back_is_spoken_to_plainly(make_reasoner, chat_server):
-    # The first machine behind the address lists no probabilities, the second does, the first again: 20, 0, 0.
-    reasoner = make_reasoner(concurrency=1)
+def test_a_server_of_several_machines_is_spoken_to_as_its_plainest_one_understands(make_reasoner, chat_server):
+    # Film 0 goes to a slow machine that lists probabilities, film 1 to a quick one that does not.
+    listed = json.dumps(chat_server.answer({"model": "m", "logprobs": True}))
     chat_server.log_probs = None
-    reasoner.rank(["first"], [shown(*TITLES)])
-    chat_server.log_probs = {"A": -0.1}
-    reasoner.rank(["second", "third"], [shown(*TITLES)] * 2)
-    assert [body.get("top_logprobs") for body in chat_server.bodies] == [20, None, None]
+    chat_server.refuse = lambda body: (
+        {"body": listed, "delay_s": 0.2} if "film 0" in body["messages"][0]["content"] else None
+    )
+    reasoner = make_reasoner(concurrency=2)
+    slow, quick = reasoner.rank(*rows(2))
+    assert (bool(slow.probabilities), bool(quick.probabilities)) == (True, False)
+    reasoner.rank(["third"], [shown(*TITLES)])
+    assert "logprobs" not in chat_server.bodies[-1]
 
 
 def test_retry_after_is_waited_for(make_reasoner, chat_server):
@@ -426,6 +432,7 @@ def everything_said(failure: BaseException) -> str:
     """A failure with all that it is chained to, pickled and printed."""
     texts, seen = [], failure
     while seen is not None:
+        assert not isinstance(seen, HTTPError)  # it holds the request, and that holds the key
         texts += [str(seen), repr(seen), repr(vars(seen)), str(pickle.dumps(seen))]
         seen = seen.__cause__ or seen.__context__
     return "\n".join(texts)
