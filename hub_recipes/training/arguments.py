@@ -63,7 +63,9 @@ class VerbalizerArguments(RunArguments):
         "hit", "hit: 1 or 0, as in the paper. log_likelihood: dense, needs an oracle with probabilities."
     )
     max_calls: int | None = option(None, "Most calls of the endpoint; else no cap.")
-    max_cost: float | None = option(None, "Most US dollars for the endpoint; else no cap.")
+    max_cost: float | None = option(None, "Most US dollars for the endpoint, which needs both prices; else no cap.")
+    input_price: float | None = option(None, "The endpoint's US dollars per million tokens of prompts.")
+    output_price: float | None = option(None, "The endpoint's US dollars per million tokens of answers.")
     length_low: float = option(0.3, "Where full length reward begins, as a share of the template's tokens.")
     length_high: float = option(0.7, "Where full length reward ends.")
 

@@ -49,6 +49,8 @@ def to_endpoint(arguments: VerbalizerArguments) -> Any:
         answer=arguments.oracle_answer,
         max_calls=arguments.max_calls,
         max_cost=arguments.max_cost,
+        price_per_million_input_tokens=arguments.input_price,
+        price_per_million_output_tokens=arguments.output_price,
     )
 
 

@@ -1,5 +1,6 @@
 """Language models for tests: a random one of two layers, made here, and the real default base model."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,24 @@ from peft import LoraConfig, get_peft_model
 from tiny_model import save_tiny_model
 from transformers import AutoModelForCausalLM
 
+from hub_recipes.cli import main
 from hub_recipes.language_models import LanguageModel, load_language_model
 from hub_recipes.verbalizers import language_model_verbalizer
 from hub_recipes.verbalizers.text_cache import write_missing
+
+
+@pytest.fixture
+def run_main(monkeypatch, capsys):
+    """Runs the console entry itself, since that is where errors become exit codes."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["logs2lang", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        captured = capsys.readouterr()
+        return end.value.code or 0, captured.out, captured.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

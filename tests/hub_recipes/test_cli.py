@@ -15,7 +15,7 @@ from dataset_builders.build_options import BuildOptions
 from dataset_builders.sources.movielens import LAYOUTS
 from dataset_builders.sources.streaming_simulation import SimulationConfig
 from hub_recipes import build_commands
-from hub_recipes.cli import app, main
+from hub_recipes.cli import app
 
 COLUMN_MAP = "user_id=uid,item_id=film,timestamp=when"
 
@@ -33,20 +33,6 @@ def log_file(tmp_path: Path) -> Path:
             )
         writer.writerows([["", "m1", 1_600_000_000], ["u1", "m2", "never"]])
     return path
-
-
-@pytest.fixture
-def run_main(monkeypatch, capsys):
-    """Runs the console entry itself, since that is where errors become exit codes."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["logs2lang", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        captured = capsys.readouterr()
-        return end.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 def test_build_tabular_writes_a_dataset_and_prints_where_every_row_went(run_main, log_file, tmp_path):

@@ -168,7 +168,7 @@ def test_a_context_that_is_too_long_loses_its_oldest_lines_and_is_counted(make_r
         error(500),
         error(503),
         {"drop": True},
-        {"delay_s": 0.6},
+        {"delay_s": 1.5},
         {"body": '{"choices": [{"message": {"content": "A"}}]}', "trickle_s": 0.1},
         {"body": "<html>Bad gateway"},
         {"body": '{"choices": []}'},
@@ -179,7 +179,7 @@ def test_a_context_that_is_too_long_loses_its_oldest_lines_and_is_counted(make_r
 )
 def test_what_may_pass_is_tried_again(make_reasoner, chat_server, act):
     chat_server.acts = [act, act]
-    reasoner = make_reasoner(timeout_s=0.3)
+    reasoner = make_reasoner(timeout_s=1.0 if {"delay_s", "trickle_s"} & set(act) else 10.0)
     (ranking,) = reasoner.rank(["x"], [shown(*TITLES)])
     assert ranking.pick == "id of Heat"
     assert (reasoner.spending.calls, reasoner.spending.retries) == (3, 2)

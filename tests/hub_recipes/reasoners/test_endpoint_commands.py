@@ -2,28 +2,11 @@
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from hub_recipes.cli import main
-
 KEY = "sk-planted-4711"
-
-
-@pytest.fixture
-def run_main(monkeypatch, capsys):
-    """Runs the console entry itself, since that is where errors become exit codes."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["logs2lang", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        captured = capsys.readouterr()
-        return end.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture
