@@ -99,7 +99,8 @@ def _sample_decisions_alone(training_args: GRPOConfig, policy: LanguageModel) ->
         training_args.vllm_structured_outputs_regex = rf"( ?({'|'.join(DECISIONS)}))+"
         return
     others = set(range(len(policy.tokenizer))) - set(decision_token_ids(policy.tokenizer))
-    training_args.generation_kwargs = {**(training_args.generation_kwargs or {}), "suppress_tokens": sorted(others)}
+    chosen: Any = training_args.generation_kwargs or {}
+    training_args.generation_kwargs = {**chosen, "suppress_tokens": sorted(others)}
 
 
 def _rewards(args: VerbalizerArguments, dataset: BuiltDataset, tokenizer: Any) -> list[Any]:

@@ -81,7 +81,7 @@ class TrainingRun:
     def examples(self, dataset: BuiltDataset, split: str) -> Dataset | None:
         """The examples of one split that can be learned from or watched; `None` where none are asked for."""
         chosen = self.arguments.limit if split == "train" else self.arguments.validation_limit
-        if chosen == 0:
+        if chosen == 0 and split != "train":
             return None
         history = self.arguments.history_length
         return judgeable(choose_examples(dataset.examples(split), chosen, self.training_args.seed, history))

@@ -31,10 +31,10 @@ class TextFiles:
         verbalizer ([`LanguageModelVerbalizer`]): Frozen; with its language model.
         dataset ([`BuiltDataset`]): Whose histories are written as text.
         folder (`Path`): Where to.
-        limits (`dict[str, int]`, *optional*): How many examples of a split, chosen by `seed`; all by default.
+        limits (`dict[str, int]`, *optional*): How many examples of a split, chosen by `seed`; all by default, 0 for none.
         history_length (`int`, *optional*): How many of the newest records; all by default.
-        seed (`int`, *optional*, defaults to 42): As in training, or other examples would be chosen; 42 is what trainers
-            of transformers start from.
+        seed (`int`, *optional*, defaults to 42): As in training, or other examples would be chosen; 42 is what
+            trainers of transformers start from.
     """
 
     verbalizer: Any
@@ -63,7 +63,8 @@ class TextFiles:
         """
         deadline = None if minutes is None else monotonic() + 60 * minutes
         for split in splits:
-            if not (self.folder / f"{split}.parquet").exists() and not self._write_split(split, deadline):
+            is_wanted = self.limits.get(split) != 0 and not self._path(split).exists()
+            if is_wanted and not self._write_split(split, deadline):
                 return UNFINISHED
         return 0
 

@@ -54,7 +54,8 @@ def test_the_chain_runs_once_and_then_only_what_changed(at_training_folder, spie
     steps[4] = Step.of({"name": "texts", "verbalize": "{verbalizer}", "train_limit": 8, "validation_limit": 4,
                         "test_limit": 3, "history_length": 5})  # fmt: skip
     assert to_chain(steps, "chain").run() == 0
-    assert spied == ["texts", "reasoner_rewrite", "results"]  # and what was made from the texts
+    # The reasoner is trained again on the new texts; those it saw were the same, so its results stand as they are.
+    assert spied == ["texts", "reasoner_rewrite"]
 
 
 @pytest.mark.slow
