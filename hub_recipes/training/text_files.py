@@ -31,7 +31,7 @@ class TextFiles:
         verbalizer ([`LanguageModelVerbalizer`]): Frozen; with its language model.
         dataset ([`BuiltDataset`]): Whose histories are written as text.
         folder (`Path`): Where to.
-        limits (`dict[str, int]`, *optional*): How many examples of a split, chosen by `seed`; all by default, 0 for none.
+        limits (`dict[str, int]`, *optional*): How many examples of a split, drawn by `seed`; else all, 0 for none.
         history_length (`int`, *optional*): How many of the newest records; all by default.
         seed (`int`, *optional*, defaults to 42): As in training, or other examples would be chosen; 42 is what
             trainers of transformers start from.

@@ -1,0 +1,127 @@
+"""GRPO on a random model: a verbalizer learns to write what an oracle needs to read."""
+
+import random
+from datetime import datetime, timezone
+
+import pytest
+from datasets import Dataset
+from trl import GRPOConfig
+
+from dataset_builders.input_error import InputError
+from hub_recipes.grpo_run import presentations_of, to_grpo_trainer
+from hub_recipes.reasoners.ranking import Ranking
+from hub_recipes.rewards import LengthReward, OracleReward
+from hub_recipes.training.adapters import AdapterArguments, trainable_model
+from hub_recipes.training.prompt_rows import to_verbalizer_rows
+from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
+
+LETTERS = "abcdefghk"
+ITEMS = {
+    letter: {"item_id": letter, "title": letter, "year": None, "tags": [], "series": None, "description": None}
+    for letter in LETTERS
+}
+WANTED = "k"
+
+
+class Reader:
+    """Picks the candidate whose title, a letter, comes first in the text; without any, the last one shown."""
+
+    def rank(self, contexts, candidates, progress=None):
+        return [self._rank(context, shown) for context, shown in zip(contexts, candidates, strict=True)]
+
+    def _rank(self, context, shown):
+        named = [item for letter in context for item in shown if item["title"] == letter]
+        pick = (named or [shown[-1]])[0]["item_id"]
+        return Ranking([pick, *(item["item_id"] for item in shown if item["item_id"] != pick)])
+
+
+def examples(number: int) -> Dataset:
+    """Users who all want `k`, with four other letters beside it: to be hit, a text must name it before those."""
+    draw = random.Random(0)
+    rows = []
+    for place in range(number):
+        shown = draw.sample([WANTED, *draw.sample("abcdefgh", 4)], 5)
+        record = {
+            "timestamp": datetime(2024, 1, 1, tzinfo=timezone.utc),
+            "item_id": "a",
+            "title": "a",
+            "event": "play",
+        }
+        rows.append(
+            {
+                "example_id": f"e{place}",
+                "history": [{**record, "duration_s": None, "value": None, "device": None}],
+                "candidates": [{"item_id": letter, "title": letter} for letter in shown],
+                "target": WANTED,
+            }
+        )
+    return Dataset.from_list(rows)
+
+
+def trainer_of(policy, folder, rewards, **others):
+    choices = {
+        "per_device_train_batch_size": 64,
+        "num_generations": 8,
+        "max_completion_length": 6,
+        "max_steps": 30,
+        "learning_rate": 5e-3,
+        "lr_scheduler_type": "constant",
+        "beta": 0.0,
+        "reward_weights": [0.9, 0.1],
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": "none",
+        "bf16": False,
+        "use_cpu": True,
+        "gradient_checkpointing": False,
+        "disable_tqdm": True,
+        **others,
+    }
+    verbalizer = RewriteVerbalizer(ITEMS, policy, max_new_tokens=6)
+    rows = to_verbalizer_rows(examples(64), verbalizer, policy)
+    return to_grpo_trainer(policy, GRPOConfig(str(folder), **choices), rows, rewards)
+
+
+def rewards_of(policy):
+    verbalizer = RewriteVerbalizer(ITEMS)
+    return [OracleReward(Reader(), verbalizer, ITEMS), LengthReward(verbalizer, policy.tokenizer)]
+
+
+@pytest.fixture
+def policy(tiny_model_folder):
+    arguments = AdapterArguments(base_model=str(tiny_model_folder), base_model_id="org/tiny", lora_r=8)
+    return trainable_model(arguments, seed=0, device="cpu")
+
+
+@pytest.mark.slow
+def test_grpo_raises_the_hit_rate_of_the_oracle(policy, tmp_path):
+    trainer = trainer_of(policy, tmp_path, rewards_of(policy))
+    frozen = {name: weight.clone() for name, weight in policy.model.named_parameters() if "lora" not in name}
+    trainer.train()
+    hits = [row["oracle/hit_rate"] for row in trainer.state.log_history if "oracle/hit_rate" in row]
+    assert sum(hits[:3]) / 3 < 0.5
+    assert sum(hits[-3:]) / 3 > 0.9
+    assert all(weight.equal(frozen[name]) for name, weight in policy.model.named_parameters() if name in frozen)
+
+
+def test_weights_must_match_the_rewards(policy, tmp_path):
+    with pytest.raises(InputError, match="reward_weights has 1 numbers, and the rewards are oracle, length"):
+        trainer_of(policy, tmp_path, rewards_of(policy), reward_weights=[1.0])
+
+
+def test_a_step_that_needs_more_prompts_than_there_are_is_refused(policy, tmp_path):
+    with pytest.raises(InputError, match="A step takes 100 prompts, and there are 64"):
+        trainer_of(policy, tmp_path, rewards_of(policy), per_device_train_batch_size=800)
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        ({"num_train_epochs": 3}, 3),
+        # 10 steps of 32 / 8 = 4 prompts are 40 presentations of 15 examples: two rounds and a part of a third
+        ({"max_steps": 10}, 3),
+    ],
+)
+def test_presentations_are_as_many_as_were_asked_for(choices, expected, tmp_path):
+    arguments = GRPOConfig(str(tmp_path), per_device_train_batch_size=32, num_generations=8, bf16=False, **choices)
+    assert presentations_of(arguments, num_examples=15) == expected
