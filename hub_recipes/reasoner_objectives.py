@@ -256,14 +256,16 @@ class CandidateObjective:
 
     def scores(self, model: Any, batch: Mapping[str, Any]) -> Tensor:
         """The score of each candidate, of shape `(examples, candidates)`; minus infinity where there is none."""
-        scores = branch_scores(token_log_probs(model, batch)[0], batch)
-        if "prior" not in batch:
-            return scores
-        with torch.no_grad():
-            prior = branch_scores(token_log_probs(model, batch["prior"])[0], batch["prior"]).flatten()
-        return scores - prior[batch["prior_at"]]
+        prior: Tensor | float = 0.0
+        if "prior" in batch:
+            with torch.no_grad():
+                prior_scores = branch_scores(token_log_probs(model, batch["prior"])[0], batch["prior"])
+            prior = prior_scores.flatten()[batch["prior_at"]]
+        # Last, so that no other pass comes between this one and its backward pass.
+        return branch_scores(token_log_probs(model, batch)[0], batch) - prior
 
     def loss(self, model: Any, batch: Mapping[str, Any]) -> tuple[Tensor, Measures]:
+        log_reference = self._reference(model, batch) if self.settings.method == "exact" else None
         scores, gold = self.scores(model, batch), batch["gold"]
         log_policy = scores.log_softmax(-1)
         measures = {"recall@1": is_hit(log_policy, gold), "entropy": entropy(log_policy.detach())}
@@ -272,12 +274,16 @@ class CandidateObjective:
         measures["reward"] = expected_reward(log_policy, gold)
         advantages = expected_advantages(log_policy, gold, self.settings.scale_rewards)
         loss = expected_policy_loss(log_policy, advantages)
-        if not self.settings.beta:
+        if log_reference is None:
             return loss, measures
-        with reference_weights(model):
-            log_reference = self.scores(model, batch).log_softmax(-1)
         kl = expected_kl(log_policy, log_reference)
         return loss + self.settings.beta * kl.mean(), {**measures, "kl": kl}
+
+    def _reference(self, model: Any, batch: Mapping[str, Any]) -> Tensor | None:
+        if not self.settings.beta:
+            return None
+        with reference_weights(model):
+            return self.scores(model, batch).log_softmax(-1)
 
 
 def _collate(language_model: LanguageModel, presentations: Sequence[Presentation]) -> dict[str, Any]:
