@@ -106,7 +106,7 @@ def learn(train: Callable[..., None], folder: Any, most_seconds: float = float("
     stopwatch = Stopwatch(model, most_seconds)
     shared = {
         "output_dir": str(folder / train.__name__),
-        "learning_rate": LEARNING_RATE,
+        "learning_rate": LEARNING_RATES[train.__name__],
         "warmup_steps": 10,
         "num_train_epochs": 1,
     }

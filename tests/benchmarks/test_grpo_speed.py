@@ -1,0 +1,137 @@
+"""Stage 1: reward evaluation against the oracle's forward pass, and a step against stock GRPO asking text by text.
+
+Processor time of this process decides, so that other work on the machine does not.
+"""
+
+import random
+from datetime import datetime, timedelta, timezone
+from time import process_time
+
+import pytest
+from datasets import Dataset
+from tiny_model import save_tiny_model
+from trl import GRPOConfig, GRPOTrainer
+
+from hub_recipes.grpo_run import to_grpo_trainer
+from hub_recipes.language_models import LanguageModel, load_language_model
+from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.rewards import OracleReward
+from hub_recipes.training.adapters import AdapterArguments, trainable_model
+from hub_recipes.training.prompt_rows import to_verbalizer_rows
+from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
+
+PROMPTS, GROUP, RECORDS = 2, 8, 5
+MOST_OF_FLOOR = 1.25
+"""Rewarding must cost at most so many times the forward passes that it cannot do without."""
+
+
+@pytest.fixture(scope="module")
+def items() -> dict:
+    return {
+        f"i{place}": {"item_id": f"i{place}", "title": f"Film number {place}", "year": 1950 + place, "tags": ["Drama"],
+                      "series": None, "description": None}
+        for place in range(60)
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def examples(items) -> Dataset:
+    draw = random.Random(0)
+    start = datetime(2024, 1, 1, tzinfo=timezone.utc)
+    rows = []
+    for place in range(PROMPTS):
+        seen = draw.sample(list(items), RECORDS + 10)
+        records = [
+            {"timestamp": start + timedelta(days=day), "item_id": item_id, "title": items[item_id]["title"],
+             "event": "play", "duration_s": None, "value": None, "device": "tv"}
+            for day, item_id in enumerate(seen[:RECORDS])
+        ]  # fmt: skip
+        shown = [{"item_id": item_id, "title": items[item_id]["title"]} for item_id in seen[RECORDS:]]
+        rows.append({"example_id": f"e{place}", "history": records, "candidates": shown, "target": seen[-1]})
+    return Dataset.from_list(rows)
+
+
+@pytest.fixture(scope="module")
+def oracle() -> LocalReasoner:
+    return LocalReasoner(load_language_model(device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def rollouts(examples, items) -> dict:
+    """A group of texts of different lengths for every prompt, as GRPO hands them to a reward."""
+    verbalizer, draw = RewriteVerbalizer(items), random.Random(1)
+    rows = [row for row in examples for _ in range(GROUP)]
+    texts = [verbalizer.warm_start(row)[: draw.randint(60, 400)] for row in rows]
+    columns = {name: [row[name] for row in rows] for name in ("history", "candidates", "target", "example_id")}
+    return {"completions": [[{"content": text}] for text in texts], **columns}
+
+
+def seconds(work) -> float:
+    started = process_time()
+    work()
+    return process_time() - started
+
+
+def test_a_reward_costs_little_more_than_the_oracle_s_forward_pass(oracle, items, rollouts, capsys):
+    reward = OracleReward(oracle, RewriteVerbalizer(items), items, "log_likelihood")
+    prompts = []
+    seen = LanguageModel.next_token_log_probs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            LanguageModel,
+            "next_token_log_probs",
+            lambda self, ids, *rest: prompts.append(ids) or seen(self, ids, *rest),
+        )
+        reward(**rollouts)
+    batched, floor, single = [], [], []
+    for _ in range(3):  # in turn, so that a busy machine slows all of them
+        batched.append(seconds(lambda: reward(**rollouts)))
+        floor.append(seconds(lambda: oracle.language_model.next_token_log_probs(prompts[0], [0])))
+        single.append(seconds(lambda: one_by_one(reward, rollouts)))
+    middle = [sorted(times)[1] for times in (batched, floor, single)]
+    with capsys.disabled():
+        print(f"\nreward / forward pass: {middle[0] / middle[1]:.2f}")
+        print(f"one text at a time / batched: {middle[2] / middle[0]:.2f}")
+    assert middle[0] <= MOST_OF_FLOOR * middle[1]
+
+
+def one_by_one(reward: OracleReward, rollouts: dict) -> list:
+    """What a reward does that was written for one text."""
+    places = range(len(rollouts["target"]))
+    return [reward(**{name: [column[place]] for name, column in rollouts.items()})[0] for place in places]
+
+
+class OneByOne(OracleReward):
+    """The oracle, asked one text at a time."""
+
+    def __call__(self, completions, log_metric=None, log_extra=None, **columns):
+        asked = {name: columns[name] for name in ("history", "candidates", "target", "example_id")}
+        return one_by_one(super().__call__, {"completions": completions, **asked})
+
+
+def test_a_step_is_no_slower_than_stock_grpo_with_a_reward_of_one_text(oracle, items, examples, tmp_path, capsys):
+    """The policy is tiny, so that what differs is seen: how the oracle is asked."""
+    save_tiny_model(tmp_path / "tiny")
+    ours, stock = [], []
+    for turn in range(2):
+        ours.append(seconds(trainer(to_grpo_trainer, OracleReward, oracle, items, examples, tmp_path, turn).train))
+        stock.append(seconds(trainer(to_stock, OneByOne, oracle, items, examples, tmp_path, turn).train))
+    with capsys.disabled():
+        print(f"\nstock step with one text at a time / our step: {min(stock) / min(ours):.2f}")
+    assert min(ours) < min(stock)
+
+
+def to_stock(policy, training_args, prompts, rewards):
+    return GRPOTrainer(policy.model, list(rewards), training_args, prompts, processing_class=policy.tokenizer)
+
+
+def trainer(make, kind, oracle, items, examples, folder, turn):
+    policy = trainable_model(AdapterArguments(base_model=str(folder / "tiny"), base_model_id="org/tiny"), 0, "cpu")
+    verbalizer = RewriteVerbalizer(items, policy, max_new_tokens=16)
+    training_args = GRPOConfig(
+        str(folder / f"{make.__name__}{turn}"), per_device_train_batch_size=PROMPTS * GROUP, num_generations=GROUP,
+        max_completion_length=16, max_steps=2, save_strategy="no", report_to="none", bf16=False, use_cpu=True,
+        gradient_checkpointing=False, disable_tqdm=True, beta=0.0,
+    )  # fmt: skip
+    rows = to_verbalizer_rows(examples, verbalizer, policy)
+    return make(policy, training_args, rows, [kind(oracle, RewriteVerbalizer(items), items)])
