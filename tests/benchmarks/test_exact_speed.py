@@ -26,7 +26,8 @@ PATIENCE = 10
 """Sampled GRPO is stopped after so many times the seconds that the exact gradient took."""
 CHECKED_EVERY = 5
 LEARNING_RATES = {"exact": 4e-3, "sampled": 1e-3}
-"""At 4e-3 the sampled policy collapses: after 60 steps all eight answers are the same, and Recall@1 stays at 0.54."""
+"""Sampled GRPO reached 0.54 with 4e-3 and with 1e-3, and stayed there: soon most groups of eight are all equal, and an
+equal group teaches nothing. (The untaught model has 0.47 after five steps of warm-up.) No smaller rate was tried."""
 
 LEAST_SPEEDUP = 4.0
 """Eight answers to each question are read where one reading would do, and they have to be written first."""
