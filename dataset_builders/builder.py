@@ -23,7 +23,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.build_options import BuildOptions
 from dataset_builders.candidates import draw_candidates, to_pool
-from dataset_builders.checks import check_examples
+from dataset_builders.checks import check_accounting, check_examples
 from dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
 from dataset_builders.examples import to_decisions, to_examples, to_windows
 from dataset_builders.export import (
@@ -38,6 +38,7 @@ from dataset_builders.export import (
 )
 from dataset_builders.input_error import InputError
 from dataset_builders.interactions import CanonicalLog, canonicalize
+from dataset_builders.machine_limits import plain_limits
 from dataset_builders.prompt_configs import to_prompt_rows
 from dataset_builders.raw_log import RawLog, connect
 from dataset_builders.schema import (
@@ -53,7 +54,7 @@ from dataset_builders.schema import (
     USER_ID,
 )
 from dataset_builders.splits import SPLIT, cut_times, to_targets, training_events
-from dataset_builders.stored_tables import store
+from dataset_builders.stored_tables import drop_stored, store
 
 Source = Callable[[DuckDB], RawLog]
 Progress = Callable[[str], None]
@@ -88,7 +89,9 @@ def build_dataset(
         `dict`: The build report, as in `build_report.json`: options, counts, splits, license.
 
     Raises:
-        InputError: The log cannot be used, or `output` holds something that is not a built dataset.
+        InputError: The log cannot be used, `output` holds something that is not a built dataset, or the memory limit
+            is too small.
+        OSError: The disk is full or not to be written; nothing is left behind, and an earlier build stays.
 
     Example:
         >>> from dataset_builders.sources.movielens import read_movielens
@@ -101,13 +104,14 @@ def build_dataset(
     output.parent.mkdir(parents=True, exist_ok=True)
     tell = progress or (lambda step: None)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
-        connection = connect(scratch, threads=threads, memory_limit=memory_limit)
         staging = Path(scratch) / "dataset"
         staging.mkdir()
-        try:
-            report = _build(source, staging, options, strict, connection, tell)
-        finally:
-            connection.disconnect()
+        with plain_limits(memory_limit):
+            connection = connect(scratch, threads=threads, memory_limit=memory_limit)
+            try:
+                report = _build(source, staging, options, strict, connection, tell)
+            finally:
+                connection.disconnect()
         _replace(output, staging)
     return report
 
@@ -128,6 +132,7 @@ def _build(
     _write_truth(raw, split_log.keyed, folder, connection)
     tell("Checking the examples")
     check_examples(folder, options, connection)
+    check_accounting(folder, log.counts, split_log.keyed.num_interactions())
     tell("Writing prompts")
     write_prompt_configs(folder)
     report = _to_report(raw, log, split_log, folder, options)
@@ -154,8 +159,9 @@ class SplitLog:
 
 
 def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -> SplitLog:
-    """Key a canonical log and choose its targets."""
+    """Key a canonical log and choose its targets; the interactions of the log itself are gone then."""
     keyed = key_log(log.interactions, log.items, options, connection)
+    drop_stored("interactions", connection)  # keyed they take a third of the memory, and nothing else is read again
     cuts = cut_times(keyed.events, options)
     targets = store("targets", to_targets(keyed.events, options, cuts), connection)
     if not targets.filter(targets[SPLIT] == "test").count().execute():
@@ -171,7 +177,7 @@ def write_examples(log: SplitLog, folder: Path, options: BuildOptions, connectio
     pool = to_pool(log.keyed, log.training, options, connection)
     groups = _user_groups(log.keyed)
     for shard, group in enumerate(groups):
-        part, targets = _of_group(log.keyed, group), group.rows(log.targets)
+        part, targets = _of_group(log.keyed, group, connection), group.rows(log.targets)
         drawn = store("drawn", draw_candidates(part, targets, pool, options), connection)
         windows = store("windows", to_windows(part, targets, options.history), connection)
         decisions = store("decisions", to_decisions(part, targets, drawn, options), connection)
@@ -211,8 +217,10 @@ def _user_groups(log: KeyedLog) -> list[UserGroup]:
     return [UserGroup(low, high) for low, high in pairwise(bounds)]
 
 
-def _of_group(log: KeyedLog, group: UserGroup) -> KeyedLog:
-    return KeyedLog(log.users, log.items, group.rows(log.events), group.rows(log.impressions))
+def _of_group(log: KeyedLog, group: UserGroup, connection: DuckDB) -> KeyedLog:
+    # Stored, because they are read several times, and the events of all users may have been spilled to disk.
+    events = store("group_events", group.rows(log.events), connection)
+    return KeyedLog(log.users, log.items, events, group.rows(log.impressions))
 
 
 def _write_catalogue(log: SplitLog, folder: Path, connection: DuckDB) -> None:

@@ -1,11 +1,15 @@
 """Invariants that every built dataset must meet. A violation is an error of this program, never of the log."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import ibis.expr.types as ir
+import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.build_options import BuildOptions
+from dataset_builders.export import QUARANTINE_FILE
 from dataset_builders.schema import (
     CANDIDATES,
     EXAMPLE_ID,
@@ -78,3 +82,23 @@ def _count_strays(folder: Path, connection: DuckDB) -> int:
     tables = {name: connection.read_parquet(str(folder / name / "*.parquet")) for name in _WITH_ITEMS}
     used = tables["interactions"].select(ITEM_ID).union(tables["examples"].select(item_id=TARGET))
     return int(used.anti_join(tables["items"], ITEM_ID).count().execute())
+
+
+def check_accounting(folder: Path, counts: Mapping[str, Any], kept: int) -> None:
+    """Check at the end of a build that every input row is in it, was merged, or lies in the quarantine on disk.
+
+    Args:
+        folder (`Path`): The dataset folder.
+        counts (`dict`): As `CanonicalLog.counts`.
+        kept (`int`): Interactions that the build really worked on, impressions included.
+
+    Raises:
+        RuntimeError: Rows were lost or doubled on the way; the message says how many.
+    """
+    aside = pq.read_metadata(folder / QUARANTINE_FILE).num_rows
+    lost = counts["input_rows"] - kept - counts["merged_duplicates"] - aside
+    if lost:
+        raise RuntimeError(
+            f"Of {counts['input_rows']} input rows {kept} are in the build, {counts['merged_duplicates']} were merged "
+            f"and {aside} lie in quarantine: {lost} are missing. This is an error of this program; please report it."
+        )

@@ -56,6 +56,10 @@ class KeyedLog:
     events: ir.Table
     impressions: ir.Table
 
+    def num_interactions(self) -> int:
+        """Events and impressions together: as many as the canonical log had."""
+        return int(self.events.count().execute()) + int(self.impressions.count().execute())
+
 
 def key_log(interactions: ir.Table, items: ir.Table, options: BuildOptions, connection: DuckDB) -> KeyedLog:
     """Replace raw ids by opaque ones and number every user's interactions.

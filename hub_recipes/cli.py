@@ -19,6 +19,7 @@ DEFAULT_ROWS = "template,profile,zero_shot,baselines"
 _DISK_TROUBLES = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "it would be larger than this system allows",
     errno.EACCES: "permission is denied",
     errno.EROFS: "the file system is read-only",
 }
