@@ -26,6 +26,12 @@ build_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Turn a log into a dataset that [bold]load_dataset[/] reads."
 )
 
+DayFirstOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--day-first/--month-first", help="How dates such as 03/04/2024 are meant; asked for where nothing tells."
+    ),
+]
 _SPLIT, _RUN = "How the log becomes examples", "How the build runs"
 
 
@@ -242,6 +248,7 @@ def tabular(
     tag_separator: Annotated[
         str | None, typer.Option(help="What stands between tags that are one text; | by default.")
     ] = None,
+    day_first: DayFirstOption = None,
     name: Annotated[str, typer.Option(help="Name of the dataset.")] = "tabular",
 ) -> "Source":
     """Your own log. Columns: user_id, item_id, timestamp; and, if you have them, event, duration_s, value, device.
@@ -261,6 +268,7 @@ def tabular(
         item_columns={**written.items, **to_map("--map-items", item_map)},
         time_format=time_format or written.time_format,
         tag_separator=tag_separator or written.tag_separator,
+        day_first=day_first,
         name=name,
     )
 
@@ -288,10 +296,7 @@ def viewing_history(
         Path, typer.Argument(metavar="PATH", help="Your export: Netflix, Spotify, YouTube, Letterboxd or Trakt.")
     ],
     profile: Annotated[str | None, typer.Option(help="Only this profile of the account; all by default.")] = None,
-    day_first: Annotated[
-        bool | None,
-        typer.Option("--day-first/--month-first", help="How dates such as 03/04/2024 are meant."),
-    ] = None,
+    day_first: DayFirstOption = None,
 ) -> "Source":
     """A person's own viewing or listening history, as the service exports it. Everything stays on this machine.
 

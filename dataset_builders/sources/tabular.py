@@ -45,6 +45,7 @@ from dataset_builders.sources.delimited import (
     open_text,
     read_delimited,
 )
+from dataset_builders.sources.local_dates import has_local_dates, parse_local_times
 from dataset_builders.stored_tables import store
 
 NOT_JSON = "not a JSON object"
@@ -144,6 +145,7 @@ def read_tabular(
     item_columns: Mapping[str, str] | None = None,
     time_format: TimeFormat = "auto",
     tag_separator: str = DEFAULT_TAG_SEPARATOR,
+    day_first: bool | None = None,
     name: str = "tabular",
 ) -> RawLog:
     """Read a user's own log.
@@ -157,17 +159,22 @@ def read_tabular(
         item_columns (`dict[str, str]`, *optional*): The same for the catalogue.
         time_format (`str`, *optional*, defaults to `"auto"`): `"seconds"`, `"milliseconds"`, `"iso"` or `"auto"`.
         tag_separator (`str`, *optional*, defaults to `"|"`): What stands between tags that are one text.
+        day_first (`bool`, *optional*): Whether 03/04/2024 is in April (`True`) or in March (`False`). Asked for only
+            where times are written so and no other of the log settles it.
         name (`str`, *optional*, defaults to `"tabular"`): Name of the dataset.
 
     Returns:
         [`RawLog`]: Every value as text, Parquet as typed; lines that are no rows in `rejected`.
 
     Raises:
-        InputError: A file cannot be read or has no rows, or a required column is not found.
+        InputError: A file cannot be read or has no rows, a required column is not found, or its dates can be read two
+            ways.
     """
     mapping = TabularMapping(columns or {}, item_columns or {}, time_format, tag_separator)
     found = _read_files(connection, "tabular_interactions", interactions)
     log = _renamed(found, mapping.interactions, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, "--map")
+    if time_format in ("auto", "iso"):
+        log = _with_iso_dates(log, connection, day_first, interactions)
     if items is None:
         return RawLog(name, log.rows, None, log.rejected, time_format, OWN_LOG)
     found = _read_files(connection, "tabular_items", items)
@@ -329,6 +336,15 @@ def _renamed(
         )
     named = {our_name: log.rows[log.columns[theirs]] for our_name, theirs in found.items() if theirs is not None}
     return ReadRows(log.rows.select(SOURCE_FILE, SOURCE_ROW, **named), log.rejected)
+
+
+def _with_iso_dates(log: ReadRows, connection: DuckDB, day_first: bool | None, shown: str) -> ReadRows:
+    """The rows with ISO 8601 in place of dates such as 3/4/24."""
+    if not log.rows[TIMESTAMP].type().is_string() or not has_local_dates(log.rows, connection):
+        return log
+    shown = f"The dates of {shown}"
+    rows = parse_local_times(log.rows, connection, day_first=day_first, shown=shown, name="tabular_dates")
+    return ReadRows(rows, log.rejected)
 
 
 def _recognised(our_name: str, columns: Sequence[str]) -> str | None:

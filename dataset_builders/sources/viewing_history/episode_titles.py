@@ -39,6 +39,8 @@ _PATTERNS = (
     f"(?i)^(.+?){_COLON}(?:{_numbered(_SEASON)}|{_MINISERIES})(?:[^:]{{0,40}}{_COLON}|\\s*$)",
     f"(?i)^(.+?){_COLON}{_numbered(_PART)}{_COLON}",
     f"(?i)^(.+?){_COLON}(?:(?:{_EPISODE})\\s+\\d+|\\d+\\.\\s+(?:{_EPISODE}))\\s*$",
+    # "Show: The Ferry (Episode 4)", without a season; a show with a colon of its own keeps it.
+    f"(?i)^(.+){_COLON}[^:]+\\((?:{_EPISODE})\\s+\\d+\\)\\s*$",
     "(?i)^(.+?)[\\s:,.–-]+S\\d{1,2}[\\s:.]*E\\d{1,4}\\b",
 )
 _FIRST_PART, _SECOND_PART = "^([^:]+?)\\s*:", "^[^:]+:\\s*([^:]+?)\\s*:"

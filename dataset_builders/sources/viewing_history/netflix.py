@@ -8,11 +8,11 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.schema import DEVICE, DURATION, SERIES, TIMESTAMP, TITLE, USER_ID
 from dataset_builders.sources.delimited import ReadRows
+from dataset_builders.sources.local_dates import parse_local_times
 from dataset_builders.sources.viewing_history.csv_rows import header_of, read_csv_rows
 from dataset_builders.sources.viewing_history.day_order import keep_file_order
 from dataset_builders.sources.viewing_history.episode_titles import series_of
 from dataset_builders.sources.viewing_history.export_files import ExportFile, head_of
-from dataset_builders.sources.viewing_history.local_dates import parse_local_times
 from dataset_builders.sources.viewing_history.viewings import OWNER, PLAY, joined, to_viewings
 
 _ACTIVITY = {

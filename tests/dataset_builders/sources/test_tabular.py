@@ -203,3 +203,33 @@ def test_wrong_map_files(tmp_path, content, message):
     (tmp_path / "map.yaml").write_text(content)
     with pytest.raises(InputError, match=message):
         read_mapping(tmp_path / "map.yaml")
+
+
+def dated(*dates):
+    return (
+        "\n".join(["user_id,item_id,timestamp", *(f"ann,i{place},{date}" for place, date in enumerate(dates))]) + "\n"
+    )
+
+
+DAY = 24 * 3600
+SECOND_OF_MAY, THIRD_OF_MAY, FIFTH_OF_FEBRUARY = 1714521600 + DAY, 1714521600 + 2 * DAY, 1707091200
+
+
+def test_local_dates_are_read_as_the_whole_column_says(tmp_path, triples):
+    (tmp_path / "log.csv").write_text(dated("2/5/24", "2024-05-03", "13/5/24 10:00"))
+    assert triples(tmp_path / "log.csv")[:2] == [("ann", "i0", SECOND_OF_MAY), ("ann", "i1", THIRD_OF_MAY)]
+
+
+@pytest.mark.parametrize(("day_first", "seconds"), [(True, SECOND_OF_MAY), (False, FIFTH_OF_FEBRUARY)])
+def test_dates_that_can_be_read_two_ways_are_refused_until_the_user_says_which(tmp_path, triples, day_first, seconds):
+    (tmp_path / "log.csv").write_text(dated("2/5/24", "2024-05-03"))
+    with pytest.raises(InputError, match=r"log\.csv can be read two ways: 2/5/24 .*--day-first or --month-first"):
+        triples(tmp_path / "log.csv")
+    assert ("ann", "i0", seconds) in triples(tmp_path / "log.csv", day_first=day_first)
+
+
+def test_a_log_of_numbers_or_iso_dates_is_not_searched_for_local_ones(tmp_path, triples, monkeypatch):
+    monkeypatch.setattr("dataset_builders.sources.tabular.parse_local_times", None)
+    for name, content in {"numbers.csv": csv_text(), "iso.csv": dated("2024-05-02", "2024-05-03T00:00:00Z")}.items():
+        (tmp_path / name).write_text(content)
+        assert len(triples(tmp_path / name)) == 2

@@ -47,6 +47,9 @@ EPISODES = [
     "Harbour: Episodio 7",
     "Harbour: 7. Bölüm",
     "Harbour: Harbour 3: The Ferry",
+    "Harbour: The Ferry (Episode 4)",
+    "Harbour: Die Fähre (Folge 4)",
+    "Harbour: Staffel 2 – Teil B: Die Fähre",
     "Harbour S02E11",
     "Harbour - S2:E11 - The Ferry",
     "Harbour: SEASON 1: THE FERRY",
@@ -95,6 +98,7 @@ def test_a_series_may_have_a_colon_of_its_own():
     expected = {
         "Star Harbour: The Rope Wars: Season 1: Ambush": "Star Harbour: The Rope Wars",
         "Harbour (2004): Season 1: Ambush": "Harbour (2004)",
+        "ROPES: Harbour: The Ada Story: The Ferry (Episode 4)": "ROPES: Harbour: The Ada Story",
     }
     assert series(*expected) == expected
 

@@ -14,8 +14,8 @@ from dataset_builders.sources.viewing_history import read_viewing_history
 
 ALLOWED = {
     "__future__", "ast", "codecs", "collections", "contextlib", "csv", "dataclasses", "difflib", "errno", "functools",
-    "glob", "json", "pathlib", "re", "shutil", "struct", "tempfile", "typing", "zipfile", "zlib",
-    "duckdb", "ibis", "dataset_builders",
+    "glob", "itertools", "json", "operator", "pathlib", "re", "shutil", "struct", "tempfile", "typing", "zipfile",
+    "zlib", "duckdb", "ibis", "dataset_builders",
 }  # fmt: skip
 ACTIVITY = "netflix/CONTENT_INTERACTION/ViewingActivity.csv"
 AUDIO = "spotify/Streaming_History_Audio_2023-2024_0.json"

@@ -2,7 +2,7 @@ import ibis
 import pytest
 
 from dataset_builders.input_error import InputError
-from dataset_builders.sources.viewing_history.local_dates import parse_local_times
+from dataset_builders.sources.local_dates import parse_local_times
 
 
 @pytest.fixture
@@ -25,6 +25,8 @@ def parse(connection):
         (["4.3.24"], ["2024-03-04"]),  # no language writes the month first with dots
         (["04. 03. 2024"], ["2024-03-04"]),
         (["4.03.24 г."], ["2024-03-04"]),
+        (["04.03.24.", "4.3.2024."], ["2024-03-04", "2024-03-04"]),  # Serbian and Croatian end in a dot
+        (["24. 3. 4.", "24. 12. 31."], ["2024-03-04", "2024-12-31"]),  # Korean begins with the year
         (["5/5/24", "6/6/24"], ["2024-05-05", "2024-06-06"]),  # either way the same
         (["2024/3/4"], ["2024-03-04"]),
         (["2024-03-04"], ["2024-03-04"]),

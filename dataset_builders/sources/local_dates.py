@@ -15,6 +15,21 @@ _CLOCK = r"(?:[,\sT]\s*(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([AaPp]\.?[Mm]\.?)?)?\s*
 _PATTERN = _DATE + _CLOCK
 _FIRST, _SEPARATOR, _SECOND, _THIRD, _HOUR, _MINUTE, _S, _HALF_DAY = range(1, 9)
 _CENTURY = 2000
+# "24. 3. 9." is how Korean writes the 9th of March 2024; "9.3.24." with its dots close is Serbian, the day first.
+_YEAR_FIRST_IN_TWO_DIGITS = r"^\s*\d{2}\.\s+\d{1,2}\.\s+\d{1,2}\.\s*$"
+_LOOKS_LOCAL = r"^\s*(?:\d{1,2}\s*[./-]\s*\d{1,2}|\d{4}\s*[./]\s*\d{1,2})\s*[./-]\s*\d{1,4}\b"
+_PROBED_ROWS = 1_000
+
+
+def has_local_dates(rows: ir.Table, connection: DuckDB) -> bool:
+    """Whether any of the first rows has a date such as 3/4/24, so that no log of numbers or ISO dates is searched.
+
+    Args:
+        rows (`ibis.Table`): `timestamp` is text.
+        connection (`ibis.backends.duckdb.Backend`): Where the rows are.
+    """
+    first = rows.limit(_PROBED_ROWS)
+    return bool(connection.execute(first[TIMESTAMP].re_search(_LOOKS_LOCAL).any()))
 
 
 def parse_local_times(
@@ -58,11 +73,12 @@ def parse_local_times(
 def _to_iso(column: ir.StringValue, connection: DuckDB, day_first: bool | None, shown: str) -> ir.StringValue:
     """ISO 8601, or null where the text is no date."""
     first, second, third = (_number(column, group) for group in (_FIRST, _SECOND, _THIRD))
-    year_first = column.re_extract(_PATTERN, _FIRST).length() == 4
+    year_first = (column.re_extract(_PATTERN, _FIRST).length() == 4) | column.re_search(_YEAR_FIRST_IN_TWO_DIGITS)
     if day_first is None:
         day_first = _day_comes_first(column, ~year_first, connection, shown)
     day, month = (first, second) if day_first else (second, first)
-    year = year_first.ifelse(first, (third < 100).ifelse(third + _CENTURY, third))
+    written_year = year_first.ifelse(first, third)
+    year = (written_year < 100).ifelse(written_year + _CENTURY, written_year)
     month, day = year_first.ifelse(second, month), year_first.ifelse(third, day)
     iso = _padded(year, 4) + "-" + _padded(month, 2) + "-" + _padded(day, 2) + _clock(column)
     return iso.try_cast(UTC_MICROSECONDS).notnull().ifelse(iso, ibis.null("string"))
