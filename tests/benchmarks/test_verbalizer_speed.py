@@ -1,9 +1,13 @@
-"""Histories of 100 records per second, for the verbalizers that need no language model."""
+"""Histories of 100 records per second, for the verbalizers that need no language model.
+
+The rate is that of two cores which do nothing else: histories by the processor time that two workers took together,
+halved. Other work on the machine takes none of it.
+"""
 
 import multiprocessing
 import random
+import resource
 from datetime import datetime, timedelta, timezone
-from time import perf_counter
 
 import pytest
 
@@ -56,12 +60,18 @@ def test_histories_per_second_on_two_cores(name, items, histories):
     verbalizer = TemplateVerbalizer() if name == "template" else ProfileVerbalizer(items)
     halves = histories[::2], histories[1::2]
     workers = [FORK.Process(target=verbalizer.verbalize, args=(half,)) for half in halves]
-    started = perf_counter()
+    before = _seconds_of_children()
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    rate = HISTORIES / (perf_counter() - started)
+    rate = HISTORIES / ((_seconds_of_children() - before) / len(workers))
     print(f"\n{name}: {rate:,.0f} histories of {RECORDS} records per second on two cores")
     assert all(worker.exitcode == 0 for worker in workers)
     assert rate > FLOOR_PER_SECOND
+
+
+def _seconds_of_children() -> float:
+    """Processor time of all workers that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -78,3 +78,11 @@ def test_progress_ends_at_the_number_of_histories():
     told = []
     ProfileVerbalizer(ITEMS).verbalize([records("f"), records("h")], told.append)
     assert told[-1] == 2
+
+
+def test_plays_of_seconds_say_nothing_and_plays_of_unknown_length_count():
+    history = [
+        {**record, "duration_s": duration_s}
+        for record, duration_s in zip(records("f", "h", "w1"), (29.0, 30.0, None), strict=True)
+    ]
+    assert profile_of(history)["Recent, newest last"] == "Heat; The Wire"
