@@ -26,7 +26,7 @@ class _Known(NamedTuple):
 
 
 class ProfileVerbalizer:
-    """Drops noise events and plays of seconds, merges repeats, counts tags and decades, and ends with the works seen last.
+    """Drops noise events and plays of seconds, merges repeats, counts tags and decades; ends with the works seen last.
 
     Episodes of one series are one work. Tags and decades are counted once per work, so that a binge of one series does
     not drown everything else.

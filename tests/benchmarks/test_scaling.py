@@ -63,9 +63,8 @@ def test_time_and_memory_grow_in_a_straight_line(tmp_path, capsys):
 
 def _plot(measured: list[dict]) -> None:
     figure = Figure(figsize=(8, 3.5), layout="constrained")
-    for axes, (key, label) in zip(
-        figure.subplots(1, 2), (("seconds", "processor seconds"), ("gib", "peak GiB")), strict=True
-    ):
+    labels = {"seconds": "processor seconds", "gib": "peak GiB"}
+    for axes, (key, label) in zip(figure.subplots(1, 2), labels.items(), strict=True):
         axes.plot(MILLIONS, [size[key] for size in measured], "o-", color="#0072B2")
         axes.set(xlabel="million simulated events", ylabel=label, ylim=0)
     figure.suptitle("From a simulated log to examples")

@@ -20,9 +20,7 @@ def test_ten_million_events_take_under_two_minutes(tmp_path, capsys):
     simulated = int(raw.interactions.count().execute())
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     with capsys.disabled():
-        print(
-            f"\n{simulated:,} events in {seconds:.1f} s of processor time: {simulated / seconds:,.0f} a second, peak {peak_gib:.2f} GiB"
-        )
+        print(f"\n{simulated:,} events in {seconds:.1f} s of processor time, peak {peak_gib:.2f} GiB")
     assert simulated > 0.97 * EVENTS
     assert seconds < 120
     assert peak_gib < 4
