@@ -177,7 +177,7 @@ def write_examples(log: SplitLog, folder: Path, options: BuildOptions, connectio
     pool = to_pool(log.keyed, log.training, options, connection)
     groups = _user_groups(log.keyed)
     for shard, group in enumerate(groups):
-        part, targets = _of_group(log.keyed, group, connection), group.rows(log.targets)
+        part, targets = _of_group(log.keyed, group), group.rows(log.targets)
         drawn = store("drawn", draw_candidates(part, targets, pool, options), connection)
         windows = store("windows", to_windows(part, targets, options.history), connection)
         decisions = store("decisions", to_decisions(part, targets, drawn, options), connection)
@@ -217,10 +217,8 @@ def _user_groups(log: KeyedLog) -> list[UserGroup]:
     return [UserGroup(low, high) for low, high in pairwise(bounds)]
 
 
-def _of_group(log: KeyedLog, group: UserGroup, connection: DuckDB) -> KeyedLog:
-    # Stored, because they are read several times, and the events of all users may have been spilled to disk.
-    events = store("group_events", group.rows(log.events), connection)
-    return KeyedLog(log.users, log.items, events, group.rows(log.impressions))
+def _of_group(log: KeyedLog, group: UserGroup) -> KeyedLog:
+    return KeyedLog(log.users, log.items, group.rows(log.events), group.rows(log.impressions))
 
 
 def _write_catalogue(log: SplitLog, folder: Path, connection: DuckDB) -> None:

@@ -85,7 +85,10 @@ def key_log(interactions: ir.Table, items: ir.Table, options: BuildOptions, conn
     keyed = store("keyed", keyed, connection)
     enumerate_texts(connection, "keyed", (EVENT, DEVICE))
     enumerate_texts(connection, "keyed_items", (ITEM_ID, TITLE))
-    events = store("events", to_events(keyed.filter(keyed[EVENT] != IMPRESSION)), connection)
+    events = to_events(keyed.filter(keyed[EVENT] != IMPRESSION))
+    # Side by side in memory, so that a group of users can be read without the others, which may lie on disk by then:
+    # else each step of each group would read all events from there, and time would grow with the square of the log.
+    events = store("events", events.order_by(USER_KEY), connection)
     impressions = store("impressions", keyed.filter(keyed[EVENT] == IMPRESSION).drop(TIE), connection)
     drop_stored("keyed", connection)
     return KeyedLog(users, keyed_items, events, impressions)
