@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hub_recipes.cli import main
-from hub_recipes.report import TERMINAL_COLUMNS, markdown_table, setting_line
+from hub_recipes.report import NOISE_COLUMNS, TERMINAL_COLUMNS, markdown_table, setting_line
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -117,6 +117,8 @@ def test_every_committed_result_stands_in_the_readme_as_it_is():
         document = json.loads(path.read_text(encoding="utf-8"))
         shown = f"{setting_line(document)}\n\n{markdown_table(document['rows'], TERMINAL_COLUMNS)}"
         assert shown in README, f"README.md does not show {path.relative_to(ROOT)}; it should hold:\n\n{shown}"
+        noisy = [{"row": row["row"], **row["noise"]} for row in document["rows"] if "noise" in row]
+        assert not noisy or markdown_table(noisy, NOISE_COLUMNS) in README
         assert document["command"] in README, f"README.md does not say how to make {path.relative_to(ROOT)}"
 
 
