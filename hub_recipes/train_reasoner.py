@@ -17,13 +17,13 @@ from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.prompts import prompt_text
 from hub_recipes.grpo_run import presentations_of, to_grpo_trainer
 from hub_recipes.language_models import LanguageModel
-from hub_recipes.reasoner_objectives import ObjectiveSettings
-from hub_recipes.reasoner_objectives import to_trainer as to_objective_trainer
 from hub_recipes.rewards import AnswerReward
 from hub_recipes.training.adapters import trainable_model
 from hub_recipes.training.arguments import ObjectiveArguments, ReasonerArguments, parse_arguments, run_as_script
 from hub_recipes.training.dry_run import describe_run
 from hub_recipes.training.prompt_rows import to_reasoner_rows
+from hub_recipes.training.reasoner_objectives import ObjectiveSettings
+from hub_recipes.training.reasoner_objectives import to_trainer as to_objective_trainer
 from hub_recipes.training.run_folder import TrainingRun
 from hub_recipes.training.texts import training_texts
 

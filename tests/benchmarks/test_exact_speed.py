@@ -15,8 +15,8 @@ from trl import GRPOConfig, GRPOTrainer
 from dataset_builders.prompts import to_reasoner_prompt
 from dataset_builders.schema import CANDIDATE_LABELS
 from hub_recipes.language_models import LanguageModel, load_language_model
-from hub_recipes.reasoner_objectives import ObjectiveSettings, train_objective
 from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.training.reasoner_objectives import ObjectiveSettings, train_objective
 
 ENOUGH = 0.9
 GROUP = 8

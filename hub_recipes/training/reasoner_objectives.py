@@ -17,7 +17,11 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import CANDIDATES, IS_DISCOVERY, ITEM_ID, TARGET, Item
-from hub_recipes.candidate_policy import (
+from hub_recipes.language_models import LanguageModel
+from hub_recipes.metric import load_metric
+from hub_recipes.reasoners.local import PRIORS_PER_PASS, LocalReasoner
+from hub_recipes.reasoners.questions import to_title_prompt
+from hub_recipes.training.candidate_policy import (
     cross_entropy,
     entropy,
     expected_advantages,
@@ -26,15 +30,11 @@ from hub_recipes.candidate_policy import (
     expected_reward,
     is_hit,
 )
-from hub_recipes.history_targets import Histories, RecordFormat
-from hub_recipes.language_models import LanguageModel
-from hub_recipes.metric import load_metric
-from hub_recipes.objective_trainer import CUT, Measures, Objective, ObjectiveTrainer
-from hub_recipes.presentations import Presentation, Questions, TrainingTexts, judgeable_with_texts
-from hub_recipes.readings import Branch, Reading, branch_scores, to_reading_batch, token_log_probs
-from hub_recipes.reasoners.local import PRIORS_PER_PASS, LocalReasoner
-from hub_recipes.reasoners.questions import to_title_prompt
-from hub_recipes.reference_policy import DropStart, keep_start, reference_weights
+from hub_recipes.training.history_targets import Histories, RecordFormat
+from hub_recipes.training.objective_trainer import CUT, Measures, Objective, ObjectiveTrainer
+from hub_recipes.training.presentations import Presentation, Questions, TrainingTexts, judgeable_with_texts
+from hub_recipes.training.readings import Branch, Reading, branch_scores, to_reading_batch, token_log_probs
+from hub_recipes.training.reference_policy import DropStart, keep_start, reference_weights
 
 Method = Literal["history_lm", "sft", "exact"]
 

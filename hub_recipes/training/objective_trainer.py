@@ -11,7 +11,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import speed_metrics
 
 from dataset_builders.input_error import InputError
-from hub_recipes.presentations import Presentation, ShuffledByLength, TrainingTexts
+from hub_recipes.training.presentations import Presentation, ShuffledByLength, TrainingTexts
 from hub_recipes.training.resumable_trainer import ResumableTrainer
 
 Measures = dict[str, Tensor]

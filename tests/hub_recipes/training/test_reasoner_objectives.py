@@ -14,8 +14,8 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from dataset_builders.input_error import InputError
 from hub_recipes.language_models import LanguageModel, load_language_model
-from hub_recipes.reasoner_objectives import ObjectiveSettings, train_objective
 from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.training.reasoner_objectives import ObjectiveSettings, train_objective
 
 WEIGHTS = "adapter_model.safetensors"
 EVERYBODY_LIKES_P = "p"
@@ -185,7 +185,7 @@ TWO_PROCESSES = """
 import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[1], sys.argv[1].replace("hub_recipes", "benchmarks")]
-from hub_recipes.reasoner_objectives import ObjectiveSettings
+from hub_recipes.training.reasoner_objectives import ObjectiveSettings
 from test_reasoner_objectives import ITEMS, arguments, to_examples, train, with_adapter
 
 held_out, texts = to_examples(9, seed=2)

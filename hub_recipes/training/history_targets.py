@@ -24,9 +24,9 @@ from dataset_builders.input_error import InputError
 from dataset_builders.prompts import neutralise, record_line, title_place
 from dataset_builders.schema import EVENT, HISTORY, MAX_HISTORY, NOISE_EVENTS, TARGET, TIMESTAMP, TITLE, USER, Item
 from hub_recipes.language_models import LanguageModel
-from hub_recipes.presentations import Key, Presentation, require_fit
-from hub_recipes.readings import Branch, Reading
 from hub_recipes.reasoners.questions import title_ids, title_question, to_title_prompt
+from hub_recipes.training.presentations import Key, Presentation, require_fit
+from hub_recipes.training.readings import Branch, Reading
 
 RecordFormat = Literal["titles", "template"]
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from hub_recipes.readings import Branch, Reading, branch_scores, to_reading_batch, token_log_probs
+from hub_recipes.training.readings import Branch, Reading, branch_scores, to_reading_batch, token_log_probs
 
 PREFIXES = [[5, 6, 7, 8], [9, 10]]
 ANSWERS = [[[11], [12, 13], [14, 15, 16]], [[12, 13], [11]]]

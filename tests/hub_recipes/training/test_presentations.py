@@ -5,7 +5,7 @@ import pytest
 from toy_taste import ITEMS, to_examples
 
 from dataset_builders.input_error import InputError
-from hub_recipes.presentations import Questions, ShuffledByLength, judgeable_with_texts
+from hub_recipes.training.presentations import Questions, ShuffledByLength, judgeable_with_texts
 
 
 def questions(model, answer="label", max_length=2_048, seed=0, texts=None) -> Questions:

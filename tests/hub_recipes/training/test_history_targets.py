@@ -14,8 +14,8 @@ from dataset_builders.input_error import InputError
 from dataset_builders.prompts import template_text
 from dataset_builders.schema import EXAMPLE_FEATURES
 from dataset_builders.sources.tabular import read_tabular
-from hub_recipes.history_targets import Histories, to_windows
 from hub_recipes.reasoners.questions import to_title_prompt
+from hub_recipes.training.history_targets import Histories, to_windows
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 

@@ -10,7 +10,8 @@ from toy_taste import ITEMS, to_examples
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import nanstd
 
-from hub_recipes.candidate_policy import (
+from hub_recipes.language_models import LanguageModel, load_language_model
+from hub_recipes.training.candidate_policy import (
     entropy,
     expected_advantages,
     expected_kl,
@@ -18,9 +19,8 @@ from hub_recipes.candidate_policy import (
     expected_reward,
     is_hit,
 )
-from hub_recipes.language_models import LanguageModel, load_language_model
-from hub_recipes.presentations import Questions
-from hub_recipes.reasoner_objectives import CandidateObjective, ObjectiveSettings
+from hub_recipes.training.presentations import Questions
+from hub_recipes.training.reasoner_objectives import CandidateObjective, ObjectiveSettings
 
 QUARTERS = torch.tensor([[0.25, 0.75], [0.5, 0.5]]).log()
 GOLD = torch.tensor([1, 0])

@@ -16,9 +16,9 @@ from torch.utils.data import Sampler
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import CANDIDATES, ITEM_ID, TARGET, Item
 from hub_recipes.language_models import LanguageModel
-from hub_recipes.readings import Branch, Reading
 from hub_recipes.reasoners.questions import ScoredAnswer, answer_ids, fit_prompt, to_prompt_of
 from hub_recipes.training.prompt_rows import judgeable
+from hub_recipes.training.readings import Branch, Reading
 
 _TEXT = "text"
 
