@@ -8,10 +8,9 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.build_options import BuildOptions
-from dataset_builders.candidates import draw_candidates, to_pool
+from dataset_builders.candidates import CandidatePool, draw_candidates, to_pool
 from dataset_builders.checks import check_accounting, check_examples
 from dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
 from dataset_builders.examples import to_decisions, to_examples, to_windows
@@ -54,13 +53,11 @@ from dataset_builders.schema import (
     USER_ID,
 )
 from dataset_builders.splits import SPLIT, cut_times, to_targets, training_events
-from dataset_builders.stored_tables import drop_stored, store
+from dataset_builders.stored_tables import drop_stored, scratch_tables, store
+from dataset_builders.user_groups import UserGroup, build_groups, to_user_groups
 
 Source = Callable[[DuckDB], RawLog]
 Progress = Callable[[str], None]
-
-EVENTS_PER_SHARD = 2_000_000
-"""Users are built in groups of about this many events, so that memory does not grow with the log."""
 
 
 def build_dataset(
@@ -175,15 +172,31 @@ def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -
 def write_examples(log: SplitLog, folder: Path, options: BuildOptions, connection: DuckDB) -> None:
     """Write the config `examples`, one shard per group of users and split."""
     pool = to_pool(log.keyed, log.training, options, connection)
-    groups = _user_groups(log.keyed)
-    for shard, group in enumerate(groups):
-        part, targets = _of_group(log.keyed, group), group.rows(log.targets)
-        drawn = store("drawn", draw_candidates(part, targets, pool, options), connection)
-        windows = store("windows", to_windows(part, targets, options.history), connection)
-        decisions = store("decisions", to_decisions(part, targets, drawn, options), connection)
-        for split in SPLITS:
+    groups = to_user_groups(log.keyed)
+
+    def build(shard: int, own: DuckDB) -> None:
+        paths = {split: shard_path(folder, "examples", split, shard, len(groups)) for split in SPLITS}
+        _write_group(log, groups[shard], pool, paths, options, own)
+
+    build_groups(build, len(groups), connection)
+
+
+def _write_group(
+    log: SplitLog,
+    group: UserGroup,
+    pool: CandidatePool,
+    paths: Mapping[str, Path],
+    options: BuildOptions,
+    connection: DuckDB,
+) -> None:
+    """Write the examples of some users, each split to its path."""
+    part, targets = group.log(log.keyed), group.rows(log.targets)
+    with scratch_tables(connection, f"from_{group.low}") as keep:
+        drawn = keep("drawn", draw_candidates(part, targets, pool, options))
+        windows = keep("windows", to_windows(part, targets, options.history))
+        decisions = keep("decisions", to_decisions(part, targets, drawn, options))
+        for split, path in paths.items():
             of_split = to_examples(decisions.filter(decisions[SPLIT] == split), windows, options.history)
-            path = shard_path(folder, "examples", split, shard, len(groups))
             write_table(of_split.order_by(USER_KEY, POSITION).select(*EXAMPLE_FEATURES), path, connection)
 
 
@@ -194,31 +207,6 @@ def write_prompt_configs(folder: Path) -> None:
         for source in shards_of(folder, "examples", split):
             targets = {folder / config / source.name: CONFIG_FEATURES[config] for config in ("verbalizer", "reasoner")}
             write_mapped(source, targets, partial(to_prompt_rows, items=items))
-
-
-@dataclass(frozen=True)
-class UserGroup:
-    """Users whose keys lie in `[low, high)`; they are built together."""
-
-    low: int
-    high: int
-
-    def rows(self, table: ir.Table) -> ir.Table:
-        """The rows of these users."""
-        return table.filter((table[USER_KEY] >= self.low) & (table[USER_KEY] < self.high))
-
-
-def _user_groups(log: KeyedLog) -> list[UserGroup]:
-    """Groups of about `EVENTS_PER_SHARD` events each."""
-    num_users, num_events = log.users.count().execute(), log.events.count().execute()
-    groups = max(1, min(num_users, round(num_events / EVENTS_PER_SHARD)))
-    # Keys are ranks under a hash, so that groups of equal numbers of users hold about equally many events.
-    bounds = [num_users * group // groups for group in range(groups + 1)]
-    return [UserGroup(low, high) for low, high in pairwise(bounds)]
-
-
-def _of_group(log: KeyedLog, group: UserGroup) -> KeyedLog:
-    return KeyedLog(log.users, log.items, group.rows(log.events), group.rows(log.impressions))
 
 
 def _write_catalogue(log: SplitLog, folder: Path, connection: DuckDB) -> None:

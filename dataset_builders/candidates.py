@@ -4,9 +4,9 @@
 `uniform` gives every item of the log the same chance; `impressions` takes what the service showed the user last.
 
 An item is available from its first interaction on. Items are drawn without replacement, one after another. Most
-examples are served by a fixed number of quick draws from which touched and repeated items are struck out; the few that
-run short are served by an exponential race over all items that are left (Efraimidis and Spirakis, 2006), which has the
-same law.
+examples are served by a fixed number of quick draws from which touched and repeated items are struck out; those that
+run short go on drawing for some turns, and the few that still do are served by an exponential race over all items that
+are left (Efraimidis and Spirakis, 2006), which has the same law.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,9 @@ from dataset_builders.seeded_draws import PRIME, draw
 from dataset_builders.splits import is_choice
 from dataset_builders.stored_tables import store
 
-QUICK_DRAWS = 24
+FEW_DRAWS, MANY_DRAWS = 14, 24
+"""Most examples are served by few draws, nearly all of the others by these and some more."""
+
 WEIGHT = "weight"
 _EXAMPLE = [USER_KEY, POSITION]
 
@@ -66,8 +68,8 @@ def to_weights(log: KeyedLog, training: ir.Table, options: BuildOptions) -> ir.T
     seen = log.events.group_by([ITEM_KEY, WORK_KEY]).agg(first_seen=log.events[TIMESTAMP].min())
     if options.candidates == "uniform":
         return seen.mutate(weight=ibis.literal(1, "int64"))
-    chosen = training.filter(is_choice(training)).select(USER_KEY, ITEM_KEY).distinct()
-    counts = chosen.group_by(ITEM_KEY).agg(weight=chosen.count())
+    chosen = training.filter(is_choice(training))
+    counts = chosen.group_by(ITEM_KEY).agg(weight=chosen[USER_KEY].nunique())
     return seen.join(counts, ITEM_KEY).select(ITEM_KEY, WORK_KEY, FIRST_SEEN, WEIGHT)
 
 
@@ -84,10 +86,10 @@ def draw_candidates(log: KeyedLog, targets: ir.Table, pool: CandidatePool, optio
         `ibis.Table`: `user_key`, `position` (together the example) and `item_key`; at most `num_candidates - 1` rows
         per example, fewer when the catalogue has no more that the user never touched.
     """
-    shown = options.candidates == "impressions"
-    ranked = _shown_last(log, targets) if shown else _drawn(log, targets, pool, options)
-    place = ibis.row_number().over(group_by=_EXAMPLE, order_by=["order", ITEM_KEY])
-    return ranked.mutate(place=place).filter(ibis._.place < options.num_candidates - 1).select(*_EXAMPLE, ITEM_KEY)
+    others = options.num_candidates - 1
+    if options.candidates == "impressions":
+        return _first(_shown_last(log, targets), others, ["order", ITEM_KEY])
+    return _drawn(log, targets, pool, others, options.seed)
 
 
 def _shown_last(log: KeyedLog, targets: ir.Table) -> ir.Table:
@@ -97,24 +99,36 @@ def _shown_last(log: KeyedLog, targets: ir.Table) -> ir.Table:
     return shown.mutate(order=-shown.last.epoch_seconds())
 
 
-def _drawn(log: KeyedLog, targets: ir.Table, pool: CandidatePool, options: BuildOptions) -> ir.Table:
-    quick = _quick_draws(log, targets, pool, options.seed)
-    counts = targets.select(*_EXAMPLE).left_join(quick.group_by(_EXAMPLE).agg(served=ibis._.count()), _EXAMPLE)
-    short = counts.filter(counts.served.fill_null(0) < options.num_candidates - 1).select(*_EXAMPLE)
-    race = _race(log, targets.semi_join(short, _EXAMPLE), pool.weights, options.seed).anti_join(
-        quick, [*_EXAMPLE, ITEM_KEY]
-    )
-    return quick.union(race)
+def _drawn(log: KeyedLog, targets: ir.Table, pool: CandidatePool, others: int, seed: int) -> ir.Table:
+    targets = _with_available_weight(targets, pool.weights)
+    few = _quick_draws(log, targets, pool, FEW_DRAWS, seed)
+    left = targets.anti_join(_served(few, others), _EXAMPLE)
+    many = _quick_draws(log, left, pool, MANY_DRAWS, seed)
+    last = left.anti_join(_served(many, others), _EXAMPLE)
+    race = _race(log, last, pool.weights, seed).anti_join(many, [*_EXAMPLE, ITEM_KEY])
+    slow = many.mutate(order=(many.turn - MANY_DRAWS).cast("float64")).drop("turn").union(race)
+    return _first(few.anti_join(left, _EXAMPLE), others, "turn").union(_first(slow, others, ["order", ITEM_KEY]))
 
 
-def _quick_draws(log: KeyedLog, targets: ir.Table, pool: CandidatePool, seed: int) -> ir.Table:
-    """A fixed number of draws with replacement per example; the first draw of each untouched item counts."""
-    draws = _with_available_weight(targets, pool.weights)
-    draws = draws.mutate(turn=ibis.range(0, QUICK_DRAWS).unnest().cast("int64"))
+def _first(ranked: ir.Table, count: int, order: str | list[str]) -> ir.Table:
+    """The first rows of each example."""
+    place = ibis.row_number().over(group_by=_EXAMPLE, order_by=order)
+    return ranked.filter(place < count).select(*_EXAMPLE, ITEM_KEY)
+
+
+def _served(drawn: ir.Table, others: int) -> ir.Table:
+    """The examples that were drawn enough items."""
+    counts = drawn.group_by(_EXAMPLE).agg(served=drawn.count())
+    return counts.filter(counts.served >= others)
+
+
+def _quick_draws(log: KeyedLog, targets: ir.Table, pool: CandidatePool, turns: int, seed: int) -> ir.Table:
+    """So many draws with replacement per example; the first draw of each untouched item counts."""
+    draws = targets.select(*_EXAMPLE, "available", turn=ibis.range(0, turns).unnest().cast("int64"))
     chance = draw(seed + 2, draws[USER_KEY], draws[POSITION], draws.turn)
     draws = draws.mutate(slot=(chance * draws.available) // PRIME)
     hits = _untouched(draws.join(pool.line, "slot").select(*_EXAMPLE, "turn", ITEM_KEY, WORK_KEY), log)
-    return hits.group_by([*_EXAMPLE, ITEM_KEY]).agg(order=(hits.turn.min() - QUICK_DRAWS).cast("float64"))
+    return hits.group_by([*_EXAMPLE, ITEM_KEY]).agg(turn=hits.turn.min())
 
 
 def _with_available_weight(targets: ir.Table, weights: ir.Table) -> ir.Table:
@@ -126,12 +140,12 @@ def _with_available_weight(targets: ir.Table, weights: ir.Table) -> ir.Table:
     timeline = arrivals.union(moments)
     so_far = _exact_sum(timeline.weight).over(order_by="moment", range=(None, 0))
     timeline = timeline.mutate(available=so_far.cast("int64"))
-    return timeline.filter(timeline[USER_KEY].notnull()).select(*_EXAMPLE, "available")
+    return timeline.filter(timeline[USER_KEY].notnull()).select(*_EXAMPLE, "moment", "available")
 
 
 def _race(log: KeyedLog, targets: ir.Table, weights: ir.Table, seed: int) -> ir.Table:
     """Every untouched, available item of an example and its arrival time: exponential, its weight the rate."""
-    pairs = targets.select(*_EXAMPLE, moment=TIMESTAMP).join(weights, ibis._.moment >= weights[FIRST_SEEN])
+    pairs = targets.select(*_EXAMPLE, "moment").join(weights, ibis._.moment >= weights[FIRST_SEEN])
     pairs = _untouched(pairs, log)
     chance = (draw(seed + 3, pairs[USER_KEY], pairs[POSITION], pairs[ITEM_KEY]) + 1) / PRIME
     return pairs.select(*_EXAMPLE, ITEM_KEY, order=-chance.ln() / pairs[WEIGHT])

@@ -4,7 +4,6 @@ Raw ids end here. An item's id is replaced by its rank under a seeded hash and a
 carry order (MovieLens numbers films as they were added) and a template would show it to the reasoner.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -26,8 +25,8 @@ from dataset_builders.schema import (
     USER_ID,
     VALUE,
 )
-from dataset_builders.seeded_draws import draw
-from dataset_builders.stored_tables import drop_stored, store
+from dataset_builders.seeded_draws import draw, in_drawn_order
+from dataset_builders.stored_tables import drop_stored, enumerate_texts, store
 
 USER_KEY = "user_key"
 ITEM_KEY = "item_key"
@@ -80,31 +79,16 @@ def key_log(interactions: ir.Table, items: ir.Table, options: BuildOptions, conn
     keyed_items = store("keyed_items", to_keyed_items(items, options.seed), connection)
     item_keys = keyed_items.select(ITEM_KEY, WORK_KEY, item_id=SOURCE_ITEM_ID)
     keyed = interactions.join(users.drop(USER), USER_ID).join(item_keys, ITEM_ID)
-    keyed = keyed.mutate(tie=draw(options.seed, keyed[USER_KEY], keyed[ITEM_KEY]))
+    tie = draw(options.seed, keyed[USER_KEY], keyed[ITEM_KEY])
+    keyed = keyed.mutate(tie=in_drawn_order(tie, keyed[ITEM_KEY]))
     keyed = keyed.select(USER_KEY, ITEM_KEY, WORK_KEY, TIMESTAMP, EVENT, DURATION, VALUE, DEVICE, TIE)
     keyed = store("keyed", keyed, connection)
-    enumerate_texts(connection, "keyed", (EVENT, DEVICE))
-    enumerate_texts(connection, "keyed_items", (ITEM_ID, TITLE))
-    events = to_events(keyed.filter(keyed[EVENT] != IMPRESSION))
-    # Side by side in memory, so that a group of users can be read without the others, which may lie on disk by then:
-    # else each step of each group would read all events from there, and time would grow with the square of the log.
-    events = store("events", events.order_by(USER_KEY), connection)
+    enumerate_texts(keyed, (EVENT, DEVICE), connection)
+    enumerate_texts(keyed_items, (ITEM_ID, TITLE), connection)
+    events = store("events", to_events(keyed.filter(keyed[EVENT] != IMPRESSION)), connection)
     impressions = store("impressions", keyed.filter(keyed[EVENT] == IMPRESSION).drop(TIE), connection)
     drop_stored("keyed", connection)
     return KeyedLog(users, keyed_items, events, impressions)
-
-
-def enumerate_texts(connection: DuckDB, table: str, columns: Sequence[str]) -> None:
-    """Store text columns as DuckDB enumerations: the same text to every reader, four bytes a row in every list.
-
-    Collecting histories and writing them to Parquet is then four times as fast, because no text is copied.
-    """
-    for column in columns:
-        name = f"{table}_{column}"
-        # Sorted, so that neither order nor bytes depend on threads; never empty, which DuckDB would refuse.
-        texts = f"SELECT DISTINCT coalesce({column}, '') AS text FROM {table} ORDER BY text"
-        connection.raw_sql(f"CREATE TYPE {name} AS ENUM ({texts})")
-        connection.raw_sql(f"ALTER TABLE {table} ALTER {column} TYPE {name}")
 
 
 def to_users(interactions: ir.Table, options: BuildOptions) -> ir.Table:
@@ -131,7 +115,7 @@ def to_keyed_items(items: ir.Table, seed: int) -> ir.Table:
 
 def to_events(keyed: ir.Table) -> ir.Table:
     """Number each user's interactions in time; ties fall by a seeded draw of (user, item)."""
-    order = [TIMESTAMP, TIE, ITEM_KEY, EVENT, DURATION, VALUE, DEVICE]
+    order = [TIMESTAMP, TIE, EVENT, DURATION, VALUE, DEVICE]
     position = ibis.row_number().over(group_by=USER_KEY, order_by=order)
     return keyed.mutate(position=(position + 1).cast("int32")).drop(TIE)
 

@@ -6,16 +6,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features
 from huggingface_hub import DatasetCardData
 from ibis.backends.duckdb import Backend as DuckDB
+from ibis.backends.sql.datatypes import DuckDBType
 from jinja2 import Environment, StrictUndefined
 
 from dataset_builders.schema import CONFIG_FEATURES, CONFIGS, SPLITS
+from dataset_builders.stored_tables import to_sql
 
 REPORT_FILE = "build_report.json"
 QUARANTINE_FILE = "quarantine.parquet"
@@ -36,10 +37,13 @@ def shard_path(folder: Path, config: str, split: str, shard: int, shards: int) -
 def write_table(table: ir.Table, path: Path, connection: DuckDB) -> None:
     """Write an expression as one Parquet file, in its own order, the same bytes whatever the number of threads."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # DuckDB 2.0 loses values of an enumeration that is a column of its own when several threads write row groups;
-    # a concatenation makes plain text of it. Inside lists enumerations are written right, and four times as fast.
-    texts = {name: ibis.literal("") + table[name] for name, kind in table.schema().items() if kind.is_string()}
-    connection.to_parquet(table.mutate(**texts), path, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+    # Every text plain: DuckDB 2.0 loses values of enumerations, in columns and in lists, when several threads write
+    # row groups; and it puts all values of one into every row group, which makes the file half as large again.
+    plain = (f'CAST("{name}" AS {DuckDBType.to_string(kind)}) AS "{name}"' for name, kind in table.schema().items())
+    rows = f"SELECT {', '.join(plain)} FROM ({to_sql(table, connection)})"
+    options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
+    target = str(path).replace("'", "''")
+    connection.raw_sql(f"COPY ({rows}) TO '{target}' ({options})")
 
 
 def write_mapped(

@@ -19,7 +19,7 @@ import ibis.expr.types as ir
 from dataset_builders.build_options import BuildOptions
 from dataset_builders.events import POSITION, USER_KEY
 from dataset_builders.schema import EVENT, NOISE_EVENTS, TIMESTAMP
-from dataset_builders.seeded_draws import draw
+from dataset_builders.seeded_draws import draw, in_drawn_order
 
 SPLIT = "split"
 _FROM_END = "from_end"
@@ -40,11 +40,10 @@ def to_targets(events: ir.Table, options: BuildOptions, cuts: tuple[datetime, da
     held_out, training = _last_two(choices, options) if cuts is None else _after_cuts(choices, options, cuts)
     training = training.filter(training[POSITION] > options.min_history)
     # A column first: an expression inside a window would be computed for every comparison.
-    training = training.mutate(chance=draw(options.seed + 1, training[USER_KEY], training[POSITION]))
-    training = training.mutate(place=ibis.row_number().over(group_by=USER_KEY, order_by=["chance", POSITION]))
-    drawn = training.filter(training.place < options.train_targets).select(
-        USER_KEY, POSITION, split=ibis.literal("train")
-    )
+    chance = draw(options.seed + 1, training[USER_KEY], training[POSITION])
+    training = training.mutate(chance=in_drawn_order(chance, training[POSITION]))
+    place = ibis.row_number().over(group_by=USER_KEY, order_by="chance")
+    drawn = training.filter(place < options.train_targets).select(USER_KEY, POSITION, split=ibis.literal("train"))
     return held_out.select(USER_KEY, POSITION, SPLIT).union(drawn).join(events, [USER_KEY, POSITION])
 
 

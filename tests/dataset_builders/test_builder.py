@@ -9,7 +9,7 @@ import pytest
 from datasets import load_dataset
 from huggingface_hub import DatasetCard
 
-from dataset_builders import builder as builder_module
+from dataset_builders import user_groups
 from dataset_builders.build_options import BuildOptions
 from dataset_builders.builder import build_dataset
 from dataset_builders.built_dataset import BuiltDataset
@@ -61,7 +61,7 @@ def test_a_log_of_many_row_groups_is_written_the_same_by_several_threads(make_so
 
 
 def test_groups_of_users_are_shards_of_the_same_examples(make_source, crowd, built, tmp_path, monkeypatch):
-    monkeypatch.setattr(builder_module, "EVENTS_PER_SHARD", 100)
+    monkeypatch.setattr(user_groups, "EVENTS_PER_GROUP", 100)
     build_dataset(make_source(crowd), tmp_path / "sharded", OPTIONS)
     sharded, whole = BuiltDataset.open(tmp_path / "sharded"), BuiltDataset.open(built)
     assert len(list((tmp_path / "sharded" / "examples").glob("test-*"))) == 3
