@@ -1,12 +1,14 @@
 """Building the examples of a log of five million interactions, against the least that DuckDB needs to move the data.
 
 The floor, in the same run: DuckDB sorting the log by user and time into Parquet, plus DuckDB copying the finished
-examples from Parquet to Parquet. Run with `make bench`.
+examples from Parquet to Parquet. Held to by the clock, which is worth something on an idle machine only, and by the
+time of all processors together. Run with `make bench`.
 """
 
 import resource
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import ibis
@@ -17,10 +19,21 @@ from dataset_builders.export import ROW_GROUP_ROWS
 INTERACTIONS = 5_000_000
 
 
-def seconds_of(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
+@dataclass(frozen=True)
+class Cost:
+    """What some work took, in seconds: on the clock, and of all processors together."""
+
+    wall: float
+    processor: float
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.wall + other.wall, self.processor + other.processor)
+
+
+def cost_of(work: Callable[[], object]) -> Cost:
+    wall, processor = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - start
+    return Cost(time.perf_counter() - wall, time.process_time() - processor)
 
 
 def sort_log(folder: Path) -> None:
@@ -40,11 +53,17 @@ def copy_examples(folder: Path, output: Path) -> None:
 def test_building_examples_takes_at_most_twice_the_floor(tmp_path, capsys):
     movielens_like_log(tmp_path, INTERACTIONS)
     output = tmp_path / "dataset"
-    build = seconds_of(lambda: build_examples(tmp_path, output))
+    sort = cost_of(lambda: sort_log(tmp_path))
+    build = cost_of(lambda: build_examples(tmp_path, output))
     peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    sort, copy = seconds_of(lambda: sort_log(tmp_path)), seconds_of(lambda: copy_examples(tmp_path, output))
+    copy = cost_of(lambda: copy_examples(tmp_path, output))
+    floor = sort + copy
     with capsys.disabled():
-        print(f"\nbuild {build:.1f} s; floor {sort:.1f} s sort + {copy:.1f} s copy; ratio {build / (sort + copy):.2f}")
+        for clock in ("wall", "processor"):
+            spent, least = getattr(build, clock), getattr(floor, clock)
+            parts = f"{getattr(sort, clock):.1f} sort + {getattr(copy, clock):.1f} copy"
+            print(f"\n{clock}: build {spent:.1f} s; floor {parts}; ratio {spent / least:.2f}")
         print(f"peak memory {peak_gib:.2f} GiB")
     assert peak_gib < 4
-    assert build <= 2 * (sort + copy)
+    assert build.processor <= 2 * floor.processor
+    assert build.wall <= 2 * floor.wall
