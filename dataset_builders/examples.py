@@ -18,7 +18,7 @@ from dataset_builders.schema import (
     TITLE,
     USER,
 )
-from dataset_builders.seeded_draws import draw
+from dataset_builders.seeded_draws import draw, in_drawn_order
 from dataset_builders.splits import SPLIT
 
 BLOCK = "block"
@@ -104,7 +104,10 @@ def to_blocks(log: KeyedLog, targets: ir.Table, length: int) -> ir.Table:
     named = events.join(log.items.select(ITEM_KEY, ITEM_ID, TITLE), ITEM_KEY)
     record = ibis.struct({name: named[name] for name in RECORD_FEATURES})
     named = named.select(USER_KEY, POSITION, BLOCK, record=record)
-    return named.group_by([USER_KEY, BLOCK]).agg(records=named.record.collect(order_by=named[POSITION]))
+    return named.group_by([USER_KEY, BLOCK]).agg(
+        # Without include_null each record would be asked whether it is one.
+        records=named.record.collect(order_by=named[POSITION], include_null=True)
+    )
 
 
 def to_candidate_lists(log: KeyedLog, targets: ir.Table, drawn: ir.Table, options: BuildOptions) -> ir.Table:
@@ -115,11 +118,13 @@ def to_candidate_lists(log: KeyedLog, targets: ir.Table, drawn: ir.Table, option
     """
     rows = drawn.union(targets.select(*_EXAMPLE, ITEM_KEY))
     chance = draw(options.seed + 4, rows[USER_KEY], rows[POSITION], rows[ITEM_KEY])
-    placed = rows.mutate(chance=chance).join(log.items.select(ITEM_KEY, ITEM_ID, TITLE), ITEM_KEY)
+    placed = rows.mutate(chance=in_drawn_order(chance, rows[ITEM_KEY])).join(
+        log.items.select(ITEM_KEY, ITEM_ID, TITLE), ITEM_KEY
+    )
     candidate = ibis.struct({ITEM_ID: placed[ITEM_ID], TITLE: placed[TITLE]})
-    placed = placed.select(*_EXAMPLE, ITEM_KEY, "chance", candidate=candidate)
+    placed = placed.select(*_EXAMPLE, "chance", candidate=candidate)
     lists = placed.group_by(_EXAMPLE).agg(
-        candidates=placed.candidate.collect(order_by=[placed.chance, placed[ITEM_KEY]]),
+        candidates=placed.candidate.collect(order_by=placed.chance, include_null=True),
         count=placed.count(),
     )
     return lists.filter(lists["count"] == options.num_candidates).drop("count")
