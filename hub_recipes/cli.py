@@ -283,6 +283,7 @@ def install_metric() -> None:
     from hub_recipes.metric import install_metric as install
 
     print(f"Installed at {install()}; evaluate.load('discovery_recall') now works from any folder.")
+    print("It asks the Hub first; where no network is, HF_EVALUATE_OFFLINE=1 saves the wait.")
 
 
 @app.command()

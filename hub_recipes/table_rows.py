@@ -119,7 +119,11 @@ class BaselineRow:
 
     def run(self, examples: Dataset, report: Report) -> Outcome:
         report("fitting", 0)
-        recommender = BASELINES[self.name]().fit(self.dataset.training_interactions(), self.items)
+        recommender = BASELINES[self.name]().fit(
+            self.dataset.training_interactions(),
+            self.items,
+            progress=lambda share: report("fitting", int(share * len(examples))),
+        )
         rankings = rankings_from_scores(recommender.score(examples), examples, seed=self.seed)
         report("fitting", len(examples))
         return Outcome(rankings)

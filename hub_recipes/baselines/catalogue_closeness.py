@@ -13,6 +13,7 @@ from scipy import sparse
 
 from dataset_builders.schema import TAGS, YEAR, Item
 from hub_recipes.baselines.decisions import Decisions
+from hub_recipes.baselines.recommender import Progress
 
 
 class YearCloseness:
@@ -25,7 +26,9 @@ class YearCloseness:
     def __init__(self, records: int = 5):
         self.records = records
 
-    def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item]) -> "YearCloseness":
+    def fit(
+        self, interactions: pd.DataFrame, items: Mapping[str, Item], progress: Progress | None = None
+    ) -> "YearCloseness":
         """Read the years of the catalogue; see [`Recommender`]."""
         self.item_ids = pd.Index(list(items), dtype=object)
         self.years = np.array([np.nan if item[YEAR] is None else item[YEAR] for item in items.values()], dtype=float)
@@ -55,7 +58,9 @@ class TagCosine:
     def __init__(self, records: int = 20):
         self.records = records
 
-    def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item]) -> "TagCosine":
+    def fit(
+        self, interactions: pd.DataFrame, items: Mapping[str, Item], progress: Progress | None = None
+    ) -> "TagCosine":
         """Read the tags of the catalogue; see [`Recommender`]."""
         self.item_ids = pd.Index(list(items), dtype=object)
         self.tags = to_tag_matrix([item[TAGS] for item in items.values()])

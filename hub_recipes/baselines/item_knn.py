@@ -11,6 +11,7 @@ from scipy import sparse
 from dataset_builders.schema import Item
 from hub_recipes.baselines.decisions import Decisions
 from hub_recipes.baselines.pair_counts import PairCounts, sum_over_history
+from hub_recipes.baselines.recommender import Progress
 from hub_recipes.baselines.training_log import TrainingLog
 
 SHRINKAGE = 0.01
@@ -35,7 +36,9 @@ class ItemKnn:
         self.similarity = similarity
         self.records = records
 
-    def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item]) -> "ItemKnn":
+    def fit(
+        self, interactions: pd.DataFrame, items: Mapping[str, Item], progress: Progress | None = None
+    ) -> "ItemKnn":
         """Count who chose what together; see [`Recommender`]."""
         log = TrainingLog.of(interactions)
         pairs = to_common_users(log)

@@ -10,6 +10,7 @@ from scipy import sparse
 from dataset_builders.schema import Item
 from hub_recipes.baselines.decisions import Decisions
 from hub_recipes.baselines.pair_counts import PairCounts, sum_over_history
+from hub_recipes.baselines.recommender import Progress
 from hub_recipes.baselines.training_log import TrainingLog
 
 SHRINKAGE = 0.1
@@ -35,7 +36,7 @@ class Markov:
         self.window = window
         self.records = records
 
-    def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item]) -> "Markov":
+    def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item], progress: Progress | None = None) -> "Markov":
         """Count what follows what; see [`Recommender`]."""
         log = TrainingLog.of(interactions)
         followers = to_followers(log, self.window)

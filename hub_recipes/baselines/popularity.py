@@ -8,6 +8,7 @@ from datasets import Dataset
 
 from dataset_builders.schema import Item
 from hub_recipes.baselines.decisions import Decisions
+from hub_recipes.baselines.recommender import Progress
 from hub_recipes.baselines.training_log import TrainingLog
 
 
@@ -23,7 +24,9 @@ class Popularity:
     def __init__(self, inverse: bool = False):
         self.inverse = inverse
 
-    def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item]) -> "Popularity":
+    def fit(
+        self, interactions: pd.DataFrame, items: Mapping[str, Item], progress: Progress | None = None
+    ) -> "Popularity":
         """Count; see [`Recommender`]."""
         log = TrainingLog.of(interactions)
         self.item_ids, self.audience = log.item_ids, log.audience

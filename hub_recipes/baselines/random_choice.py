@@ -7,12 +7,15 @@ import pandas as pd
 from datasets import Dataset
 
 from dataset_builders.schema import CANDIDATES, Item
+from hub_recipes.baselines.recommender import Progress
 
 
 class RandomChoice:
     """Scores all candidates the same, so that `rankings_from_scores` draws their order."""
 
-    def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item]) -> "RandomChoice":
+    def fit(
+        self, interactions: pd.DataFrame, items: Mapping[str, Item], progress: Progress | None = None
+    ) -> "RandomChoice":
         """Learn nothing; see [`Recommender`]."""
         return self
 

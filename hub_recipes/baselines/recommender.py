@@ -1,6 +1,6 @@
 """What every classical recommender can do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +9,9 @@ from datasets import Dataset
 
 from dataset_builders.schema import Item
 
+Progress = Callable[[float], None]
+"""Called with the share of the fitting that is done, in [0, 1], by what takes long."""
+
 
 class Recommender(Protocol):
     """Learns from the interactions of training, and scores the candidates of an example from its own history.
@@ -16,12 +19,15 @@ class Recommender(Protocol):
     Events that say little about taste (`schema.NOISE_EVENTS`) are neither learned from nor read in a history.
     """
 
-    def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item]) -> "Recommender":
+    def fit(
+        self, interactions: pd.DataFrame, items: Mapping[str, Item], progress: Progress | None = None
+    ) -> "Recommender":
         """Learn.
 
         Args:
             interactions (`pandas.DataFrame`): As `BuiltDataset.training_interactions` returns them.
             items (`dict[str, Item]`): The catalogue.
+            progress (`Callable[[float], None]`, *optional*): See `Progress`.
 
         Returns:
             The recommender itself.

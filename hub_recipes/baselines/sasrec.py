@@ -11,6 +11,7 @@ from datasets import Dataset
 
 from dataset_builders.schema import Item
 from hub_recipes.baselines.decisions import Decisions
+from hub_recipes.baselines.recommender import Progress
 from hub_recipes.baselines.sasrec_settings import SasRecSettings
 from hub_recipes.baselines.training_log import TrainingLog
 
@@ -34,14 +35,14 @@ class SasRec:
         self.lift = lift
         self.settings = settings or SasRecSettings()
 
-    def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item]) -> "SasRec":
+    def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item], progress: Progress | None = None) -> "SasRec":
         """Train the network, on an accelerator if there is one; see [`Recommender`]."""
         from hub_recipes.baselines.sasrec_batches import Sequences
-        from hub_recipes.baselines.sasrec_training import fitted_network
+        from hub_recipes.baselines.sasrec_training import Watch, fitted_network
 
         log = TrainingLog.of(interactions)
         self.item_ids, self.audience = log.item_ids, log.audience
-        self.network = fitted_network(Sequences.of(log), self.settings)
+        self.network = fitted_network(Sequences.of(log), self.settings, Watch(progress))
         return self
 
     def score(self, examples: Dataset) -> np.ndarray:

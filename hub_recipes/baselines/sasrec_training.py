@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 
@@ -11,13 +12,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hub_recipes.baselines.recommender import Progress
 from hub_recipes.baselines.sasrec_batches import Batch, Sequences, batches
 from hub_recipes.baselines.sasrec_network import SasRecNetwork
 from hub_recipes.baselines.sasrec_settings import SasRecSettings
 
 
+@dataclass(frozen=True)
+class Watch:
+    """Who is told of the progress; all are equal, because who looks on changes nothing."""
+
+    progress: Progress | None = field(default=None, compare=False)
+
+    def tell(self, share: float) -> None:
+        if self.progress is not None:
+            self.progress(share)
+
+
 @lru_cache(maxsize=1)
-def fitted_network(sequences: Sequences, settings: SasRecSettings) -> SasRecNetwork:
+def fitted_network(sequences: Sequences, settings: SasRecSettings, watch: Watch = Watch()) -> SasRecNetwork:
     """Train a network, or return the last one again when it was trained on the same sequences with the same settings.
 
     In float32 everywhere, because bfloat16 is slow on most CPUs. The outcome depends on the seed, not on what was
@@ -26,11 +39,12 @@ def fitted_network(sequences: Sequences, settings: SasRecSettings) -> SasRecNetw
     Args:
         sequences ([`Sequences`]): What users chose.
         settings ([`SasRecSettings`]): The network and its training.
+        watch ([`Watch`], *optional*): Told after every step of training.
     """
     with _one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network = SasRecNetwork(sequences.num_items, settings).to(_device())
-        _train(network, sequences, settings)
+        _train(network, sequences, settings, watch)
     return network
 
 
@@ -50,7 +64,7 @@ def _device() -> torch.device:
     return accelerator or torch.device("cpu")
 
 
-def _train(network: SasRecNetwork, sequences: Sequences, settings: SasRecSettings) -> None:
+def _train(network: SasRecNetwork, sequences: Sequences, settings: SasRecSettings, watch: Watch) -> None:
     targets = min(settings.epochs * sequences.num_targets, settings.max_targets)
     if not targets:
         return
@@ -58,11 +72,12 @@ def _train(network: SasRecNetwork, sequences: Sequences, settings: SasRecSetting
     optimizer = torch.optim.Adam(network.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps, pct_start=0.1)
     network.train()
-    for batch in islice(_endless_batches(sequences, settings), steps):
+    for step, batch in enumerate(islice(_endless_batches(sequences, settings), steps), start=1):
         optimizer.zero_grad()
         _loss(network, batch, settings.negatives).backward()
         optimizer.step()
         schedule.step()
+        watch.tell(step / steps)
 
 
 def _endless_batches(sequences: Sequences, settings: SasRecSettings) -> Iterator[Batch]:

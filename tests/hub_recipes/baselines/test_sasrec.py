@@ -83,6 +83,16 @@ def test_threads_are_left_as_they_were(cycle):
     assert torch.get_num_threads() == before
 
 
+def test_the_share_of_the_training_is_told_after_every_step(cycle):
+    shares: list[float] = []
+    few = SasRecSettings(dim=16, batch_targets=64, epochs=1)
+    SasRec(settings=few).fit(cycle, {}, shares.append)
+    steps = math.ceil(Sequences.of(TrainingLog.of(cycle)).num_targets / 64)
+    assert shares == pytest.approx([step / steps for step in range(1, steps + 1)])
+    SasRec(lift=True, settings=few).fit(cycle, {}, shares.append)  # the same network, whoever looks on
+    assert len(shares) == steps
+
+
 def test_max_targets_ends_training_early(cycle):
     sequences = Sequences.of(TrainingLog.of(cycle))
     one_epoch, capped = (
