@@ -22,7 +22,7 @@ from dataset_builders.seeded_draws import PRIME, draw
 from dataset_builders.splits import is_choice
 from dataset_builders.stored_tables import store
 
-FEW_DRAWS, MANY_DRAWS = 14, 24
+FEW_DRAWS, MANY_DRAWS = 12, 24
 """Most examples are served by few draws, nearly all of the others by these and some more."""
 
 WEIGHT = "weight"

@@ -12,9 +12,9 @@ from ibis.backends.duckdb import Backend as DuckDB
 from dataset_builders.events import USER_KEY, KeyedLog
 from dataset_builders.stored_tables import beside
 
-EVENTS_PER_GROUP = 1_250_000
+EVENTS_PER_GROUP = 2_500_000
 GROUPS_AT_ONCE = 4
-"""Most groups in memory; about 0.3 GB each."""
+"""Most groups in memory; about 0.5 GB each."""
 
 
 @dataclass(frozen=True)

@@ -164,13 +164,13 @@ def to_cuts(text: str | None) -> tuple[datetime, datetime] | None:
         InputError: The text is not two ISO times.
 
     Example:
-        >>> [cut.isoformat() for cut in to_cuts("2015-01-01,2015-06-01T12:00")]
+        >>> [cut.isoformat() for cut in to_cuts("2015-01-01,2015-06-01T12:00Z")]
         ['2015-01-01T00:00:00+00:00', '2015-06-01T12:00:00+00:00']
     """
     if text is None:
         return None
     try:
-        first, second = (datetime.fromisoformat(part.strip()) for part in text.split(","))
+        first, second = (datetime.fromisoformat(part.strip().replace("Z", "+00:00")) for part in text.split(","))
     except ValueError as error:
         raise InputError(f"--cuts is {text!r}; expected two ISO times, such as 2015-01-01,2015-06-01.") from error
     return _in_utc(first), _in_utc(second)
