@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dataset_builders.build_options import BuildOptions
-from dataset_builders.candidates import QUICK_DRAWS
+from dataset_builders.candidates import MANY_DRAWS
 from dataset_builders.schema import NOISE_EVENTS
 from dataset_builders.seeded_draws import PRIME
 
@@ -131,7 +131,7 @@ def _candidates(target: pd.Series, touched: set[str], line: _Line, options: Buil
     """Draw items one after another until there are enough that the user never touched."""
     found: dict[int, _Item] = {}
     available = line.available(target["timestamp"])
-    for turn in range(QUICK_DRAWS):
+    for turn in range(MANY_DRAWS):
         chance = plain_draw(options.seed + 2, target["user_key"], target["position"], turn)
         item = line.item_at(chance * available // PRIME)
         if item["work"] not in touched:
