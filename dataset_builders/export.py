@@ -9,7 +9,7 @@ from typing import Any
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Features
+from datasets import Features, List
 from huggingface_hub import DatasetCardData
 from ibis.backends.duckdb import Backend as DuckDB
 from ibis.backends.sql.datatypes import DuckDBType
@@ -20,8 +20,16 @@ from dataset_builders.stored_tables import to_sql
 
 REPORT_FILE = "build_report.json"
 QUARANTINE_FILE = "quarantine.parquet"
+CARD_FILE = "README.md"
 ROW_GROUP_ROWS = 5_000
 _BATCH_ROWS = 500
+_ROW_MEANINGS = {
+    "examples": "a decision: history, candidates, target",
+    "items": "an item of the catalogue",
+    "interactions": "a training interaction, for classical recommenders",
+    "verbalizer": "the prompt that asks to rewrite a log, and what a reward needs to judge the rewrite",
+    "reasoner": "the prompt that asks for the next item, and the answer",
+}
 
 
 def shard_path(folder: Path, config: str, split: str, shard: int, shards: int) -> Path:
@@ -91,6 +99,17 @@ def write_card(folder: Path, report: Mapping[str, Any]) -> None:
         folder (`Path`): The dataset folder, its Parquet files already written.
         report (`dict`): The build report; every number of the card comes from it.
     """
+    (folder / CARD_FILE).write_text(render_card(folder, report), encoding="utf-8")
+
+
+def render_card(folder: Path, report: Mapping[str, Any], place: str = "path/or/namespace/name") -> str:
+    """The dataset card as text.
+
+    Args:
+        folder (`Path`): The dataset folder.
+        report (`dict`): The build report.
+        place (`str`, *optional*): What a reader gives to `load_dataset`.
+    """
     data = DatasetCardData(
         pretty_name=report["name"],
         license=report["license"]["name"],
@@ -98,11 +117,41 @@ def write_card(folder: Path, report: Mapping[str, Any]) -> None:
         tags=["recommendation", "logs2lang"],
         configs=list(_config_entries(folder)),
     )
-    source = Path(__file__).with_name("dataset_card.md.jinja").read_text(encoding="utf-8")
-    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(source)
-    columns = {config: list(features) for config, features in CONFIG_FEATURES.items()}
-    text = template.render(card_data=data.to_yaml(), report=report, columns=columns)
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(
+        _text("dataset_card.md.jinja")
+    )
+    return template.render(
+        card_data=data.to_yaml(),
+        report=report,
+        place=place,
+        configs=_ROW_MEANINGS,
+        splits={config: [split for split in SPLITS if shards_of(folder, config, split)] for config in CONFIGS},
+        columns={config: _type_names(features) for config, features in CONFIG_FEATURES.items()},
+        mit_permission=_text("mit_permission.txt").strip(),
+    )
+
+
+def _text(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _type_names(features: Mapping[str, Any]) -> dict[str, str]:
+    """The type of each column, as a reader of the card needs it.
+
+    Example:
+        >>> from datasets import Value
+        >>> _type_names({"tags": List(Value("string")), "messages": List({"role": Value("string")})})
+        {'tags': 'list of string', 'messages': 'list of {role: string}'}
+    """
+    return {name: _type_name(feature) for name, feature in features.items()}
+
+
+def _type_name(feature: Any) -> str:
+    if isinstance(feature, List):
+        return f"list of {_type_name(feature.feature)}"
+    if isinstance(feature, Mapping):
+        return "{" + ", ".join(f"{name}: {_type_name(inner)}" for name, inner in feature.items()) + "}"
+    return feature.dtype
 
 
 def _config_entries(folder: Path) -> Iterable[dict[str, Any]]:

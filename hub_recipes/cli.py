@@ -13,6 +13,7 @@ import typer
 
 from dataset_builders.input_error import InputError
 from hub_recipes.build_commands import build_app
+from hub_recipes.release_commands import release_app
 from hub_recipes.train_commands import train_app
 
 DEFAULT_ROWS = "template,profile,zero_shot,baselines"
@@ -37,6 +38,7 @@ metric_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Th
 app.add_typer(build_app, name="build")
 app.add_typer(train_app, name="train")
 app.add_typer(metric_app, name="metric")
+app.add_typer(release_app)
 
 DatasetArgument = Annotated[
     str, typer.Argument(metavar="DATASET", help="A built folder, or a dataset repository of the Hub.")

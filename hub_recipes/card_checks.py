@@ -1,0 +1,114 @@
+"""Cards beside their sources: write them, and say which of them no longer match."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from dataset_builders.built_dataset import BuiltDataset
+from dataset_builders.checksums import sha256_of
+from dataset_builders.export import REPORT_FILE, render_card, write_card
+from dataset_builders.input_error import InputError
+from hub_recipes.released_adapter import (
+    ADAPTER_FILES,
+    CARD_FILE,
+    RESULTS_FOLDER,
+    RUN_FILE,
+    TOKENIZER_FILES,
+    ReleasedAdapter,
+    find_adapters,
+)
+from hub_recipes.training_curves import CURVES_FILE, are_curves_of, write_curves
+
+
+def write_cards(folder: Path, dataset: Path | None = None) -> list[Path]:
+    """Write the card and the picture of an adapter, or the card of a built dataset, or those of all folders below.
+
+    Args:
+        folder (`Path`): An adapter, a built dataset, or a folder that holds several of them.
+        dataset (`Path`, *optional*): The built dataset that an adapter was trained on; its build report, which the
+            card is filled from, is then kept beside the results.
+
+    Returns:
+        `list[Path]`: The files that were written.
+    """
+    written = []
+    for place in find_cards(folder):
+        if (place / RUN_FILE).is_file():
+            adapter = ReleasedAdapter.open(place)
+            if dataset is not None:
+                written.append(_keep_report(adapter, dataset))
+            written += [write_curves(adapter.run, place), _write_text(place / CARD_FILE, adapter.card())]
+        else:
+            write_card(place, BuiltDataset.open(place).report)
+            written.append(place / CARD_FILE)
+    return written
+
+
+def stale_cards(folder: Path) -> list[str]:
+    """What no longer matches its sources, one sentence each.
+
+    Args:
+        folder (`Path`): As `write_cards` takes it.
+    """
+    return [trouble for place in find_cards(folder) for trouble in _troubles(place)]
+
+
+def find_cards(folder: Path) -> list[Path]:
+    """The adapters and built datasets at or right below a folder.
+
+    Raises:
+        InputError: There is none.
+    """
+    if (folder / RUN_FILE).is_file() or (folder / REPORT_FILE).is_file():
+        return [folder]
+    found = [*find_adapters(folder), *(path.parent for path in sorted(folder.glob(f"*/{REPORT_FILE}")))]
+    if not found:
+        raise InputError(
+            f"{folder} holds no released adapter (a folder with {RUN_FILE}) and no built dataset (one with "
+            f"{REPORT_FILE})."
+        )
+    return found
+
+
+def _troubles(place: Path) -> Iterator[str]:
+    if (place / RUN_FILE).is_file():
+        adapter = ReleasedAdapter.open(place)
+        expected = adapter.card()
+        if not are_curves_of(adapter.run, place / CURVES_FILE):
+            yield f"{place / CURVES_FILE} does not show the history in {RUN_FILE}; `logs2lang cards render {place}`."
+        known = {*ADAPTER_FILES, *TOKENIZER_FILES}
+        for path in sorted(place.iterdir()):
+            if path.name not in known:
+                yield f"{path} is no part of a released adapter; move it elsewhere."
+    else:
+        expected = render_card(place, BuiltDataset.open(place).report)
+    card = place / CARD_FILE
+    if not card.is_file() or card.read_text(encoding="utf-8") != expected:
+        yield f"{card} does not say what its sources say; `logs2lang cards render {place}` writes it anew."
+
+
+def _keep_report(adapter: ReleasedAdapter, dataset: Path) -> Path:
+    """Put the build report of a dataset beside the results, if the adapter was trained on that dataset."""
+    source = dataset / REPORT_FILE
+    wanted = adapter.fact("dataset", "report_sha256")
+    if not source.is_file():
+        raise InputError(f"{dataset} is not a built dataset: it has no {REPORT_FILE}.")
+    if sha256_of(source) != wanted:
+        raise InputError(
+            f"{adapter.name} was trained on a dataset whose build report has the SHA-256 {wanted[:12]}, and that of "
+            f"{dataset} has {sha256_of(source)[:12]}. Give the dataset it was trained on, or train again on this one."
+        )
+    target = adapter.folder.parent / RESULTS_FOLDER / dataset.resolve().name / REPORT_FILE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.copyfile(source, partial)
+    os.replace(partial, target)
+    return target
+
+
+def _write_text(path: Path, text: str) -> Path:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+    return path

@@ -1,0 +1,154 @@
+"""`logs2lang publish`, `cards` and `jobs`: what turns a checkout into a release."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataset_builders.input_error import InputError
+
+if TYPE_CHECKING:
+    from hub_recipes.release_plan import ReleasePlan
+
+release_app = typer.Typer()
+cards_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="rich", help="The cards of adapters and datasets, and what they are from."
+)
+release_app.add_typer(cards_app, name="cards")
+
+CardFolder = Annotated[
+    Path | None,
+    typer.Argument(help="An adapter, a built dataset, or a folder that holds several; model_cards by default."),
+]
+
+
+@release_app.command()
+def publish(
+    namespace: Annotated[str, typer.Option(help="User or organisation of the Hub.")],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Names of repositories, or datasets, adapters, metric, demo; may be given again."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop; needs no Hub.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Make new repositories private.")] = False,
+    tag: Annotated[str | None, typer.Option(help="Name of the release; v and the version by default.")] = None,
+    create_pr: Annotated[
+        bool, typer.Option("--create-pr", help="Offer pull requests; nothing is tagged, no Collection is made.")
+    ] = False,
+    data: Annotated[Path, typer.Option(help="Folder with built datasets.")] = Path("data"),
+    adapters: Annotated[
+        Path | None, typer.Option(help="Folder with released adapters; model_cards of this installation by default.")
+    ] = None,
+) -> None:
+    """Publish datasets, adapters, metric and demo, each in one commit, tagged, with cards that link to each other.
+
+    The token is that of HF_TOKEN or of `hf auth login`. A second run uploads nothing; an interrupted one goes on.
+
+    [bold]logs2lang publish --namespace me --dry-run[/]
+    """
+    from huggingface_hub import constants, get_token
+    from rich.console import Console
+
+    from hub_recipes.release_checks import check_release
+    from hub_recipes.release_plan import MODEL_CARDS, Links, plan_release
+
+    token = None if dry_run else get_token()
+    plan = plan_release(
+        Links(namespace, constants.ENDPOINT),
+        tag or f"v{version('logs2lang')}",
+        data=data,
+        adapters=adapters or MODEL_CARDS,
+        only=[name.strip() for names in only or [] for name in names.split(",")],
+    )
+    console = Console()
+    console.print(plan_table(plan))
+    for line in plan_notes(plan):
+        print(line)
+    check_release(plan.repos, plan.links, token)
+    if dry_run:
+        print("Nothing was uploaded. Without --dry-run, this is what is pushed.")
+        return
+    if token is None:
+        raise InputError(
+            "There is no token for the Hub. Set HF_TOKEN to one with write access, or run `hf auth login`."
+        )
+    _push(plan, token, private, create_pr)
+
+
+def _push(plan: "ReleasePlan", token: str, private: bool, create_pr: bool) -> None:
+    from huggingface_hub import HfApi
+    from rich.console import Console
+
+    from hub_recipes.publishing import Publisher
+
+    with Console(stderr=True).status("") as status:
+        api = HfApi(plan.links.endpoint, token=token)
+        for done in Publisher(api, plan, private, create_pr, tell=status.update).publish():
+            print(f"{done.outcome}: {done.page} at {done.revision[:12]}")
+
+
+def plan_table(plan: "ReleasePlan") -> Any:
+    """The plan as a rich table: each repository with the number and the size of its files.
+
+    Args:
+        plan ([`ReleasePlan`]): What is about to be pushed.
+    """
+    from rich.table import Table
+
+    from hub_recipes.release_plan import size_phrase, total_size
+
+    table = Table(title=f"Release {plan.tag} to {plan.links.endpoint}", title_justify="left")
+    for heading, justify in (("Repository", "left"), ("Type", "left"), ("Files", "right"), ("Size", "right")):
+        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for repo in plan.repos:
+        files = repo.files(plan.links)
+        table.add_row(plan.repo_id(repo), repo.repo_type, str(len(files)), size_phrase(total_size(files)))
+    return table
+
+
+def plan_notes(plan: "ReleasePlan") -> list[str]:
+    """What the table does not say: what stays here, and what has to be on the Hub already."""
+    refused = [f"Not published: {name}. {notice}" for name, notice in plan.refused.items()]
+    stays = [f"Stays here: {repo.folder / name}" for repo in plan.repos for name in repo.stays_here()]
+    needed = [
+        f"{adapter} links to {plan.links.namespace}/{dataset}, which has to be on the Hub already."
+        for dataset, adapter in plan.needed_datasets().items()
+    ]
+    return [*refused, *stays, *needed]
+
+
+@cards_app.command("render")
+def render_cards(
+    folder: CardFolder = None,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(help="The built dataset an adapter was trained on; its build report is kept beside the results."),
+    ] = None,
+) -> None:
+    """Fill cards from run.json, results.json and the build report, and draw the curves.
+
+    [bold]logs2lang cards render model_cards/my-adapter --dataset data/mt[/]
+    """
+    from hub_recipes.card_checks import write_cards
+    from hub_recipes.release_plan import MODEL_CARDS
+
+    written = write_cards(folder or MODEL_CARDS, dataset)
+    print("Written: " + ", ".join(map(str, written)))
+
+
+@cards_app.command("check")
+def check_cards(folder: CardFolder = None) -> None:
+    """Say which cards no longer match what they were filled from. Exit code 1 when one does not.
+
+    [bold]logs2lang cards check[/]
+    """
+    from hub_recipes.card_checks import find_cards, stale_cards
+    from hub_recipes.release_plan import MODEL_CARDS
+
+    troubles = stale_cards(folder or MODEL_CARDS)
+    for trouble in troubles:
+        print(trouble)
+    if troubles:
+        raise typer.Exit(1)
+    print(f"{len(find_cards(folder or MODEL_CARDS))} cards say what their sources say.")

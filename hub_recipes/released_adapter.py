@@ -1,0 +1,166 @@
+"""A released adapter: a folder that is its Hub repository, and the files that its card is filled from."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dataset_builders.checksums import sha256_of
+from dataset_builders.export import REPORT_FILE
+from dataset_builders.input_error import InputError
+from hub_recipes.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from hub_recipes.results import read_document
+from hub_recipes.training_curves import CURVES_FILE
+from model_cards.render import CardError, Home, render_adapter_card
+
+CARD_FILE = "README.md"
+RUN_FILE = "run.json"
+RUN_SCHEMA_VERSION = 1
+RESULTS_FOLDER = "results"
+LOCAL_METRIC = "discovery_recall"
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
+ADAPTER_FILES = (CARD_FILE, RUN_FILE, CURVES_FILE, ADAPTER_CONFIG, ADAPTER_WEIGHTS)
+"""What every released adapter holds; it may hold tokenizer files besides, where they differ from the base model's."""
+
+
+@dataclass(frozen=True)
+class ReleasedAdapter:
+    """One folder below `model_cards/`, opened.
+
+    Args:
+        folder (`Path`): Where its files lie; results and build reports lie in `results/` beside it.
+        run (`dict`): The content of its `run.json`.
+    """
+
+    folder: Path
+    run: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> "ReleasedAdapter":
+        """Open a folder that holds an adapter and the record of its training.
+
+        Raises:
+            InputError: There is no `run.json`, it is damaged or of another version, or it describes another adapter.
+        """
+        run = _read_run(folder / RUN_FILE)
+        for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
+            if not (folder / name).is_file():
+                raise InputError(f"{folder} has no {name}: copy the adapter that the training wrote into it.")
+        base = _read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+        if base != run.get("base_model"):
+            raise InputError(
+                f"{folder / ADAPTER_CONFIG} names the base model {base!r}, and {RUN_FILE} names "
+                f"{run.get('base_model')!r}; a reader needs one Hub id in both."
+            )
+        return cls(folder, run)
+
+    @property
+    def name(self) -> str:
+        """Name of the folder and of the Hub repository."""
+        return self.folder.name
+
+    @cached_property
+    def report_path(self) -> Path:
+        """The build report of the dataset it was trained on, kept beside the results."""
+        wanted = self.fact("dataset", "report_sha256")
+        paths = sorted((self.folder.parent / RESULTS_FOLDER).glob(f"*/{REPORT_FILE}"))
+        found = next((path for path in paths if sha256_of(path) == wanted), None)
+        if found is None:
+            raise InputError(
+                f"No {REPORT_FILE} below {self.folder.parent / RESULTS_FOLDER} is that of the dataset {self.name} was "
+                f"trained on (SHA-256 {wanted[:12]}). Run `logs2lang cards render {self.folder} --dataset FOLDER` "
+                "with the folder of that dataset."
+            )
+        return found
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """The content of that build report."""
+        return _read_json(self.report_path)
+
+    @property
+    def dataset_name(self) -> str:
+        """Name of the dataset's folder, and of its Hub repository."""
+        return self.report_path.parent.name
+
+    @property
+    def is_dataset_public(self) -> bool:
+        """Whether the rows it was trained on may be published."""
+        return bool(self.report["license"]["redistributable"])
+
+    @cached_property
+    def results(self) -> dict[str, Any] | None:
+        """The `results.json` that has a row of this adapter."""
+        place = self.run.get("results")
+        if place is None:
+            return None
+        document = read_document(self.folder.parent / place["path"])
+        if document["dataset"]["name"] != self.report["name"]:
+            raise InputError(
+                f"{place['path']} was measured on {document['dataset']['name']}, and {self.name} was trained on "
+                f"{self.report['name']}. Name the right results in {self.folder / RUN_FILE}."
+            )
+        return document
+
+    def fact(self, *path: str) -> Any:
+        """A value of `run.json` that the release cannot do without.
+
+        Raises:
+            InputError: It is not there.
+        """
+        value: Any = self.run
+        for key in path:
+            if not isinstance(value, dict) or value.get(key) is None:
+                raise InputError(
+                    f"{self.folder / RUN_FILE} lacks {'.'.join(path)!r}, which the card states. Train again."
+                )
+            value = value[key]
+        return value
+
+    def card(self, home: Home | None = None) -> str:
+        """Its card, filled.
+
+        Args:
+            home ([`Home`], *optional*): Where a reader finds things; this checkout by default.
+
+        Raises:
+            InputError: A fact or a number is missing in its sources.
+        """
+        home = home or Home(f"model_cards/{self.name}", f"data/{self.dataset_name}", LOCAL_METRIC)
+        try:
+            return render_adapter_card(self.run, self.report, self.results, home)
+        except CardError as error:
+            raise InputError(f"The card of {self.name} cannot be filled: {error}.") from error
+
+
+def find_adapters(root: Path) -> Iterator[Path]:
+    """The folders below `root` that hold the record of a training, by name."""
+    for path in sorted(root.glob(f"*/{RUN_FILE}")):
+        yield path.parent
+
+
+def _read_run(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"{path.parent} has no {RUN_FILE}: it is not a released adapter.")
+    run = _read_json(path)
+    if run.get("schema_version") != RUN_SCHEMA_VERSION:
+        raise InputError(
+            f"{path} has schema_version {run.get('schema_version')!r}; this release reads {RUN_SCHEMA_VERSION}. "
+            "Train again, or use the release that wrote it."
+        )
+    if run.get("name") != path.parent.name:
+        raise InputError(f"{path} is the record of {run.get('name')!r}, and its folder is {path.parent.name!r}.")
+    return run
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as JSON ({error}).") from error
+    if not isinstance(document, dict):
+        raise InputError(f"{path} holds no JSON object.")
+    return document
