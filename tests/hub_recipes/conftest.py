@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from small_release import ADAPTER, DATASET, build_simulation, write_adapter
 from tiny_model import save_tiny_model
 from transformers import AutoModelForCausalLM
 
@@ -70,3 +71,17 @@ def text_cache(tmp_path, monkeypatch) -> Path:
 def base_language_model() -> LanguageModel:
     """SmolLM2-135M-Instruct itself; tests that use it are marked slow."""
     return load_language_model(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def simulation_folder(tmp_path_factory) -> Path:
+    """A built dataset that may be published."""
+    return build_simulation(tmp_path_factory.mktemp("data") / DATASET)
+
+
+@pytest.fixture(scope="session")
+def released_adapters(tmp_path_factory, tiny_model_folder, simulation_folder) -> Path:
+    """A folder like model_cards, with one adapter and its results; tests that change it copy it first."""
+    root = tmp_path_factory.mktemp("adapters")
+    write_adapter(root / ADAPTER, tiny_model_folder, simulation_folder)
+    return root
