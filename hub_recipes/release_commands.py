@@ -1,5 +1,6 @@
 """`logs2lang publish`, `cards` and `jobs`: what turns a checkout into a release."""
 
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -61,8 +62,8 @@ def publish(
         adapters=adapters or MODEL_CARDS,
         only=[name.strip() for names in only or [] for name in names.split(",")],
     )
-    console = Console()
-    console.print(plan_table(plan))
+    # Names are long, and a file or a pipe has no width that they would have to be folded to.
+    Console(width=None if sys.stdout.isatty() else 160).print(plan_table(plan))
     for line in plan_notes(plan):
         print(line)
     check_release(plan.repos, plan.links, token)
@@ -101,9 +102,12 @@ def plan_table(plan: "ReleasePlan") -> Any:
     table = Table(title=f"Release {plan.tag} to {plan.links.endpoint}", title_justify="left")
     for heading, justify in (("Repository", "left"), ("Type", "left"), ("Files", "right"), ("Size", "right")):
         table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for repo in plan.repos:
-        files = repo.files(plan.links)
-        table.add_row(plan.repo_id(repo), repo.repo_type, str(len(files)), size_phrase(total_size(files)))
+    of_repos = {plan.repo_id(repo): (repo.repo_type, repo.files(plan.links)) for repo in plan.repos}
+    for repo_id, (repo_type, files) in of_repos.items():
+        table.add_row(repo_id, repo_type, str(len(files)), size_phrase(total_size(files)))
+    everything = [file for _, files in of_repos.values() for file in files]
+    table.add_section()
+    table.add_row("together", "", str(len(everything)), size_phrase(total_size(everything)))
     return table
 
 

