@@ -2,11 +2,12 @@
 
 import difflib
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
 from huggingface_hub import RepoCard
@@ -25,7 +26,8 @@ RepoType = Literal["dataset", "model", "space"]
 
 MODEL_CARDS = Path(__file__).resolve().parents[1] / "model_cards"
 DEMO = "playground"
-UNKNOWN_REVISION = "0" * 40
+SPACE_FILES = "space_files.json"
+UNKNOWN_REVISION = "f" * 40
 """Stands for a commit that is not made yet, so that a card can be measured before."""
 
 _REPO_PAGES = {"dataset": "datasets/", "model": "", "space": "spaces/"}
@@ -197,7 +199,11 @@ class AdapterRepo(PlannedRepo):
 
 @dataclass(frozen=True)
 class SpaceRepo(PlannedRepo):
-    """The metric or the demo: its folder as it is."""
+    """The metric or the demo: its folder as it is, or what its `space_files.json` lists.
+
+    A Space that needs more than its folder, such as our packages, says in that file which file or folder of the
+    checkout becomes which of the Space.
+    """
 
     repo_type: ClassVar[RepoType] = "space"
 
@@ -210,8 +216,13 @@ class SpaceRepo(PlannedRepo):
         return RepoCard.load(self.folder / CARD_FILE).data.to_dict()["sdk"]
 
     def files(self, links: Links) -> list[ReleaseFile]:
-        paths = _files_below(self.folder)
-        return [ReleaseFile(path.relative_to(self.folder).as_posix(), path) for path in paths]
+        listing = self.folder / SPACE_FILES
+        if not listing.is_file():
+            return list(_placed(self.folder, ""))
+        checkout = self.folder.parents[1]
+        parts = json.loads(listing.read_text(encoding="utf-8"))
+        placed = [file for target, source in parts.items() for file in _placed(checkout / source, target)]
+        return sorted(placed, key=lambda file: file.path)
 
 
 GROUPS = ("datasets", "adapters", "metric", "demo")
@@ -318,6 +329,14 @@ def _files_below(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.name not in (".DS_Store",)
     )
+
+
+def _placed(source: Path, target: str) -> Iterator[ReleaseFile]:
+    """A file, or the files of a folder, under another path."""
+    if source.is_file():
+        yield ReleaseFile(target, source)
+    for path in _files_below(source):
+        yield ReleaseFile((PurePosixPath(target) / path.relative_to(source).as_posix()).as_posix(), path)
 
 
 def total_size(files: Sequence[ReleaseFile]) -> int:

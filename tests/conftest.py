@@ -1,12 +1,11 @@
 """A Hub on loopback, and the environment that makes a new process a stranger to this machine."""
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from functools import partial
 
 import pytest
 from huggingface_hub import HfApi, constants
-from loopback_hub import TOKEN, LoopbackHub, serve
+from loopback_hub import TOKEN, LoopbackHub, serve, stranger_environment
 
 
 @pytest.fixture
@@ -25,19 +24,5 @@ def hub_api(hub) -> HfApi:
 
 @pytest.fixture
 def stranger(hub, tmp_path) -> Callable[..., dict[str, str]]:
-    """`stranger()` is the environment of a process that knows the Hub and has an empty cache."""
-
-    def environment(name: str = "stranger", **others: str) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-        home = Path(tmp_path / name)
-        return {
-            **kept,
-            "HF_ENDPOINT": hub.endpoint,
-            "HF_HOME": str(home),
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_UPDATE_DOWNLOAD_COUNTS": "0",
-            **others,
-        }
-
-    return environment
+    """See `stranger_environment`."""
+    return partial(stranger_environment, hub.endpoint, tmp_path)

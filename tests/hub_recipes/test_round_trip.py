@@ -1,7 +1,6 @@
 """Publish to a Hub, then pull everything back the way a user would: other processes, empty caches, plain libraries."""
 
 import json
-import os
 import re
 import shutil
 import socket
@@ -10,51 +9,66 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
-from huggingface_hub import snapshot_download
-from loopback_hub import TOKEN
+from huggingface_hub import HfApi, constants, snapshot_download
+from loopback_hub import TOKEN, LoopbackHub, serve, stranger_environment
 from peft import PeftModel
 from small_release import BASE_MODEL, write_adapter
 from stranger_reads import write
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 ROOT = Path(__file__).parents[2]
-NAMESPACE = "me"
+NAMESPACE, OWNER = "me", BASE_MODEL.split("/")[0]
 DATASET, ADAPTER = "movietweetings-100k", "smollm2-135m-movietweetings-verbalizer-rewrite"
 """The names that the README uses; what lies under them here is small."""
 SPACES = [name for name in ("discovery_recall", "playground") if (ROOT / "space" / name / "app.py").exists()]
-README_CODE = re.search(r"```py\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+READER = ROOT / "tests" / "loopback_hub" / "stranger_reads.py"
+README_CODE = re.search(r"```py\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
 
 
-@pytest.fixture
-def release(hub, hub_api, tmp_path, tiny_model_folder, simulation_folder) -> Path:
-    """A base model on the Hub, and a checkout with a built dataset and a released adapter."""
-    hub.users[TOKEN] = NAMESPACE
-    hub.organizations.append(BASE_MODEL.split("/")[0])
-    hub_api.create_repo(BASE_MODEL)
-    hub_api.upload_folder(repo_id=BASE_MODEL, folder_path=tiny_model_folder)
-    dataset = Path(shutil.copytree(simulation_folder, tmp_path / "data" / DATASET))
-    write_adapter(tmp_path / "model_cards" / ADAPTER, tiny_model_folder, dataset)
-    return tmp_path
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def logs2lang(release, stranger) -> Callable[..., str]:
+@dataclass(frozen=True)
+class Release:
+    """A checkout that was published twice, and the Hub it was published to."""
+
+    hub: LoopbackHub
+    folder: Path
+    said: tuple[str, str]
+
+    def stranger(self, name: str, **others: str) -> dict[str, str]:
+        return stranger_environment(self.hub.endpoint, self.folder / "homes", name, **others)
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory, tiny_model_folder, simulation_folder) -> Iterator[Release]:
+    """A base model on the Hub, a built dataset and a released adapter, and what the command said as it published."""
+    folder = tmp_path_factory.mktemp("checkout")
+    dataset = Path(shutil.copytree(simulation_folder, folder / "data" / DATASET))
+    write_adapter(folder / "model_cards" / ADAPTER, tiny_model_folder, dataset)
+    with pytest.MonkeyPatch.context() as patch, serve(folder / "hub", {TOKEN: NAMESPACE}, [OWNER]) as hub:
+        patch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        api = HfApi(endpoint=hub.endpoint, token=TOKEN)
+        api.create_repo(BASE_MODEL)
+        api.upload_folder(repo_id=BASE_MODEL, folder_path=tiny_model_folder)
+        yield Release(hub, folder, (publish(hub, folder), publish(hub, folder)))
+
+
+def publish(hub: LoopbackHub, folder: Path) -> str:
     """The command, in a process of its own."""
-
-    def run(*arguments: str) -> str:
-        program = [sys.executable, "-c", "from hub_recipes.cli import main; main()"]
-        environment = stranger("publisher", HF_TOKEN=TOKEN)
-        command = [*program, *arguments, "--namespace", NAMESPACE, "--adapters", "model_cards"]
-        done = subprocess.run(command, cwd=release, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    return run
+    program = [sys.executable, "-c", "from hub_recipes.cli import main; main()", "publish"]
+    environment = stranger_environment(hub.endpoint, folder / "homes", "publisher", HF_TOKEN=TOKEN)
+    command = [*program, "--namespace", NAMESPACE, "--adapters", "model_cards"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def run_python(environment: dict[str, str], *arguments: str) -> str:
@@ -63,46 +77,55 @@ def run_python(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-def test_a_stranger_gets_back_what_was_published(hub, release, logs2lang, stranger, tiny_model_folder):
-    local = str(release / "data" / DATASET)
+def test_a_second_publish_uploads_nothing(release):
+    first, second = release.said
+    assert first.count("uploaded: ") == 2 + len(SPACES)
+    assert second.count("unchanged: ") == 2 + len(SPACES)
+
+
+def test_a_stranger_gets_back_what_was_published(release, tiny_model_folder):
+    local = str(release.folder / "data" / DATASET)
     prompts = load_dataset(local, "verbalizer", split="test")["prompt"][:10]
     base = AutoModelForCausalLM.from_pretrained(tiny_model_folder)
-    model = PeftModel.from_pretrained(base, release / "model_cards" / ADAPTER)
+    model = PeftModel.from_pretrained(base, release.folder / "model_cards" / ADAPTER)
     tokenizer = AutoTokenizer.from_pretrained(tiny_model_folder)
     texts = [write(model, tokenizer, prompt) for prompt in prompts]
 
-    assert logs2lang("publish").count("uploaded: ") == 2 + len(SPACES)
-    assert "uploaded" not in logs2lang("publish")
-
     names = [f"{NAMESPACE}/{name}" for name in (DATASET, ADAPTER, "discovery_recall")]
-    seen = json.loads(run_python(stranger(), str(ROOT / "tests" / "loopback_hub" / "stranger_reads.py"), *names))
+    seen = json.loads(
+        run_python(release.stranger("reader"), str(ROOT / "tests" / "loopback_hub" / "stranger_reads.py"), *names)
+    )
     assert seen["texts"] == texts
     assert len(set(texts)) > 1
     assert seen["rows"]["examples/test"] == load_dataset(local, "examples", split="test").num_rows
     assert seen["recall"] == 0.5
     assert seen["measures"] == ["Discovery Recall@1", "Recall@1"]
 
-    card = hub.file("model", f"{NAMESPACE}/{ADAPTER}", "README.md").decode()
-    of_card = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
-    assert run_python(stranger("reader-of-the-card"), "-c", of_card).strip()
-    if README_CODE:
-        assert run_python(stranger("reader-of-the-readme"), "-c", README_CODE[1]).strip()
-    assert not [request for request in hub.unknown if "/api/" in request]
+    assert not [request for request in release.hub.unknown if "/api/" in request]
+
+
+def test_the_code_on_the_card_runs(release):
+    card = release.hub.file("model", f"{NAMESPACE}/{ADAPTER}", "README.md").decode()
+    code = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
+    assert run_python(release.stranger("reader-of-the-card"), "-c", code).strip()
+
+
+def test_the_code_in_the_readme_runs(release):
+    code = README_CODE.replace("playground", SPACES[-1])
+    assert run_python(release.stranger("reader-of-the-readme"), "-c", code).strip()
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_a_published_space_starts(space, hub, hub_api, logs2lang, stranger, tmp_path):
-    logs2lang("publish")
-    folder = snapshot_download(
-        f"{NAMESPACE}/{space}", repo_type="space", endpoint=hub.endpoint, cache_dir=tmp_path / "spaces"
-    )
+def test_a_published_space_starts(space, release, tmp_path):
+    place = {"repo_type": "space", "endpoint": release.hub.endpoint, "cache_dir": tmp_path / "spaces"}
+    folder = snapshot_download(f"{NAMESPACE}/{space}", **place)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = {"GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_ANALYTICS_ENABLED": "0"}
     with (tmp_path / "app.log").open("w") as log:
         app = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=folder, env=stranger("space", **settings), stdout=log, stderr=log
+            [sys.executable, "app.py"], cwd=folder, env=release.stranger(space, **settings), stdout=log, stderr=log
         )
         try:
             page = wait_for_page(f"http://127.0.0.1:{port}/", app)
@@ -124,10 +147,8 @@ def wait_for_page(address: str, app: subprocess.Popen, seconds: float = 120.0) -
     return ""
 
 
-def test_nothing_that_was_uploaded_holds_ids_paths_tokens_or_pickles(hub, release, logs2lang):
-    import pyarrow.parquet as pq
-
-    logs2lang("publish")
+def test_nothing_that_was_uploaded_holds_ids_paths_tokens_or_pickles(release):
+    hub = release.hub
     home = str(Path.home())
     published = [
         (f"{repo.id}/{path}", hub.store.path(file.sha256))
@@ -139,7 +160,7 @@ def test_nothing_that_was_uploaded_holds_ids_paths_tokens_or_pickles(hub, releas
     for name, stored in published:
         content = stored.read_bytes()
         assert TOKEN.encode() not in content, name
-        assert str(release).encode() not in content, name
+        assert str(release.folder).encode() not in content, name
         assert not content.startswith((b"\x80\x04", b"PK\x03\x04")), name
         if len(home) > 1:
             assert f"{home}/".encode() not in content, name
@@ -151,9 +172,7 @@ def test_nothing_that_was_uploaded_holds_ids_paths_tokens_or_pickles(hub, releas
     assert not [name for name, _ in published if "quarantine" in name]
 
 
-def test_the_environment_is_that_of_a_stranger(stranger):
-    environment = stranger()
+def test_a_stranger_brings_nothing_along(release):
+    environment = release.stranger("new")
     assert not Path(environment["HF_HOME"]).exists()
-    assert "HF_TOKEN" not in environment
-    assert environment["HF_ENDPOINT"].startswith("http://127.0.0.1:")
-    assert os.environ.get("HF_ENDPOINT") != environment["HF_ENDPOINT"]
+    assert not {"HF_TOKEN", "HF_HUB_CACHE", "HF_MODULES_CACHE"} & set(environment)

@@ -10,6 +10,7 @@ with the process.
 import argparse
 import base64
 import json
+import os
 import re
 import tempfile
 import threading
@@ -469,6 +470,20 @@ def serve(
     finally:
         server.shutdown()
         server.server_close()
+
+
+def stranger_environment(endpoint: str, folder: Path, name: str = "stranger", **others: str) -> dict[str, str]:
+    """The environment of a process that knows a Hub and has an empty cache, which lies in `folder`."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    return {
+        **kept,
+        "HF_ENDPOINT": endpoint,
+        "HF_HOME": str(folder / name),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_UPDATE_DOWNLOAD_COUNTS": "0",
+        **others,
+    }
 
 
 def main() -> None:
