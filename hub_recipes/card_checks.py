@@ -10,15 +10,14 @@ from dataset_builders.checksums import sha256_of
 from dataset_builders.export import REPORT_FILE, render_card, write_card
 from dataset_builders.input_error import InputError
 from hub_recipes.released_adapter import (
-    ADAPTER_FILES,
     CARD_FILE,
+    KNOWN_FILES,
     RESULTS_FOLDER,
-    RUN_FILE,
-    TOKENIZER_FILES,
     ReleasedAdapter,
     find_adapters,
 )
-from hub_recipes.training_curves import CURVES_FILE, are_curves_of, write_curves
+from hub_recipes.training.curves import CURVES_FILE, are_curves_current, curves_figure, draw_curves
+from hub_recipes.training.run_record import RUN_FILE
 
 
 def write_cards(folder: Path, dataset: Path | None = None) -> list[Path]:
@@ -38,7 +37,8 @@ def write_cards(folder: Path, dataset: Path | None = None) -> list[Path]:
             adapter = ReleasedAdapter.open(place)
             if dataset is not None:
                 written.append(_keep_report(adapter, dataset))
-            written += [write_curves(adapter.run, place), _write_text(place / CARD_FILE, adapter.card())]
+            _refuse_empty_curves(adapter)
+            written += [draw_curves(place), _write_text(place / CARD_FILE, adapter.card())]
         else:
             write_card(place, BuiltDataset.open(place).report)
             written.append(place / CARD_FILE)
@@ -75,17 +75,24 @@ def _troubles(place: Path) -> Iterator[str]:
     if (place / RUN_FILE).is_file():
         adapter = ReleasedAdapter.open(place)
         expected = adapter.card()
-        if not are_curves_of(adapter.run, place / CURVES_FILE):
+        if not are_curves_current(place):
             yield f"{place / CURVES_FILE} does not show the history in {RUN_FILE}; `logs2lang cards render {place}`."
-        known = {*ADAPTER_FILES, *TOKENIZER_FILES}
         for path in sorted(place.iterdir()):
-            if path.name not in known:
+            if path.name not in KNOWN_FILES:
                 yield f"{path} is no part of a released adapter; move it elsewhere."
     else:
         expected = render_card(place, BuiltDataset.open(place).report)
     card = place / CARD_FILE
     if not card.is_file() or card.read_text(encoding="utf-8") != expected:
         yield f"{card} does not say what its sources say; `logs2lang cards render {place}` writes it anew."
+
+
+def _refuse_empty_curves(adapter: ReleasedAdapter) -> None:
+    if not curves_figure(adapter.run.get("history") or []).axes:
+        raise InputError(
+            f"The history in {adapter.folder / RUN_FILE} has no reward, length or loss, so there is no curve to draw. "
+            "Train with logging on."
+        )
 
 
 def _keep_report(adapter: ReleasedAdapter, dataset: Path) -> Path:

@@ -13,6 +13,7 @@ from hub_recipes.packaged_model import DEFAULT_BASE_MODEL, packaged_base_model
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+VERBALIZER_CONFIG = "verbalizer_config.json"
 _MODEL_CONFIG = "config.json"
 
 # Weights as safetensors and nothing that runs: no pickle, no Python.

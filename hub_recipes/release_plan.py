@@ -19,7 +19,7 @@ from dataset_builders.export import CARD_FILE, REPORT_FILE, render_card, shards_
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import CONFIGS, SPLITS
 from hub_recipes.metric import METRIC, metric_folder
-from hub_recipes.released_adapter import ADAPTER_FILES, TOKENIZER_FILES, ReleasedAdapter, find_adapters
+from hub_recipes.released_adapter import KNOWN_FILES, ReleasedAdapter, find_adapters
 from model_cards.render import Home
 
 RepoType = Literal["dataset", "model", "space"]
@@ -193,8 +193,9 @@ class AdapterRepo(PlannedRepo):
 
     def unknown_files(self) -> list[str]:
         """Files that no released adapter has."""
-        known = {*ADAPTER_FILES, *TOKENIZER_FILES}
-        return [str(path.relative_to(self.folder)) for path in _files_below(self.folder) if path.name not in known]
+        return [
+            str(path.relative_to(self.folder)) for path in _files_below(self.folder) if path.name not in KNOWN_FILES
+        ]
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,21 @@ from typing import Any
 from dataset_builders.checksums import sha256_of
 from dataset_builders.export import REPORT_FILE
 from dataset_builders.input_error import InputError
-from hub_recipes.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from hub_recipes.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, VERBALIZER_CONFIG
 from hub_recipes.results import read_document
-from hub_recipes.training_curves import CURVES_FILE
+from hub_recipes.training.curves import CURVES_FILE
+from hub_recipes.training.run_record import RUN_FILE, read_run
 from model_cards.render import CardError, Home, render_adapter_card
 
 CARD_FILE = "README.md"
-RUN_FILE = "run.json"
-RUN_SCHEMA_VERSION = 1
 RESULTS_FOLDER = "results"
 LOCAL_METRIC = "discovery_recall"
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 ADAPTER_FILES = (CARD_FILE, RUN_FILE, CURVES_FILE, ADAPTER_CONFIG, ADAPTER_WEIGHTS)
-"""What every released adapter holds; it may hold tokenizer files besides, where they differ from the base model's."""
+"""What every released adapter holds."""
+KNOWN_FILES = frozenset({*ADAPTER_FILES, *TOKENIZER_FILES, VERBALIZER_CONFIG})
+"""What one may hold: a verbalizer's settings, and tokenizer files where they differ from the base model's."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class ReleasedAdapter:
 
     Args:
         folder (`Path`): Where its files lie; results and build reports lie in `results/` beside it.
-        run (`dict`): The content of its `run.json`.
+        run (`dict`): The content of its `run.json`, and the base model that `adapter_config.json` names.
     """
 
     folder: Path
@@ -45,22 +46,27 @@ class ReleasedAdapter:
         Raises:
             InputError: There is no `run.json`, it is damaged or of another version, or it describes another adapter.
         """
-        run = _read_run(folder / RUN_FILE)
+        run = read_run(folder)
+        if run.get("name") != folder.resolve().name:
+            raise InputError(
+                f"{folder / RUN_FILE} is the record of {run.get('name')!r}; give the folder that name, which is also "
+                "that of the Hub repository."
+            )
         for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
             if not (folder / name).is_file():
                 raise InputError(f"{folder} has no {name}: copy the adapter that the training wrote into it.")
         base = _read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
-        if base != run.get("base_model"):
+        if run.get("base_model", base) != base:
             raise InputError(
                 f"{folder / ADAPTER_CONFIG} names the base model {base!r}, and {RUN_FILE} names "
-                f"{run.get('base_model')!r}; a reader needs one Hub id in both."
+                f"{run['base_model']!r}; a reader needs one Hub id in both."
             )
-        return cls(folder, run)
+        return cls(folder, {**run, "base_model": base})
 
     @property
     def name(self) -> str:
         """Name of the folder and of the Hub repository."""
-        return self.folder.name
+        return self.folder.resolve().name
 
     @cached_property
     def report_path(self) -> Path:
@@ -140,20 +146,6 @@ def find_adapters(root: Path) -> Iterator[Path]:
     """The folders below `root` that hold the record of a training, by name."""
     for path in sorted(root.glob(f"*/{RUN_FILE}")):
         yield path.parent
-
-
-def _read_run(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(f"{path.parent} has no {RUN_FILE}: it is not a released adapter.")
-    run = _read_json(path)
-    if run.get("schema_version") != RUN_SCHEMA_VERSION:
-        raise InputError(
-            f"{path} has schema_version {run.get('schema_version')!r}; this release reads {RUN_SCHEMA_VERSION}. "
-            "Train again, or use the release that wrote it."
-        )
-    if run.get("name") != path.parent.name:
-        raise InputError(f"{path} is the record of {run.get('name')!r}, and its folder is {path.parent.name!r}.")
-    return run
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """How a run went, as a picture: one panel per measure that was logged, over the steps."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,11 +41,25 @@ def draw_curves(folder: Path) -> Path:
     Returns:
         `Path`: The picture.
     """
-    path = folder / CURVES_FILE
+    path, history = folder / CURVES_FILE, read_run(folder)["history"]
     # Equal inputs give equal bytes: no date, no random ids.
     with rc_context({"svg.hashsalt": "logs2lang", "svg.fonttype": "none"}):
-        curves_figure(read_run(folder)["history"]).savefig(path, metadata={"Date": None})
+        curves_figure(history).savefig(path, metadata={"Date": None, "Description": history_mark(history)})
     return path
+
+
+def are_curves_current(folder: Path) -> bool:
+    """Whether the picture in a folder was drawn from the history in its `run.json`.
+
+    The bytes of a picture change with matplotlib, so it carries a mark of what it shows.
+    """
+    path = folder / CURVES_FILE
+    return path.is_file() and history_mark(read_run(folder)["history"]) in path.read_text(encoding="utf-8")
+
+
+def history_mark(history: Sequence[Mapping[str, Any]]) -> str:
+    """What a picture of a history says it was drawn from."""
+    return f"history {hashlib.sha256(json.dumps(history, sort_keys=True).encode()).hexdigest()}"
 
 
 def curves_figure(history: Sequence[Mapping[str, Any]]) -> Figure:

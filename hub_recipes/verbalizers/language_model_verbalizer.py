@@ -13,11 +13,10 @@ from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message
 from dataset_builders.schema import HISTORY, Item
 from hub_recipes.language_models import Constraint, LanguageModel, load_language_model
-from hub_recipes.model_folders import model_folder
+from hub_recipes.model_folders import VERBALIZER_CONFIG, model_folder
 from hub_recipes.verbalizers.text_cache import cache_key, write_missing
 from hub_recipes.verbalizers.verbalizer import History, Progress
 
-VERBALIZER_CONFIG = "verbalizer_config.json"
 """Lies beside the weights of an adapter: which verbalizer it was taught to be, and with which settings."""
 
 logger = logging.get_logger(__name__)
