@@ -122,6 +122,31 @@ def plan_notes(plan: "ReleasePlan") -> list[str]:
     return [*refused, *stays, *needed]
 
 
+@release_app.command()
+def jobs(
+    namespace: Annotated[str, typer.Option(help="User or organisation of the Hub that the Jobs run under.")],
+    only: Annotated[str | None, typer.Option(help="Only recipes whose address holds this text.")] = None,
+    flavor: Annotated[
+        str | None, typer.Option(help="Hardware for all of them; by default what each recipe asks for.")
+    ] = None,
+    timeout: Annotated[str, typer.Option(help="Most time of a Job.")] = "6h",
+) -> None:
+    """Print the recipes as commands for Hugging Face Jobs. Nothing is run; a Job costs money.
+
+    [bold]logs2lang jobs --namespace me --only gpu[/]
+    """
+    from hub_recipes.hf_jobs import job_command, preparation, recipes
+
+    chosen = [recipe for recipe in recipes() if (only or "") in recipe.name]
+    if not chosen:
+        raise InputError(f"No recipe has {only!r} in its address: {', '.join(recipe.name for recipe in recipes())}.")
+    print("# Once, from the root of the checkout: a wheel of it, a bucket that keeps everything, the dataset.")
+    print("\n".join(preparation(namespace)))
+    for recipe in chosen:
+        print(f"\n# {recipe.name}: {recipe.shows}")
+        print(job_command(namespace, recipe.words, flavor or recipe.flavor, timeout, recipe.secrets))
+
+
 @cards_app.command("render")
 def render_cards(
     folder: CardFolder = None,
