@@ -124,6 +124,13 @@ def test_what_is_no_path_of_this_machine_passes(text):
     check_file(ReleaseFile("run.json", json.dumps({"text": text}).encode()), "adapter")
 
 
+def test_a_program_may_name_a_home_that_is_not_ours(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    check_file(ReleaseFile("app.py", b'"""Reads /home/bob/log.csv."""'), "space")
+    with pytest.raises(InputError, match=r"names /home/ann/log\.csv"):
+        check_file(ReleaseFile("app.py", b'open("/home/ann/log.csv")'), "space")
+
+
 def test_a_local_base_model_does_not_pass(adapter):
     for name, key in (("run.json", "base_model"), ("adapter_config.json", "base_model_name_or_path")):
         content = json.loads((adapter.folder / name).read_text())
