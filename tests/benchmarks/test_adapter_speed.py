@@ -1,6 +1,10 @@
-"""Loading a released adapter on top of its base model, and answering the first example."""
+"""Loading a released adapter on top of its base model, and answering the first example.
+
+Counted is processor time of one thread: what two idle cores need is no more, and what else runs here does not matter.
+"""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,14 @@ from hub_recipes.reasoners.local import LocalReasoner
 from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
 
 MOST_SECONDS = 10.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -39,26 +51,28 @@ def dataset(tmp_path_factory) -> BuiltDataset:
 @pytest.fixture(scope="module")
 def base_seconds() -> float:
     load_language_model(DEFAULT_BASE_MODEL, device="cpu")  # its files are then in the memory of the machine
-    started = time.perf_counter()
+    started = time.process_time()
     load_language_model(DEFAULT_BASE_MODEL, device="cpu")
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def test_a_verbalizer_writes_its_first_text(adapter, dataset, base_seconds):
     example, items = dataset.examples("test")[0], dataset.items()
-    started = time.perf_counter()
-    verbalizer = RewriteVerbalizer.from_pretrained(str(adapter), items, device="cpu", history_length=10)
+    started = time.process_time()
+    # Records and room as in smollm2-135m/verbalizer/cpu.yaml; random weights never stop before the room is used up.
+    shape = {"history_length": 10, "max_new_tokens": 64}
+    verbalizer = RewriteVerbalizer.from_pretrained(str(adapter), items, device="cpu", **shape)
     assert verbalizer.verbalize([example[HISTORY]])
-    _say_and_hold("verbalizer", time.perf_counter() - started, base_seconds)
+    _say_and_hold("verbalizer", time.process_time() - started, base_seconds)
 
 
 def test_a_reasoner_ranks_its_first_candidates(adapter, dataset, base_seconds):
     example, items = dataset.examples("test")[0], dataset.items()
     candidates = [items[candidate[ITEM_ID]] for candidate in example[CANDIDATES]]
-    started = time.perf_counter()
+    started = time.process_time()
     reasoner = LocalReasoner.from_pretrained(str(adapter), answer="title", device="cpu")
     assert reasoner.rank(["Likes slow films with fog in them."], [candidates])
-    _say_and_hold("reasoner", time.perf_counter() - started, base_seconds)
+    _say_and_hold("reasoner", time.process_time() - started, base_seconds)
 
 
 def _say_and_hold(what: str, seconds: float, base_seconds: float) -> None:
