@@ -1,17 +1,24 @@
 """A causal language model, with or without a LoRA adapter: prompts in, probabilities or text out, in batches."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, cast
 
 import numpy as np
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model_state_dict
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+    StoppingCriteriaList,
+    TextIteratorStreamer,
+)
 
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message
@@ -208,6 +215,53 @@ class LanguageModel:
             done += len(places)
             _tell(progress, done)
         return texts
+
+    def stream(
+        self, prompt: Sequence[int], max_new_tokens: int, constraint: Constraint | None = None, **sampling: Any
+    ) -> Iterator[str]:
+        """Let the model write one answer, and hand out each piece as soon as it is decided.
+
+        Args:
+            prompt (`list[int]`): Token ids.
+            max_new_tokens (`int`): Most tokens of the answer.
+            constraint (`Callable`, *optional*): See `Constraint`.
+            **sampling (`Any`, *optional*): As `model.generate` takes them; greedy by default.
+
+        Yields:
+            `str`: Pieces of the text that [`~LanguageModel.generate`] returns whole, up to blanks around it. The model
+            stops writing as soon as the iterator is closed.
+        """
+        choices: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None, **sampling}
+        if constraint is not None:
+            choices["prefix_allowed_tokens_fn"] = _batch_constraint([constraint], len(prompt))
+        ids = torch.tensor([list(prompt)], device=self.device)
+        streamer = TextIteratorStreamer(self.tokenizer, skip_prompt=True, skip_special_tokens=True)
+        stopped, failures = Event(), []
+
+        def write() -> None:
+            try:
+                self.model.generate(
+                    input_ids=ids,
+                    attention_mask=torch.ones_like(ids),
+                    max_new_tokens=max_new_tokens,
+                    pad_token_id=self._pad_id,
+                    streamer=streamer,
+                    stopping_criteria=StoppingCriteriaList([lambda *_: torch.tensor([stopped.is_set()])]),
+                    **choices,
+                )
+            except Exception as error:  # nobody would hear of it in a thread; the reader raises it
+                failures.append(error)
+                streamer.end()
+
+        writer = Thread(target=write, daemon=True)
+        writer.start()
+        try:
+            yield from (piece for piece in streamer if piece)
+        finally:
+            stopped.set()
+            writer.join()
+        if failures:
+            raise failures[0]
 
     @property
     def pad_id(self) -> int:

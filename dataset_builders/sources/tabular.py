@@ -183,6 +183,37 @@ def read_tabular(
     return RawLog(name, log.rows, _split_tags(catalogue.rows, tag_separator), rejected, time_format, OWN_LOG)
 
 
+def column_names(connection: DuckDB, path: str | Path) -> list[str]:
+    """The columns of a user's own log, as its file calls them.
+
+    Args:
+        connection (`ibis.backends.duckdb.Backend`): Where the rows are stored meanwhile.
+        path (`str` or `Path`): As `interactions` of `read_tabular`.
+
+    Raises:
+        InputError: The file cannot be read, or has no rows.
+    """
+    return list(_read_files(connection, "tabular_columns", str(path)).columns)
+
+
+def guess_columns(names: Sequence[str], ours: Sequence[str] = INTERACTION_COLUMNS) -> dict[str, str]:
+    """Which columns of a log are clearly which of ours; what is left out could be any or none.
+
+    Args:
+        names (`list[str]`): As `column_names` returns them.
+        ours (`list[str]`, *optional*): The columns looked for: those of a log by default, or `schema.ITEM_COLUMNS`.
+
+    Returns:
+        `dict[str, str]`: Our column -> theirs.
+
+    Example:
+        >>> guess_columns(["uid", "movieId", "date", "createdAt"])
+        {'user_id': 'uid', 'item_id': 'movieId'}
+    """
+    found = {our_name: _recognised(our_name, names) for our_name in ours}
+    return {our_name: theirs for our_name, theirs in found.items() if theirs is not None}
+
+
 @dataclass(frozen=True)
 class _NamedRows(ReadRows):
     columns: Mapping[str, str]

@@ -58,6 +58,34 @@ def test_constraints_hold_for_each_prompt_on_its_own(tiny_language_model):
     assert tiny_language_model.generate(prompts, 6, constraints=constraints) == ["a", "bb", "ccc", "dddd"]
 
 
+def test_a_streamed_text_is_the_generated_one(tiny_language_model):
+    for prompt in map(tiny_language_model.text_ids, TEXTS):
+        pieces = list(tiny_language_model.stream(prompt, max_new_tokens=12))
+        assert "".join(pieces).strip() == tiny_language_model.generate([prompt], max_new_tokens=12)[0]
+
+
+def test_a_stream_that_is_closed_stops_writing(tiny_language_model, monkeypatch):
+    steps = []
+    forward = tiny_language_model.model.forward
+    monkeypatch.setattr(
+        tiny_language_model.model, "forward", lambda *args, **kwargs: steps.append(1) or forward(*args, **kwargs)
+    )
+    for temperature in (1.0, 2.0):  # at random it soon writes a blank, where a piece ends
+        stream = tiny_language_model.stream(
+            tiny_language_model.text_ids("a"), 1_500, do_sample=True, temperature=temperature
+        )
+        next(stream)
+        stream.close()
+    assert 0 < len(steps) < 2 * 1_500
+
+
+def test_what_fails_while_streaming_is_raised_where_it_is_read(tiny_language_model):
+    with pytest.raises(IndexError):
+        list(tiny_language_model.stream([10**6], max_new_tokens=2))
+
+
+
+
 def test_progress_ends_at_the_number_of_prompts(tiny_language_model):
     prompts, told = [tiny_language_model.text_ids(text) for text in TEXTS], []
     tiny_language_model.next_token_log_probs(prompts, [1], told.append)

@@ -1,0 +1,1 @@
+"""The Space: see a log become language, and what it does to the recommendation."""

@@ -1,0 +1,55 @@
+"""One user before a choice: what the log says, the candidates, and what was really chosen."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dataset_builders.schema import Item, Record
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the page is about at any moment; it lives in the memory of one session and nowhere else.
+
+    Args:
+        name (`str`): Whose log it is, as the page says it.
+        history (`Sequence[Record]`): Oldest first.
+        items (`dict[str, Item]`): The catalogue, as far as history and candidates need it.
+        candidates (`Sequence[str]`): Item ids, in the order in which they are shown to the reasoner.
+        target (`str`, *optional*): The item that was really chosen; `None` where nobody knows.
+        notes (`Sequence[str]`): What whoever reads the outcome should know.
+        noise (`Sequence[bool]`, *optional*): Per record, whether the simulator knows it to be noise.
+    """
+
+    name: str
+    history: Sequence[Record]
+    items: Mapping[str, Item]
+    candidates: Sequence[str]
+    target: str | None = None
+    notes: Sequence[str] = ()
+    noise: Sequence[bool] = ()
+
+    @property
+    def candidate_items(self) -> list[Item]:
+        """The candidates as reasoner prompts show them."""
+        return [self.items[item_id] for item_id in self.candidates]
+
+    def newest(self, length: int) -> "Decision":
+        """The same decision with only the newest records.
+
+        Example:
+            >>> Decision("Ann", ["old", "new"], {}, []).newest(1).history
+            ['new']
+        """
+        return replace(self, history=self.history[-length:], noise=self.noise[-length:])
+
+    def reordered(self, seed: int) -> "Decision":
+        """The same candidates in an order that the seed decides; seed 0 leaves them as they came.
+
+        Example:
+            >>> Decision("Ann", [], {}, ["a", "b", "c"]).reordered(1).candidates
+            ['a', 'c', 'b']
+        """
+        if seed == 0:
+            return self
+        return replace(self, candidates=random.Random(seed).sample(list(self.candidates), len(self.candidates)))

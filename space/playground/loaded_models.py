@@ -1,0 +1,113 @@
+"""The language models of this process: the base model once, and the few adapters that were asked for last."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+
+from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub.errors import HFValidationError, HTTPError
+
+from dataset_builders.input_error import InputError
+from hub_recipes.language_models import DEFAULT_BASE_MODEL, LanguageModel, load_language_model
+from hub_recipes.model_folders import ADAPTER_CONFIG
+
+MAX_ADAPTERS = 3
+"""Adapters kept in memory, each with a base of its own: one to decide, one to rewrite, one to choose."""
+
+MAX_ADAPTER_BYTES = 300_000_000
+_TIMEOUT_S = 5.0
+
+
+class LoadedModels:
+    """Loads each model once and keeps it.
+
+    Args:
+        base_model (`str`, *optional*, defaults to `"HuggingFaceTB/SmolLM2-135M-Instruct"`): The only base model that
+            runs here; adapters must be made for it.
+        folders (`bool`, *optional*, defaults to `True`): Whether adapters may be given as folders of this machine. Not
+            on a public Space.
+        load (`Callable[[str], LanguageModel]`, *optional*): What loads a model.
+    """
+
+    def __init__(
+        self,
+        base_model: str = DEFAULT_BASE_MODEL,
+        *,
+        folders: bool = True,
+        load: Callable[[str], LanguageModel] = load_language_model,
+    ):
+        self.base_model = base_model
+        self.folders = folders
+        self._load = load
+        self._base: LanguageModel | None = None
+        self._adapters: OrderedDict[str, LanguageModel] = OrderedDict()
+        self._lock = Lock()
+
+    def base(self) -> LanguageModel:
+        """The base model as it was released."""
+        with self._lock:
+            if self._base is None:
+                self._base = self._load(self.base_model)
+            return self._base
+
+    def get(self, name: str) -> LanguageModel:
+        """The base model with an adapter, or without one for an empty name.
+
+        Args:
+            name (`str`): Folder, or `namespace/name` on the Hub.
+
+        Raises:
+            InputError: There is no such adapter, it is none, it belongs to another base, or it is too large.
+        """
+        name = name.strip()
+        if name in ("", self.base_model):
+            return self.base()
+        with self._lock:
+            if name not in self._adapters:
+                self._check(name)
+                self._adapters[name] = self._load(name)
+            self._adapters.move_to_end(name)
+            while len(self._adapters) > MAX_ADAPTERS:
+                self._adapters.popitem(last=False)
+            return self._adapters[name]
+
+    def _check(self, name: str) -> None:
+        """Refuse what is not a small adapter for the base of this page, before anything large is fetched."""
+        folder = Path(name)
+        config = self._config_in(folder) if folder.is_dir() else self._config_on_hub(name)
+        base = config.get("base_model_name_or_path")
+        if base != self.base_model:
+            raise InputError(
+                f"The adapter {name} was made for {base or 'an unnamed base model'}; this page runs {self.base_model}. "
+                "Choose an adapter of that base, or leave the field empty."
+            )
+
+    def _config_in(self, folder: Path) -> dict:
+        if not self.folders:
+            raise InputError("Folders cannot be read here; give the id of an adapter on the Hub, as namespace/name.")
+        if not (folder / ADAPTER_CONFIG).is_file():
+            raise InputError(f"{folder} holds no adapter: there is no {ADAPTER_CONFIG} in it.")
+        return json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+
+    def _config_on_hub(self, name: str) -> dict:
+        try:
+            info = HfApi().model_info(name, files_metadata=True, timeout=_TIMEOUT_S)
+            sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
+            if ADAPTER_CONFIG not in sizes:
+                raise InputError(f"{name} on the Hub is no adapter: it has no {ADAPTER_CONFIG}.")
+            weights = sum(size for file, size in sizes.items() if file.endswith(".safetensors"))
+            if weights > MAX_ADAPTER_BYTES:
+                raise InputError(
+                    f"{name} holds {weights / 1e6:,.0f} MB of weights; here an adapter may have "
+                    f"{MAX_ADAPTER_BYTES / 1e6:,.0f} MB. Run `logs2lang demo` where you have the room."
+                )
+            config = hf_hub_download(name, ADAPTER_CONFIG, etag_timeout=_TIMEOUT_S)
+            return json.loads(Path(config).read_text(encoding="utf-8"))
+        except (HTTPError, HFValidationError, OSError) as error:
+            where = "neither a folder here nor an adapter" if self.folders else "no adapter"
+            raise InputError(
+                f"{name} is {where} that can be had from the Hub just now. Check how it is spelled (namespace/name) "
+                "and the network, or leave the field empty."
+            ) from error

@@ -1,0 +1,52 @@
+"""The adapters that lie in `model_cards/`, and what their training runs say of themselves."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hub_recipes.model_folders import ADAPTER_CONFIG
+
+MODEL_CARDS = Path(__file__).parents[2] / "model_cards"
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class ReleasedAdapter:
+    """One adapter as its folder describes it.
+
+    Args:
+        folder (`Path`): Its adapter, card and `run.json`, as on the Hub.
+        run (`dict`): The content of `run.json`.
+    """
+
+    folder: Path
+    run: Mapping[str, Any]
+
+    @property
+    def role(self) -> str:
+        """`"reasoner"`, or the name of the verbalizer it was trained for."""
+        return self.run.get("verbalizer", "") if self.run.get("role") == "verbalizer" else self.run.get("role", "")
+
+    @property
+    def history(self) -> Sequence[Mapping[str, float]]:
+        """What was logged while it was trained: `step`, `reward`, `loss`."""
+        return self.run.get("history", ())
+
+
+def released_adapters(folder: Path = MODEL_CARDS) -> list[ReleasedAdapter]:
+    """Every adapter below a folder, full runs before smoke runs and then by name."""
+    runs = [path for path in sorted(folder.glob(f"*/{RUN_FILE}")) if path.with_name(ADAPTER_CONFIG).is_file()]
+    adapters = [ReleasedAdapter(path.parent, json.loads(path.read_text(encoding="utf-8"))) for path in runs]
+    return sorted(adapters, key=lambda adapter: adapter.run.get("release") != "full")
+
+
+def default_adapter(role: str, folder: Path = MODEL_CARDS) -> str:
+    """The folder of the adapter to start with, or an empty text: the base model as it is.
+
+    Args:
+        role (`str`): `"action"`, `"rewrite"` or `"reasoner"`.
+        folder (`Path`, *optional*): Where the adapters lie.
+    """
+    return next((str(adapter.folder) for adapter in released_adapters(folder) if adapter.role == role), "")
