@@ -3,6 +3,7 @@
 import errno
 import json
 import shlex
+import socket
 import sys
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -286,6 +287,51 @@ def install_metric() -> None:
 
     print(f"Installed at {install()}; evaluate.load('discovery_recall') now works from any folder.")
     print("It asks the Hub first; where no network is, HF_EVALUATE_OFFLINE=1 saves the wait.")
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where to listen; 0 for any free port.")] = 7860,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for every one of this machine.")
+    ] = "127.0.0.1",
+    share: Annotated[bool, typer.Option("--share/--no-share", help="Open a public link through Gradio.")] = False,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+    model: Annotated[str | None, typer.Option(help="Base model, by Hub id or folder; SmolLM2-135M-Instruct.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder with an evaluation per folder; the released ones by default.")
+    ] = None,
+    adapters: Annotated[
+        Path | None, typer.Option(help="Folder with an adapter per folder; the released ones by default.")
+    ] = None,
+) -> None:
+    """See a log become language, in the browser: five verbalizations side by side, and what each makes of the choice.
+
+    [bold]logs2lang demo[/]
+    """
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    if find_spec("gradio") is None:
+        raise InputError("The demo needs gradio. Install it with `pip install 'logs2lang[space]'`.")
+    for folder in (results, adapters):
+        if folder is not None and not folder.is_dir():
+            raise InputError(f"{folder} is no folder. Give one that holds a folder per evaluation or adapter.")
+    chosen = {"base_model": model, "results": results, "model_cards": adapters}
+    # By name: the app stands above the command line, and imports go one way, from space to hub_recipes.
+    import_module("space.playground.app").serve(
+        **{name: value for name, value in chosen.items() if value is not None},
+        server_name=host,
+        server_port=port or _free_port(),
+        share=share,
+        inbrowser=browser,
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @app.command()

@@ -246,7 +246,9 @@ class LanguageModel:
                     max_new_tokens=max_new_tokens,
                     pad_token_id=self._pad_id,
                     streamer=streamer,
-                    stopping_criteria=StoppingCriteriaList([lambda *_: torch.tensor([stopped.is_set()])]),
+                    stopping_criteria=StoppingCriteriaList(
+                        [lambda *_: torch.tensor([stopped.is_set()]).to(ids.device)]
+                    ),
                     **choices,
                 )
             except Exception as error:  # nobody would hear of it in a thread; the reader raises it

@@ -38,7 +38,9 @@ from dataset_builders.schema import (
 )
 from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
 from hub_recipes.noise_truth import NOISE_KIND
+from space.playground.comparison import written_ahead
 from space.playground.decision import Decision
+from space.playground.loaded_models import LoadedModels
 
 EXAMPLES_FILE = Path(__file__).with_name("example_users.json")
 NAMES = ("Ada", "Bruno", "Chidi", "Dagny", "Emre", "Farah")
@@ -81,7 +83,7 @@ def _to_example(user: Mapping[str, Any], items: Mapping[str, Item]) -> ExampleUs
     history = [{**record, TIMESTAMP: datetime.fromisoformat(record[TIMESTAMP])} for record in user[HISTORY]]
     decision = Decision(
         user["name"],
-        history,  # type: ignore[arg-type]
+        history,
         items,
         user[CANDIDATES],
         user[TARGET],
@@ -104,12 +106,13 @@ def simulate_users() -> tuple[list[dict[str, Any]], dict[str, Item]]:
         )
         built = BuiltDataset.open(Path(folder) / "built")
         items, records = built.items(), built.truth("records")
-        assert_noise = records.set_index([USER, TIMESTAMP])[NOISE_KIND].notna()  # type: ignore[union-attr]
-        examples = [row for row in built.examples("test") if row[IS_DISCOVERY] and len(row[HISTORY]) == HISTORY_RECORDS]
+        is_noise = records.set_index([USER, TIMESTAMP])[NOISE_KIND].notna()
+        examples = [
+            row for row in built.examples("test") if row[IS_DISCOVERY] and len(row[HISTORY]) == HISTORY_RECORDS
+        ]
     chosen = _different_tastes(examples, items, len(NAMES))
     users = [
-        _to_row(name, example, items, assert_noise[example[USER]])
-        for name, example in zip(NAMES, chosen, strict=True)
+        _to_row(name, example, items, is_noise[example[USER]]) for name, example in zip(NAMES, chosen, strict=True)
     ]
     needed = {record[ITEM_ID] for user in users for record in user[HISTORY]}
     needed |= {item_id for user in users for item_id in user[CANDIDATES]}
@@ -153,16 +156,15 @@ def _tag_counts(history: Sequence[Record], items: Mapping[str, Item]) -> Counter
 
 
 def _plain(item: Mapping[str, Any]) -> Item:
-    return {name: item[name] for name in ITEM_COLUMNS}  # type: ignore[return-value]
+    return {name: item[name] for name in ITEM_COLUMNS}
 
 
 def write_examples(path: Path = EXAMPLES_FILE, base_model: str | None = None) -> None:
     """Simulate the examples, write their logs as text with each verbalizer, and keep it all in one file."""
-    from space.playground.comparison import written_ahead  # it reads this module's file
-
+    models = LoadedModels() if base_model is None else LoadedModels(base_model)
     users, items = simulate_users()
     for user in users:
-        user["written"] = written_ahead(_to_example({**user, "written": {}}, items).decision, base_model)
+        user["written"] = written_ahead(_to_example({**user, "written": {}}, items).decision, models)
     content = {
         "made_by": "python -m space.playground.example_users",
         "licence": "apache-2.0; no person, film or series in it is real",

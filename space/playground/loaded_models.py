@@ -80,8 +80,8 @@ class LoadedModels:
         base = config.get("base_model_name_or_path")
         if base != self.base_model:
             raise InputError(
-                f"The adapter {name} was made for {base or 'an unnamed base model'}; this page runs {self.base_model}. "
-                "Choose an adapter of that base, or leave the field empty."
+                f"The adapter {name} was made for {base or 'an unnamed base model'}; this page runs "
+                f"{self.base_model}. Choose an adapter of that base, or leave the field empty."
             )
 
     def _config_in(self, folder: Path) -> dict:

@@ -1,0 +1,71 @@
+"""The code that does what is on screen: adapters, data and metric, each loaded with the library that people know."""
+
+from space.playground.comparison import Choices
+
+_VERBALIZE = """\
+from datasets import load_dataset
+
+from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.verbalizers.action import ActionVerbalizer
+from hub_recipes.verbalizers.profile import ProfileVerbalizer
+from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
+from hub_recipes.verbalizers.template import TemplateVerbalizer
+
+# Built by `logs2lang build`, here or on the Hub: history, candidates, target.
+examples = load_dataset("data/own", "examples", split="test")
+items = {{item["item_id"]: item for item in load_dataset("data/own", "items", split="train")}}
+
+histories = [history[-{history_length}:] for history in examples["history"][:8]]
+verbalizers = {{
+    "template": TemplateVerbalizer(),
+    "profile": ProfileVerbalizer(items),
+    "zero_shot": RewriteVerbalizer.from_pretrained({base!r}, items),
+    "action": ActionVerbalizer.from_pretrained({action!r}, items),
+    "rewrite": RewriteVerbalizer.from_pretrained({rewrite!r}, items),
+}}
+texts = {{name: verbalizer.verbalize(histories) for name, verbalizer in verbalizers.items()}}
+
+reasoner = LocalReasoner.from_pretrained({reasoner!r}, answer={answer!r})
+candidates = [[items[shown["item_id"]] for shown in row] for row in examples["candidates"][:8]]
+rankings = {{name: reasoner.rank(written, candidates) for name, written in texts.items()}}
+"""
+_ADAPTER = """\
+from peft import AutoPeftModelForCausalLM
+
+model = AutoPeftModelForCausalLM.from_pretrained({name!r})
+"""
+_METRIC = """\
+import evaluate
+
+# `logs2lang metric install` once; from the Hub it is evaluate.load("<namespace>/discovery_recall").
+metric = evaluate.load("discovery_recall")
+scores = metric.compute(
+    predictions=[ranking.item_ids for ranking in rankings["rewrite"]],
+    references=examples["target"][:8],
+    is_discovery=examples["is_discovery"][:8],
+)
+"""
+
+
+def code_of(choices: Choices, base_model: str) -> str:
+    """Python that verbalizes, recommends and scores with these choices.
+
+    Args:
+        choices ([`Choices`]): What the page shows. What a visitor typed is quoted as a Python string.
+        base_model (`str`): What stands where no adapter was chosen.
+
+    Example:
+        >>> "history[-5:]" in code_of(Choices(history_length=5), "org/base")
+        True
+    """
+    code = _VERBALIZE.format(
+        history_length=int(choices.history_length),
+        base=base_model,
+        action=choices.action_adapter.strip() or base_model,
+        rewrite=choices.rewrite_adapter.strip() or base_model,
+        reasoner=choices.reasoner_adapter.strip() or base_model,
+        answer=choices.answer,
+    )
+    adapters = [choices.rewrite_adapter, choices.action_adapter, choices.reasoner_adapter]
+    adapter = next((name.strip() for name in adapters if name.strip()), None)
+    return "\n".join([code, *([_ADAPTER.format(name=adapter)] if adapter else []), _METRIC])

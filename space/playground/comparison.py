@@ -1,0 +1,221 @@
+"""The comparison itself: five verbalizers write the same log, and the reasoner chooses from each text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from dataset_builders.schema import HISTORY
+from hub_recipes.language_models import LanguageModel
+from hub_recipes.reasoners.local import Answer, LocalReasoner
+from hub_recipes.verbalization_file import count_tokens
+from hub_recipes.verbalizers.action import ActionVerbalizer, DecisionGrammar, parse_decisions
+from hub_recipes.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
+from hub_recipes.verbalizers.profile import ProfileVerbalizer
+from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
+from hub_recipes.verbalizers.template import TemplateVerbalizer
+from space.playground.decision import Decision
+from space.playground.loaded_models import LoadedModels
+
+VERBALIZERS = ("template", "profile", "zero_shot", "action", "rewrite")
+State = Literal["empty", "waiting", "writing", "reading", "done"]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a visitor can choose.
+
+    Args:
+        history_length (`int`, defaults to 20): How many of the newest records are read.
+        action_adapter (`str`, defaults to `""`): Folder or Hub id; the base model as it is when empty.
+        rewrite_adapter (`str`, defaults to `""`): The same.
+        reasoner_adapter (`str`, defaults to `""`): The same.
+        answer (`str`, defaults to `"title"`): How the reasoner answers: `"title"` or `"label"`.
+        seed (`int`, defaults to 0): Decides the order of the candidates; 0 leaves it as it came.
+    """
+
+    history_length: int = 20
+    action_adapter: str = ""
+    rewrite_adapter: str = ""
+    reasoner_adapter: str = ""
+    answer: Answer = "title"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one verbalizer made of a log, as far as it has come.
+
+    Args:
+        state (`str`): `"empty"`, `"waiting"`, `"writing"`, `"reading"` (the reasoner is at work) or `"done"`.
+        text (`str`): The text so far.
+        by (`str`): Who wrote it.
+        tokens (`int`, *optional*): Length of the text for the reasoner.
+        template_tokens (`int`, *optional*): Length of the template's text.
+        decisions (`Sequence[str]`): Of `action`: one per record, as far as they are made.
+        probabilities (`dict[str, float]`): By candidate; empty until the reasoner has read the text.
+        note (`str`): What should be known about this text.
+    """
+
+    state: State = "empty"
+    text: str = ""
+    by: str = ""
+    tokens: int | None = None
+    template_tokens: int | None = None
+    decisions: Sequence[str] = ()
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def compression(self) -> float | None:
+        """Length relative to the template's text."""
+        return self.tokens / self.template_tokens if self.tokens is not None and self.template_tokens else None
+
+    @property
+    def pick(self) -> str | None:
+        """The candidate that the reasoner would choose."""
+        return max(self.probabilities, key=self.probabilities.__getitem__) if self.probabilities else None
+
+
+Comparison = dict[str, Written]
+"""By verbalizer, in the order of the page."""
+
+
+def written_by_rules(decision: Decision) -> Comparison:
+    """The comparison before any model has run: two texts are there at once, the others are waited for."""
+    by_rules = {"template": TemplateVerbalizer(), "profile": ProfileVerbalizer(decision.items)}
+    texts = {name: verbalizer.verbalize([decision.history])[0] for name, verbalizer in by_rules.items()}
+    return {
+        name: Written("waiting", texts[name], by="rules") if name in texts else Written("waiting")
+        for name in VERBALIZERS
+    }
+
+
+def compare(decision: Decision, choices: Choices, models: LoadedModels) -> Iterator[Comparison]:
+    """Write the log in five ways, and let the reasoner choose from each.
+
+    Args:
+        decision ([`Decision`]): With the records that are to be read and the candidates in the order to be shown.
+        choices ([`Choices`]): Which models.
+        models ([`LoadedModels`]): Where they are kept.
+
+    Yields:
+        `dict[str, Written]`: Whenever something was added.
+
+    Raises:
+        InputError: An adapter cannot be had, or is for another base model.
+    """
+    comparison = written_by_rules(decision)
+    yield comparison
+    base = models.base()
+    # All adapters before the first text: a wrong one is said at once and not after half a minute.
+    writers = {"action": models.get(choices.action_adapter), "rewrite": models.get(choices.rewrite_adapter)}
+    reasoner = LocalReasoner(models.get(choices.reasoner_adapter), choices.answer)
+    comparison = _counted(comparison, ("template", "profile"), reasoner)
+    yield comparison
+    waiting = ["template", "profile"]
+    for name in ("zero_shot", "action", "rewrite"):
+        model = writers.get(name, base)
+        for written in _steps(name, decision, model, comparison):
+            comparison = {**comparison, name: written}
+            yield comparison
+        comparison = _counted(comparison, (name,), reasoner)
+        for step in _read(comparison, [*waiting, name], decision, reasoner):
+            comparison = step
+            yield comparison
+        waiting = []
+
+
+def reread(comparison: Comparison, decision: Decision, choices: Choices, models: LoadedModels) -> Iterator[Comparison]:
+    """Let the reasoner choose again from texts that are there, such as after a change of the candidates' order."""
+    reasoner = LocalReasoner(models.get(choices.reasoner_adapter), choices.answer)
+    names = [name for name, written in comparison.items() if written.text]
+    yield from _read(comparison, names, decision, reasoner)
+
+
+def written_ahead(decision: Decision, models: LoadedModels) -> dict[str, dict[str, Any]]:
+    """What the shipped examples hold of a comparison with the default choices."""
+    *_, comparison = compare(decision.newest(Choices().history_length), Choices(), models)
+    return {
+        name: {
+            "text": written.text,
+            "by": written.by,
+            "tokens": written.tokens,
+            "template_tokens": written.template_tokens,
+            "decisions": list(written.decisions),
+            "probabilities": {item_id: round(p, 4) for item_id, p in written.probabilities.items()},
+            "note": written.note,
+        }
+        for name, written in comparison.items()
+    }
+
+
+def _steps(name: str, decision: Decision, model: LanguageModel, comparison: Comparison) -> Iterator[Written]:
+    """The text of one language model while it grows."""
+    trained = model.adapter_id is not None
+    by = model.adapter_id or model.model_id
+    if name == "rewrite" and not trained:
+        note = "No adapter was chosen, so this is what the untrained base model writes: the zero-shot text."
+        yield replace(comparison["zero_shot"], state="writing", probabilities={}, note=note)
+        return
+    note = "" if trained or name == "zero_shot" else "No adapter was chosen: the untrained base model decides."
+    verbalizer = (ActionVerbalizer if name == "action" else RewriteVerbalizer)(decision.items, model)
+    history = verbalizer.fit(decision.history)
+    yield Written("writing", by=by, note=note)
+    completion = ""
+    for piece in _pieces(verbalizer, history, model):
+        completion += piece
+        yield _to_written(verbalizer, completion, history, decision, by, note)
+    yield _to_written(verbalizer, completion, history, decision, by, note)
+
+
+def _pieces(verbalizer: LanguageModelVerbalizer, history: Sequence[Any], model: LanguageModel) -> Iterator[str]:
+    example = {HISTORY: history}
+    prompt = model.prompt_ids(verbalizer.prompt(example))
+    constraint = None
+    if isinstance(verbalizer, ActionVerbalizer):
+        grammar = DecisionGrammar.of(model.tokenizer)
+        constraint = lambda written: grammar.allowed(written, len(history))  # noqa: E731
+    return model.stream(prompt, verbalizer.max_completion_tokens(example), constraint)
+
+
+def _to_written(
+    verbalizer: LanguageModelVerbalizer,
+    completion: str,
+    history: Sequence[Any],
+    decision: Decision,
+    by: str,
+    note: str,
+) -> Written:
+    if not isinstance(verbalizer, ActionVerbalizer):
+        return Written("writing", verbalizer.realize(completion, {HISTORY: history}), by=by, note=note)
+    made = parse_decisions(completion, len(history))
+    decided = len(history) - made.undecided
+    text = verbalizer.realize(completion, {HISTORY: history[:decided]})
+    # Records that did not fit the model's window were never asked about, and were left out of the text.
+    unread = [""] * (len(decision.history) - len(history))
+    return Written("writing", text, by=by, decisions=[*unread, *made.of_records[:decided]], note=note)
+
+
+def _counted(comparison: Comparison, names: Sequence[str], reasoner: LocalReasoner) -> Comparison:
+    """Say how long texts are, in the tokens of the reasoner."""
+    tokenizer = reasoner.language_model.tokenizer
+    texts = [comparison["template"].text, *(comparison[name].text for name in names)]
+    template, *lengths = (int(count) for count in count_tokens(tokenizer, texts))
+    counted = {
+        name: replace(comparison[name], tokens=length, template_tokens=template)
+        for name, length in zip(names, lengths, strict=True)
+    }
+    return {**comparison, **counted}
+
+
+def _read(
+    comparison: Comparison, names: Sequence[str], decision: Decision, reasoner: LocalReasoner
+) -> Iterator[Comparison]:
+    """The reasoner reads some of the texts."""
+    yield {**comparison, **{name: replace(comparison[name], state="reading") for name in names}}
+    shown = decision.candidate_items
+    rankings = reasoner.rank([comparison[name].text for name in names], [shown] * len(names))
+    for name, ranking in zip(names, rankings, strict=True):
+        probabilities = dict(zip(ranking.item_ids, ranking.probabilities, strict=True)) if ranking else {}
+        comparison = {**comparison, name: replace(comparison[name], state="done", probabilities=probabilities)}
+    yield comparison

@@ -1,0 +1,217 @@
+"""What the page does, for programs: named endpoints with typed inputs, which `gradio_client` calls and lists."""
+
+import html
+from collections.abc import Callable, Iterator
+from functools import wraps
+from pathlib import Path
+from typing import Any, Literal
+
+import gradio as gr
+
+from dataset_builders.input_error import InputError
+from dataset_builders.schema import NUM_CANDIDATES, TITLE, Item
+from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.results import RESULTS_FILE, read_document
+from space.playground.comparison import VERBALIZERS, Choices, Comparison, Written, compare
+from space.playground.decision import Decision
+from space.playground.example_users import example_users, invented_items
+from space.playground.loaded_models import LoadedModels
+from space.playground.results_view import result_names
+from space.playground.text_marks import TextMarks
+from space.playground.uploaded_log import ROLES, UploadedFile, look_at, read_upload, to_decision
+
+MAX_CONTEXT_CHARACTERS = 20_000
+
+
+def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None:
+    """Add the endpoints to the page that is being made.
+
+    Args:
+        models ([`LoadedModels`]): Where models are kept.
+        results (`Path`): Folders with `results.json`.
+        model_queue (`str`): The queue of everything that runs a model.
+    """
+    quick: dict[str, Any] = {"concurrency_limit": None}
+    slow: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": model_queue}
+
+    @_answering
+    def list_examples() -> list[dict[str, Any]]:
+        """The invented users: their names, and how many records each has."""
+        return [
+            {"name": name, "description": user.description, "records": len(user.decision.history)}
+            for name, user in example_users().items()
+        ]
+
+    @_answering_steps
+    def compare_example(
+        name: str = "Ada",
+        history_length: int = 20,
+        action_adapter: str = "",
+        rewrite_adapter: str = "",
+        reasoner_adapter: str = "",
+        answer: Literal["title", "label"] = "title",
+        seed: int = 0,
+    ) -> Iterator[dict[str, Any]]:
+        """Write the log of an invented user in five ways and let the reasoner choose; streams what is there so far."""
+        choices = _checked(history_length, action_adapter, rewrite_adapter, reasoner_adapter, answer, seed)
+        if name not in example_users():
+            raise InputError(f"There is no example {name!r}; there are {', '.join(example_users())}.")
+        yield from _compared(example_users()[name].decision, choices, models)
+
+    @_answering
+    def recommend(
+        text: str, candidates: list[str], reasoner_adapter: str = "", answer: Literal["title", "label"] = "title"
+    ) -> dict[str, Any]:
+        """Let the reasoner read any text about a user and say how probable each of up to ten titles is to be next."""
+        titles = [str(title) for title in candidates]
+        if not 2 <= len(titles) <= NUM_CANDIDATES:
+            raise InputError(f"Give 2 to {NUM_CANDIDATES} candidates; {len(titles)} came.")
+        if len(text) > MAX_CONTEXT_CHARACTERS:
+            raise InputError(f"The text has {len(text):,} characters; at most {MAX_CONTEXT_CHARACTERS:,} are read.")
+        shown = [
+            Item(item_id=str(place), title=title, year=None, tags=[], series=None, description=None)
+            for place, title in enumerate(titles)
+        ]
+        reasoner = LocalReasoner(models.get(reasoner_adapter), _checked(1, "", "", "", answer, 0).answer)
+        (ranking,) = reasoner.rank([text], [shown])
+        if ranking is None:
+            return {"pick": None, "probabilities": {}}
+        by_title = {titles[int(place)]: p for place, p in zip(ranking.item_ids, ranking.probabilities, strict=True)}
+        return {"pick": titles[int(ranking.pick)], "probabilities": by_title}
+
+    @_answering
+    def results_json(name: str = "") -> dict[str, Any]:
+        """A released `results.json`; without a name, the names there are."""
+        if not name:
+            return {"names": result_names(results)}
+        if name not in result_names(results):
+            raise InputError(f"There are no results {name!r}; there are {', '.join(result_names(results)) or 'none'}.")
+        return read_document(results / name / RESULTS_FILE)
+
+    gr.api(list_examples, api_name="examples", **quick)
+    gr.api(compare_example, api_name="compare", **slow)
+    gr.api(recommend, api_name="recommend", **slow)
+    gr.api(results_json, api_name="results", **quick)
+    _add_file_endpoints(models, slow)
+
+
+def _add_file_endpoints(models: LoadedModels, slow: dict[str, Any]) -> None:
+    """Endpoints that take a file: through a component, which lets through only what the client uploaded itself."""
+    with gr.Row(visible=False):
+        file = gr.File(label="file")
+        columns = gr.JSON({}, label="columns")
+        user = gr.Number(0, label="user", precision=0)
+        candidates = gr.Textbox("", label="candidates")
+        history_length = gr.Number(20, label="history_length", precision=0)
+        action, rewrite, reasoner = (
+            gr.Textbox("", label=f"{name}_adapter") for name in ("action", "rewrite", "reasoner")
+        )
+        answer = gr.Radio(["title", "label"], value="title", label="answer")
+        seed = gr.Number(0, label="seed", precision=0)
+        found, compared = gr.JSON(label="columns"), gr.JSON(label="comparison")
+        look, ask = gr.Button("look"), gr.Button("ask")
+
+    @_answering
+    def columns_of(file: str) -> dict[str, Any]:
+        """Which columns a log has and which of them are clear, or whose personal export it is."""
+        seen = look_at(_taken(file))
+        return {"service": seen.service, "columns": list(seen.names), "guess": dict(seen.guess), "roles": list(ROLES)}
+
+    @_answering_steps
+    def compare_log(file: str, columns: Any, user: int, candidates: str, *values: Any) -> Iterator[dict[str, Any]]:
+        """Write a log of one's own in five ways and let the reasoner choose. Nothing of it is kept.
+
+        `columns` maps roles (user_id, item_id, title, timestamp, ...) to the file's columns where the guess is wrong;
+        `user` counts from 0, the one with the most records first; `candidates` are titles, one a line, or empty.
+        """
+        choices = _checked(*values)
+        uploaded = _taken(file)
+        if not isinstance(columns, dict):
+            raise InputError('columns must be an object such as {"timestamp": "when"}.')
+        log = read_upload(uploaded, {**look_at(uploaded).guess, **columns})
+        yield from _compared(to_decision(log, int(user), invented_items(), candidates, choices.seed), choices, models)
+
+    quick: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "reading"}
+    look.click(columns_of, [file], [found], api_name="columns", **quick)
+    settings = [history_length, action, rewrite, reasoner, answer, seed]
+    ask.click(compare_log, [file, columns, user, candidates, *settings], [compared], api_name="compare_log", **slow)
+
+
+def _taken(path: str | None) -> UploadedFile:
+    if path is None:
+        raise InputError("No file came.")
+    stored = Path(path)
+    try:
+        return UploadedFile(stored.name, stored.read_bytes())
+    finally:
+        stored.unlink(missing_ok=True)
+
+
+def _checked(history_length: Any, action: str, rewrite: str, reasoner: str, answer: Any, seed: Any) -> Choices:
+    if not 1 <= int(history_length) <= 100:
+        raise InputError(f"history_length is {history_length}; expected 1 to 100.")
+    if answer not in ("title", "label"):
+        raise InputError(f"answer is {answer!r}; expected 'title' or 'label'.")
+    return Choices(int(history_length), action or "", rewrite or "", reasoner or "", answer, int(seed))
+
+
+def _compared(decision: Decision, choices: Choices, models: LoadedModels) -> Iterator[dict[str, Any]]:
+    shown = decision.newest(choices.history_length).reordered(choices.seed)
+    marks = TextMarks(shown.history, shown.items)
+    for comparison in compare(shown, choices, models):
+        yield _to_answer(comparison, shown, marks)
+
+
+def _to_answer(comparison: Comparison, decision: Decision, marks: TextMarks) -> dict[str, Any]:
+    return {
+        "records": len(decision.history),
+        "candidates": [decision.items[item_id][TITLE] for item_id in decision.candidates],
+        "target": None if decision.target is None else decision.items[decision.target][TITLE],
+        "notes": list(decision.notes),
+        "texts": {name: _to_entry(comparison[name], decision, marks) for name in VERBALIZERS},
+    }
+
+
+def _to_entry(written: Written, decision: Decision, marks: TextMarks) -> dict[str, Any]:
+    titles = {item_id: decision.items[item_id][TITLE] for item_id in decision.candidates}
+    return {
+        "state": written.state,
+        "text": written.text,
+        "by": written.by,
+        "note": written.note,
+        "tokens": written.tokens,
+        "compression": written.compression,
+        "decisions": list(written.decisions),
+        "unsupported_titles": marks.unsupported(written.text),
+        "probabilities": {titles[item_id]: p for item_id, p in written.probabilities.items()},
+        "pick": None if written.pick is None else titles[written.pick],
+    }
+
+
+def _answering(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What the caller did wrong becomes one sentence, and no traceback."""
+
+    @wraps(function)
+    def answer(*values: Any, **named: Any) -> Any:
+        try:
+            return function(*values, **named)
+        except InputError as error:
+            raise _refusal(error) from None
+
+    return answer
+
+
+def _answering_steps(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    @wraps(function)
+    def answers(*values: Any, **named: Any) -> Iterator[Any]:
+        try:
+            yield from function(*values, **named)
+        except InputError as error:
+            raise _refusal(error) from None
+
+    return answers
+
+
+def _refusal(error: InputError) -> gr.Error:
+    # A page may show the message as HTML, and it quotes what came.
+    return gr.Error(html.escape(str(error), quote=False), print_exception=False)

@@ -1,0 +1,422 @@
+"""The page: components, and which step of `session` each of them sets off."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: nothing here calls home
+
+import gradio as gr
+
+from dataset_builders.input_error import InputError
+from dataset_builders.schema import ITEM_ID, TIMESTAMP, TITLE, USER_ID
+from space.playground.code_snippets import code_of
+from space.playground.comparison import VERBALIZERS, Choices
+from space.playground.decision import Decision
+from space.playground.endpoints import add_endpoints
+from space.playground.example_users import example_users, invented_items
+from space.playground.loaded_models import LoadedModels
+from space.playground.markup import render
+from space.playground.released_adapters import MODEL_CARDS, default_adapter, released_adapters
+from space.playground.results_view import RESULTS, result_names, results_table, reward_curves
+from space.playground.session import (
+    QUEUED,
+    Scene,
+    begun,
+    card_htmls,
+    log_html,
+    notice_html,
+    opened,
+    reshuffled,
+    running,
+    status_html,
+)
+from space.playground.uploaded_log import (
+    MAX_BYTES,
+    ROLES,
+    SUFFIXES,
+    FileColumns,
+    UploadedFile,
+    UploadedLog,
+    look_at,
+    read_upload,
+    to_decision,
+)
+
+MODEL_QUEUE = "models"
+"""Everything that runs a model waits here, one at a time: two at once would only take turns on the same cores."""
+
+SESSION_S = 1_800
+_FOLDER = Path(__file__).parent
+_NO_COLUMN = "(none)"
+_ROLE_LABELS = {
+    USER_ID: "User",
+    ITEM_ID: "Item id",
+    TITLE: "Title",
+    TIMESTAMP: "Time",
+    "event": "Event",
+    "duration_s": "Seconds",
+    "value": "Rating",
+    "year": "Year",
+    "tags": "Tags",
+}
+_REVEAL = "(shown) => { document.body.classList.toggle('truth', shown); return shown; }"
+_BROKEN = "Something went wrong here, and nothing of your log was kept. Try again, or choose an example."
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a page is made with.
+
+    Args:
+        models ([`LoadedModels`]): Where models are kept.
+        results (`Path`): Folders with `results.json`.
+        model_cards (`Path`): Folders of released adapters.
+    """
+
+    models: LoadedModels
+    results: Path = RESULTS
+    model_cards: Path = MODEL_CARDS
+
+
+@dataclass(frozen=True)
+class View:
+    """The components that show a scene, in the order in which steps return them."""
+
+    scene: gr.State
+    status: gr.HTML
+    notice: gr.HTML
+    log: gr.HTML
+    cards: dict[str, gr.HTML]
+
+    def outputs(self) -> list[Any]:
+        return [self.scene, self.status, self.notice, self.log, *self.cards.values()]
+
+
+def to_page(setup: Setup) -> gr.Blocks:
+    """The whole page.
+
+    Args:
+        setup ([`Setup`]): Models and folders.
+    """
+    with gr.Blocks(title="logs2lang: see a log become language", delete_cache=(600, 600), fill_width=True) as page:
+        gr.HTML(render("hero"))
+        with gr.Tabs():
+            with gr.Tab("Playground"):
+                choices = _playground(setup)
+            with gr.Tab("Results"):
+                _results(setup)
+            with gr.Tab("Code"):
+                _code(setup, choices)
+            with gr.Tab("About"):
+                gr.HTML(render("about", cards=_cards(setup)))
+        add_endpoints(setup.models, setup.results, MODEL_QUEUE)
+    return page
+
+
+def launch_options() -> dict[str, Any]:
+    """How the page is served: its looks, and the limit of an upload."""
+    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
+    return {
+        "theme": to_theme(),
+        "css_paths": [_FOLDER / "page.css"],
+        "head": f"<script>{script}</script>",
+        "max_file_size": MAX_BYTES,
+        "footer_links": ["api", "settings"],
+        "show_error": False,
+        "ssr_mode": False,
+        "pwa": False,
+        "run_history": False,
+    }
+
+
+def to_theme() -> gr.themes.Base:
+    """Gradio's own fonts from its own files: no font server is asked."""
+    fonts = gr.themes.utils.fonts
+    return gr.themes.Default(
+        primary_hue="indigo",
+        neutral_hue="zinc",
+        font=[fonts.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
+        font_mono=[fonts.LocalFont("IBM Plex Mono", weights=(400,)), "monospace"],
+    ).set(button_primary_background_fill="*primary_600", button_primary_background_fill_dark="*primary_600")
+
+
+def _playground(setup: Setup) -> list[Any]:
+    users = example_users()
+    first = opened(next(iter(users.values())))
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=320):
+            example = gr.Radio(
+                [(f"{name}: {user.description}", name) for name, user in users.items()],
+                value=first.decision.name,
+                label="An invented user",
+            )
+            upload = _upload_controls()
+            history = gr.Slider(1, 100, value=20, step=1, label="Records that are read, counted from the newest")
+            choices = [history, *_model_controls(setup)]
+            with gr.Row():
+                run = gr.Button("Write and recommend", variant="primary", scale=2)
+                stop = gr.Button("Stop", scale=1, min_width=80)
+            with gr.Row():
+                shuffle = gr.Button("Shuffle the candidates", scale=2)
+                truth = gr.Checkbox(False, label="Show what was really chosen", container=False, scale=2)
+        with gr.Column(scale=3, min_width=320):
+            view_status = gr.HTML(status_html(first.status))
+            notice = gr.HTML(notice_html(first), elem_classes="quiet-when-empty")
+            log = gr.HTML(log_html(first))
+    with gr.Row(elem_classes="cards"):
+        cards = {name: gr.HTML(card, elem_id=f"card-{name}") for name, card in card_htmls(first).items()}
+    scene = gr.State(first, time_to_live=SESSION_S)
+    view = View(scene, view_status, notice, log, cards)
+    _bind(setup, view, choices, example, history, run, stop, shuffle, truth)
+    _bind_upload(view, choices, upload)
+    return choices
+
+
+@dataclass(frozen=True)
+class UploadControls:
+    """The components of the part where a visitor's own log comes in."""
+
+    file: gr.File
+    columns_box: gr.Accordion
+    columns: dict[str, gr.Dropdown]
+    again: gr.Button
+    user: gr.Dropdown
+    candidates: gr.Textbox
+    ask: gr.Button
+    uploaded: gr.State
+    read: gr.State
+
+
+def _upload_controls() -> UploadControls:
+    with gr.Accordion("Your own log", open=False):
+        where = "this Space's machine" if os.environ.get("SPACE_ID") else "the machine that runs this page"
+        gr.HTML(render("privacy", megabytes=MAX_BYTES // 1_000_000, where=where))
+        file = gr.File(label="A log, or a personal export", file_types=list(SUFFIXES), type="filepath", height=120)
+        with gr.Accordion("Columns", open=False, visible=False) as columns_box:
+            columns = {
+                role: gr.Dropdown([_NO_COLUMN], value=_NO_COLUMN, label=_ROLE_LABELS[role], min_width=120)
+                for role in ROLES
+            }
+            again = gr.Button("Read the log with these columns")
+        user = gr.Dropdown([], label="Which user of the log", visible=False)
+        candidates = gr.Textbox(
+            label="Your own candidates (optional)", placeholder="One title a line, two to ten of them", lines=3
+        )
+        ask = gr.Button("Ask about this log", visible=False)
+        uploaded, read = gr.State(None, time_to_live=SESSION_S), gr.State(None, time_to_live=SESSION_S)
+    return UploadControls(file, columns_box, columns, again, user, candidates, ask, uploaded, read)
+
+
+def _model_controls(setup: Setup) -> list[Any]:
+    """The controls that `Choices` are made of, but the first."""
+    hint = f"Hub id{' or folder' if setup.models.folders else ''} of an adapter for {setup.models.base_model}; empty: "
+    default = partial(default_adapter, folder=setup.model_cards)
+    with gr.Accordion("Models, way of answering, seed", open=False):
+        action = gr.Textbox(default("action"), label="Adapter of the action verbalizer", info=f"{hint}untrained")
+        rewrite = gr.Textbox(default("rewrite"), label="Adapter of the rewrite verbalizer", info=f"{hint}untrained")
+        reasoner = gr.Textbox(default("reasoner"), label="Adapter of the reasoner", info=f"{hint}untrained")
+        answer = gr.Radio(
+            [("by title: how probable is each title after the text", "title"), ("by label: A to J", "label")],
+            value="title",
+            label="How the reasoner answers",
+        )
+        seed = gr.Number(0, label="Seed of the candidates' order", precision=0, minimum=0, maximum=2**31 - 1)
+    return [action, rewrite, reasoner, answer, seed]
+
+
+def _bind(setup: Setup, view: View, choices: list[Any], example: Any, history: Any, *buttons: Any) -> None:
+    run, stop, shuffle, truth = buttons
+    seed = choices[-1]
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    quick = {**private, "concurrency_limit": None}
+    slow = {**private, "concurrency_limit": 1, "concurrency_id": MODEL_QUEUE}
+    example.input(_open_example, [example], [history, seed, *view.outputs()], **quick)
+    history.release(_begin, [view.scene, *choices], view.outputs(), **quick)
+    waiting = run.click(partial(_begin, status=QUEUED), [view.scene, *choices], view.outputs(), **quick)
+    compared = waiting.then(_steps(running, setup.models), [view.scene, *choices], view.outputs(), **slow)
+    turned = shuffle.click(lambda number: int(number or 0) + 1, [seed], [seed], **quick)
+    reread = turned.then(_steps(reshuffled, setup.models), [view.scene, *choices], view.outputs(), **slow)
+    stop.click(lambda: status_html("Stopped."), None, [view.status], cancels=[compared, reread], **quick)
+    truth.change(None, [truth], None, js=_REVEAL)
+
+
+def _bind_upload(view: View, choices: list[Any], upload: UploadControls) -> None:
+    quick: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 2, "concurrency_id": "reading"}
+    columns = list(upload.columns.values())
+    seen = [upload.uploaded, upload.columns_box, *columns]
+    known = [upload.read, upload.user, upload.ask]
+    took = upload.file.upload(_take, [upload.file], [upload.file, *seen, *known, *view.outputs()], **quick)
+    read = [upload.uploaded, upload.candidates, view.scene, *choices, *columns]
+    took.success(_read, read, [*known, *view.outputs()], **quick)
+    upload.again.click(_read, read, [*known, *view.outputs()], **quick)
+    asked = [upload.read, upload.user, upload.candidates, view.scene, *choices]
+    upload.user.input(_ask, asked, view.outputs(), **quick)
+    upload.ask.click(_ask, asked, view.outputs(), **quick)
+
+
+def _to_choices(*values: Any) -> Choices:
+    history_length, action, rewrite, reasoner, answer, seed = values
+    return Choices(int(history_length), action or "", rewrite or "", reasoner or "", answer, int(seed or 0))
+
+
+def _show(scene: Scene) -> list[Any]:
+    cards = card_htmls(scene)
+    return [scene, status_html(scene.status), notice_html(scene), log_html(scene), *cards.values()]
+
+
+def _open_example(name: str) -> list[Any]:
+    scene = opened(example_users()[name])
+    return [scene.choices.history_length, scene.choices.seed, *_show(scene)]
+
+
+def _begin(scene: Scene, *values: Any, status: str = "") -> list[Any]:
+    begun_scene = begun(scene.decision, _to_choices(*values))
+    return _show(replace(begun_scene, status=status) if status else begun_scene)
+
+
+def _steps(step: Callable[..., Iterator[Scene]], models: LoadedModels) -> Callable[..., Iterator[list[Any]]]:
+    """A generator for Gradio: only what changed is sent, and what nobody foresaw is one sentence."""
+
+    def steps(scene: Scene, *values: Any) -> Iterator[list[Any]]:
+        before: list[Any] = [None] * (4 + len(VERBALIZERS))
+        try:
+            for reached in step(scene, _to_choices(*values), models):
+                now = _show(reached)
+                yield [new if new != old else gr.skip() for new, old in zip(now, before, strict=True)]
+                before = now
+        except Exception as error:  # whatever it is, the page must go on, and messages of others may quote the log
+            print(f"{type(error).__name__} in {step.__name__}")
+            yield _show(replace(scene, status="Stopped.", errors=(_BROKEN,)))
+
+    return steps
+
+
+def _take(path: str | None) -> list[Any]:
+    """Take an uploaded file into memory and remove it from the disk."""
+    cleared = [gr.File(value=None)]
+    no_columns = [gr.Accordion(visible=False), *[gr.Dropdown([_NO_COLUMN], value=_NO_COLUMN)] * len(ROLES)]
+    unknown = [None, gr.Dropdown([], visible=False), gr.Button(visible=False)]
+    view = [gr.skip()] * (4 + len(VERBALIZERS))
+    try:
+        file = _swallow(path)
+        seen = look_at(file)
+    except InputError as error:
+        view[2] = render("notice", kind="error", messages=[str(error)])
+        return [*cleared, None, *no_columns, *unknown, *view]
+    return [*cleared, file, *_column_updates(seen), *unknown, *view]
+
+
+def _swallow(path: str | None) -> UploadedFile:
+    if path is None:
+        raise InputError("No file came. Choose one, or pick an example.")
+    stored = Path(path)
+    try:
+        size = stored.stat().st_size
+        # One byte too many is enough to be refused, and no more need be held.
+        return UploadedFile(stored.name, stored.read_bytes() if size <= MAX_BYTES else bytes(MAX_BYTES + 1))
+    finally:
+        stored.unlink(missing_ok=True)
+
+
+def _column_updates(seen: FileColumns) -> list[Any]:
+    if seen.service is not None:
+        return [gr.Accordion(visible=False), *[gr.Dropdown([_NO_COLUMN], value=_NO_COLUMN)] * len(ROLES)]
+    names = [_NO_COLUMN, *seen.names]
+    dropdowns = [gr.Dropdown(names, value=seen.guess.get(role, _NO_COLUMN)) for role in ROLES]
+    return [gr.Accordion(visible=True, open=not {TIMESTAMP} <= set(seen.guess)), *dropdowns]
+
+
+def _read(file: UploadedFile | None, candidates: str, scene: Scene, *values: Any) -> list[Any]:
+    choices, columns = _to_choices(*values[: -len(ROLES)]), values[-len(ROLES) :]
+    if file is None:  # it was refused, and the page says why
+        return [gr.skip()] * (3 + 4 + len(VERBALIZERS))
+    named = {role: column for role, column in zip(ROLES, columns, strict=True) if column and column != _NO_COLUMN}
+    try:
+        log = read_upload(file, named)
+        decision = to_decision(log, 0, invented_items(), candidates, choices.seed)
+    except InputError as error:
+        return [None, gr.Dropdown([], visible=False), gr.Button(visible=False), *_show_error(scene, str(error))]
+    users = [(f"User {place + 1}: {user.size} records", place) for place, user in enumerate(log.users)]
+    chooser = gr.Dropdown(users, value=0, visible=log.num_users > 1)
+    return [log, chooser, gr.Button(visible=True), *_show(_of_upload(log, decision, choices))]
+
+
+def _ask(log: UploadedLog | None, user: int | None, candidates: str, scene: Scene, *values: Any) -> list[Any]:
+    choices = _to_choices(*values)
+    if log is None:
+        return _show_error(scene, "The log is no longer in memory. Upload it again.")
+    try:
+        decision = to_decision(log, user or 0, invented_items(), candidates, choices.seed)
+    except InputError as error:
+        return _show_error(scene, str(error))
+    return _show(_of_upload(log, decision, choices))
+
+
+def _of_upload(log: UploadedLog, decision: Decision, choices: Choices) -> Scene:
+    counts = log.counts
+    aside = [f"{count:,} {reason}" for reason, count in counts["quarantined_by_reason"].items()]
+    said = f"{counts['used']:,} of {counts['input_rows']:,} rows are used"
+    said += f"; {counts['merged_duplicates']:,} were copies" if counts["merged_duplicates"] else ""
+    said += f"; set aside: {', '.join(aside)}" if aside else ""
+    return replace(begun(decision, choices), status=f"Read: {said}. Press “Write and recommend”.")
+
+
+def _show_error(scene: Scene, message: str) -> list[Any]:
+    return _show(replace(scene, errors=(message,)))
+
+
+def _results(setup: Setup) -> None:
+    names = result_names(setup.results)
+    first = names[-1] if names else None
+    chosen = gr.Dropdown(names, value=first, label="Evaluation", visible=len(names) > 1)
+    table = gr.HTML(results_table(first, setup.results))
+    chosen.input(
+        partial(results_table, folder=setup.results),
+        [chosen],
+        [table],
+        api_visibility="private",
+        concurrency_limit=None,
+        show_progress="hidden",
+    )
+    curves = reward_curves(released_adapters(setup.model_cards))
+    if curves.empty:
+        gr.HTML(
+            render("notice", kind="status", messages=["Reward curves stand here once a training run is released."])
+        )
+    else:
+        gr.LinePlot(curves, x="step", y="reward", color="run", title="Reward by training step", label="Reward curves")
+
+
+def _code(setup: Setup, choices: list[Any]) -> None:
+    def code(*values: Any) -> str:
+        return code_of(_to_choices(*values), setup.models.base_model)
+
+    gr.Markdown("What the playground shows, in Python. `pip install logs2lang`, build a dataset, and run this.")
+    shown = gr.Code(code(*(choice.value for choice in choices)), language="python", label="Code", interactive=False)
+    gr.on(
+        [choice.change for choice in choices],
+        code,
+        choices,
+        [shown],
+        api_visibility="private",
+        concurrency_limit=None,
+        show_progress="hidden",
+        trigger_mode="always_last",
+    )
+
+
+def _cards(setup: Setup) -> list[dict[str, str]]:
+    """The released adapters, with a link where the page runs as a Space and its owner is known."""
+    owner = os.environ.get("SPACE_ID", "").partition("/")[0]
+    return [
+        {
+            "name": adapter.folder.name,
+            "what": f"{adapter.role}, {adapter.run.get('release', 'unknown')} run",
+            "link": f"https://huggingface.co/{owner}/{adapter.folder.name}" if owner else "",
+        }
+        for adapter in released_adapters(setup.model_cards)
+    ]

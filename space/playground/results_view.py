@@ -1,0 +1,87 @@
+"""The released results: one table with its bars and intervals, and what was rewarded during training."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dataset_builders.input_error import InputError
+from hub_recipes.charts import headline_measure
+from hub_recipes.report import COLUMNS, setting_line
+from hub_recipes.results import RESULTS_FILE, ROW, read_document
+from space.playground.markup import render
+from space.playground.released_adapters import MODEL_CARDS, ReleasedAdapter
+
+RESULTS = MODEL_CARDS / "results"
+_HEADINGS = {"discovery_recall@1": "Discovery Recall@1", "recall@1": "Recall@1"}
+_KINDS = {"verbalizer": "text, read by the reasoner", "baseline": "classical recommender", "ceiling": "ceiling"}
+_SHOWN = ("n discovery", "Gain over template", "MRR", "Compression", "Invalid", "Position bias", "Unsupported titles")
+
+
+def result_names(folder: Path = RESULTS) -> list[str]:
+    """The evaluations that lie in a folder, by the names of their folders."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{RESULTS_FILE}"))
+
+
+def results_table(name: str | None, folder: Path = RESULTS) -> str:
+    """One evaluation as HTML: a row for each row of `results.json`, the best first, with a bar and its interval.
+
+    Args:
+        name (`str`, *optional*): One of `result_names`.
+        folder (`Path`, *optional*): Where they lie.
+    """
+    if name not in result_names(folder):
+        return render("notice", kind="status", messages=["No results have been released yet: `logs2lang evaluate`."])
+    try:
+        document = read_document(folder / name / RESULTS_FILE)
+    except InputError as error:
+        return render("notice", kind="error", messages=[str(error)])
+    measure = headline_measure(document)
+    rows = [row for row in document["rows"] if row[measure] is not None]
+    top = max([_bounds(row, measure)[1] for row in rows] or [1.0])
+    return render(
+        "results",
+        setting=setting_line(document),
+        heading=_HEADINGS[measure],
+        kinds=_KINDS,
+        chance=100 / document["num_candidates"] / top,
+        rows=[_row(row, measure, top) for row in sorted(rows, key=lambda row: -row[measure])],
+        columns=[column.heading for column in _columns()],
+        command=document["command"],
+        created=(document["created"] or "")[:10],
+    )
+
+
+def reward_curves(adapters: Sequence[ReleasedAdapter]) -> pd.DataFrame:
+    """Reward by training step of every released run: `step`, `reward`, `run`."""
+    points = [
+        {"step": point["step"], "reward": point["reward"], "run": adapter.folder.name}
+        for adapter in adapters
+        for point in adapter.history
+        if point.get("reward") is not None
+    ]
+    return pd.DataFrame(points, columns=["step", "reward", "run"])
+
+
+def _columns() -> list[Any]:
+    return [column for column in COLUMNS if column.heading in _SHOWN]
+
+
+def _row(row: Mapping[str, Any], measure: str, top: float) -> dict[str, Any]:
+    low, high = _bounds(row, measure)
+    return {
+        "name": row[ROW],
+        "kind": row["kind"],
+        "value": f"{row[measure]:.3f}",
+        "interval": f"{low:.3f} to {high:.3f}",
+        "percent": 100 * row[measure] / top,
+        "low": 100 * low / top,
+        "high": 100 * high / top,
+        "cells": [column.cell(row) for column in _columns()],
+    }
+
+
+def _bounds(row: Mapping[str, Any], measure: str) -> tuple[float, float]:
+    low, high = row[f"{measure}_interval"] or (row[measure], row[measure])
+    return low, high

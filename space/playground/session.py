@@ -1,0 +1,129 @@
+"""What the page does when somebody presses something: pure steps from choices to what is shown next.
+
+Nothing here knows of Gradio; `page.py` binds these steps to components, and `endpoints.py` to the API.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from dataset_builders.input_error import InputError
+from space.playground.comparison import VERBALIZERS, Choices, Comparison, Written, compare, reread, written_by_rules
+from space.playground.decision import Decision
+from space.playground.example_users import ExampleUser
+from space.playground.loaded_models import LoadedModels
+from space.playground.log_table import log_table
+from space.playground.markup import render
+from space.playground.text_marks import TextMarks
+from space.playground.writing import writing_card
+
+READY = "Ready."
+AHEAD = "Computed ahead of time. Change anything and press “Write and recommend” to see it happen."
+QUEUED = "In the queue …"
+DONE = "Done. Hover or press a sentence to see the records it speaks of."
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the page shows.
+
+    Args:
+        decision ([`Decision`]): All records of the chosen user.
+        comparison (`dict[str, Written]`): The five texts, as far as they are.
+        choices ([`Choices`]): What they were made with.
+        status (`str`): What is going on.
+        errors (`tuple[str, ...]`): What went wrong, in sentences.
+    """
+
+    decision: Decision
+    comparison: Comparison
+    choices: Choices = field(default_factory=Choices)
+    status: str = READY
+    errors: tuple[str, ...] = field(default=())
+
+    @property
+    def shown(self) -> Decision:
+        """The decision with the records and the order of candidates that were chosen."""
+        return self.decision.newest(self.choices.history_length).reordered(self.choices.seed)
+
+
+def opened(example: ExampleUser) -> Scene:
+    """An example as it was computed ahead."""
+    comparison = {name: Written(state="done", **example.written[name]) for name in VERBALIZERS}
+    return Scene(example.decision, comparison, status=AHEAD)
+
+
+def begun(decision: Decision, choices: Choices) -> Scene:
+    """A log before any model has read it: what can be written by rules is there."""
+    scene = Scene(decision, {}, choices)
+    return replace(scene, comparison=_resting(written_by_rules(scene.shown)))
+
+
+def running(scene: Scene, choices: Choices, models: LoadedModels) -> Iterator[Scene]:
+    """The whole comparison, step by step; what a visitor did wrong becomes a sentence on the page."""
+    scene = replace(begun(scene.decision, choices), status="Working …")
+    yield scene
+    try:
+        for comparison in compare(scene.shown, choices, models):
+            scene = replace(scene, comparison=comparison)
+            yield scene
+    except InputError as error:
+        yield replace(scene, comparison=_resting(scene.comparison), status="Stopped.", errors=(str(error),))
+        return
+    yield replace(scene, status=DONE)
+
+
+def reshuffled(scene: Scene, choices: Choices, models: LoadedModels) -> Iterator[Scene]:
+    """The same texts, with the candidates in another order."""
+    scene = replace(scene, choices=choices, errors=(), status="The reasoner reads the texts again …")
+    if not any(written.probabilities for written in scene.comparison.values()):
+        yield replace(scene, status="The candidates stand in another order now.")
+        return
+    before = {name: written.pick for name, written in scene.comparison.items()}
+    try:
+        for comparison in reread(scene.comparison, scene.shown, choices, models):
+            scene = replace(scene, comparison=comparison)
+            yield scene
+    except InputError as error:
+        yield replace(scene, comparison=_resting(scene.comparison), status="Stopped.", errors=(str(error),))
+        return
+    moved = sum(written.pick != before[name] for name, written in scene.comparison.items())
+    yield replace(scene, status=_moved(moved, len(before)))
+
+
+def _moved(moved: int, total: int) -> str:
+    if not moved:
+        return f"Same candidates, another order: all {total} picks stayed."
+    return f"Same candidates, another order: {moved} of {total} picks changed. That is position bias."
+
+
+def _resting(comparison: Comparison) -> Comparison:
+    """Nothing is at work any more: what has a text keeps it, the rest is empty."""
+    at_rest = {
+        name: replace(written, state="done" if written.text else "empty") if written.state != "done" else written
+        for name, written in comparison.items()
+    }
+    return {name: at_rest.get(name, Written()) for name in VERBALIZERS}
+
+
+def log_html(scene: Scene) -> str:
+    """The log, with what `action` decided about its records."""
+    action = scene.comparison.get("action", Written())
+    return log_table(scene.shown, len(scene.decision.history), action.decisions)
+
+
+def card_htmls(scene: Scene) -> dict[str, str]:
+    """The five cards."""
+    shown = scene.shown
+    marks = TextMarks(shown.history, shown.items)
+    return {name: writing_card(name, scene.comparison[name], shown, marks) for name in VERBALIZERS}
+
+
+def notice_html(scene: Scene) -> str:
+    """What a reader should know before reading the outcome, and what went wrong."""
+    errors = render("notice", kind="error", messages=scene.errors)
+    return errors + render("notice", kind="status", messages=scene.decision.notes)
+
+
+def status_html(text: str) -> str:
+    """One line that says what is going on."""
+    return render("status", text=text)

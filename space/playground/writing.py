@@ -1,0 +1,79 @@
+"""One verbalization as a card: the text, how long it is, what it speaks of, and what the reasoner makes of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dataset_builders.prompts import neutralise
+from dataset_builders.schema import CANDIDATE_LABELS, TITLE, YEAR
+from space.playground.comparison import Written
+from space.playground.decision import Decision
+from space.playground.markup import render
+from space.playground.text_marks import TextMarks
+
+TITLES = {
+    "template": ("Template", "Every field of every record, one line each. The baseline."),
+    "profile": ("Profile", "By rules: noise dropped, repeats merged, interests counted."),
+    "zero_shot": ("Zero-shot", "A language model, told how to rewrite the log."),
+    "action": ("Action", "Drops, keeps or enriches each record. Learned."),
+    "rewrite": ("Rewrite", "Writes the whole text freely. Learned."),
+}
+STATE_WORDS = {
+    "empty": "Nothing yet",
+    "waiting": "Waiting",
+    "writing": "Writing …",
+    "reading": "The reasoner reads …",
+    "done": "Done",
+}
+
+
+def writing_card(name: str, written: Written, decision: Decision, marks: TextMarks) -> str:
+    """One verbalization as HTML.
+
+    Args:
+        name (`str`): Of the verbalizer.
+        written ([`Written`]): Its text so far.
+        decision ([`Decision`]): What was written about.
+        marks ([`TextMarks`]): Of the same history.
+    """
+    title, what = TITLES[name]
+    return render(
+        "writing",
+        name=name,
+        title=title,
+        what=what,
+        state=written.state,
+        state_words=STATE_WORDS[written.state],
+        sentences=marks.sentences(written.text),
+        unsupported=marks.unsupported(written.text),
+        tokens=written.tokens,
+        percent=None if written.compression is None else round(100 * written.compression),
+        note=written.note,
+        by=written.by,
+        choices=_choices(written, decision) if written.probabilities else [],
+        outcome=_outcome(written, decision),
+    )
+
+
+def _choices(written: Written, decision: Decision) -> Sequence[dict[str, Any]]:
+    return [
+        {
+            "label": label,
+            "title": _title(decision.items[item_id]),
+            "percent": round(100 * written.probabilities.get(item_id, 0.0), 1),
+            "percent_text": f"{written.probabilities.get(item_id, 0.0):.0%}",
+            "is_pick": item_id == written.pick,
+            "is_target": item_id == decision.target,
+        }
+        for label, item_id in zip(CANDIDATE_LABELS, decision.candidates, strict=False)
+    ]
+
+
+def _title(item: Any) -> str:
+    year = "" if item[YEAR] is None else f" ({item[YEAR]})"
+    return f"{neutralise(item[TITLE])}{year}"
+
+
+def _outcome(written: Written, decision: Decision) -> str:
+    if not written.probabilities or decision.target is None:
+        return ""
+    return "hit" if written.pick == decision.target else "miss"
