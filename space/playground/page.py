@@ -385,7 +385,7 @@ def _results(setup: Setup) -> None:
     curves = reward_curves(released_adapters(setup.model_cards))
     if curves.empty:
         gr.HTML(
-            render("notice", kind="status", messages=["Reward curves stand here once a training run is released."])
+            render("notice", kind="remark", messages=["Reward curves stand here once a training run is released."])
         )
     else:
         gr.LinePlot(curves, x="step", y="reward", color="run", title="Reward by training step", label="Reward curves")

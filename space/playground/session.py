@@ -121,7 +121,7 @@ def card_htmls(scene: Scene) -> dict[str, str]:
 def notice_html(scene: Scene) -> str:
     """What a reader should know before reading the outcome, and what went wrong."""
     errors = render("notice", kind="error", messages=scene.errors)
-    return errors + render("notice", kind="status", messages=scene.decision.notes)
+    return errors + render("notice", kind="remark", messages=scene.decision.notes)
 
 
 def status_html(text: str) -> str:

@@ -1,0 +1,100 @@
+"""The page on a phone, in the dark, by keyboard alone, and as axe-core judges it."""
+
+import json
+import re
+from importlib.resources import files
+
+import pytest
+from playwright.sync_api import expect
+
+pytest.importorskip("axe_playwright_python", reason="needs the extra `dev`")
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+TABS = ("Playground", "Results", "Code", "About")
+SERIOUS = {"serious", "critical"}
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+
+
+def findings(page) -> list[str]:
+    """What axe-core calls serious or critical, as lines to be read."""
+    page.evaluate(AXE)
+    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [
+        f"{finding['id']}: {finding['help']}: {json.dumps([node['html'][:160] for node in finding['nodes'][:4]])}"
+        for finding in found
+        if finding["impact"] in SERIOUS
+    ]
+
+
+def ready(page, tab=None):
+    page.wait_for_selector("article.writing")
+    if tab is not None:
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(400)  # fonts and the change of tab; axe judges what is painted
+    return page
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_serious_finding_on_any_tab(open_page, theme):
+    page = ready(open_page(f"?__theme={theme}"))
+    assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
+    page.get_by_role("button", name="Your own log").click()
+    page.get_by_role("button", name="Models, way of answering, seed").click()
+    page.get_by_label("Show what was really chosen").check()
+    found = {tab: findings(ready(page, tab)) for tab in TABS}
+    assert found == dict.fromkeys(TABS, [])
+
+
+def test_it_reads_on_a_phone(open_page):
+    page = ready(open_page(**PHONE))
+    for tab in TABS:
+        ready(page, tab)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, tab
+    ready(page, "Playground")
+    widths = [box["width"] for box in (card.bounding_box() for card in page.locator("article.writing").all())]
+    assert len(widths) == 5
+    assert min(widths) > 300
+    page.get_by_role("button", name="Write and recommend").tap()
+    expect(page.locator(".status")).to_have_text(re.compile("^Done"))
+
+
+def test_dark_is_dark_and_light_is_light(open_page):
+    def brightness(theme, selector):
+        page = ready(open_page(f"?__theme={theme}"))
+        colour = page.evaluate(f"getComputedStyle(document.querySelector('{selector}')).backgroundColor")
+        return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+
+    assert brightness("light", "article.writing") > 200
+    assert brightness("dark", "article.writing") < 60
+
+
+def test_everything_can_be_done_by_keyboard(page):
+    def press_until(matches: str, key: str = "Tab", most: int = 80):
+        for _ in range(most):
+            page.keyboard.press(key)
+            if page.evaluate(f"(() => {{ const at = document.activeElement; return Boolean({matches}); }})()"):
+                return
+        pytest.fail(f"never reached {matches}")
+
+    press_until("at.type === 'radio'")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".log-size")).to_contain_text("Bruno")
+    press_until("at.innerText?.includes('Your own log')")
+    press_until("at.innerText?.includes('Write and recommend')")
+    page.keyboard.press("Enter")
+    expect(page.locator(".status")).to_have_text(re.compile("^Done"))
+    press_until("at.type === 'checkbox'")
+    page.keyboard.press("Space")
+    expect(page.locator(".badge.chosen").first).to_be_visible()
+    press_until("at.matches('.sentence[data-records]')")
+    page.keyboard.press("Enter")
+    expect(page.locator('.sentence[aria-pressed="true"]')).to_have_count(1)
+    assert page.locator("tr.spoken-of").count() > 0
+    page.keyboard.press("Space")
+    expect(page.locator("tr.spoken-of")).to_have_count(0)
+
+
+def test_what_changes_is_announced(page):
+    expect(page.locator(".status")).to_have_attribute("aria-live", "polite")
+    expect(page.locator(".status")).to_have_attribute("role", "status")
+    for name in ("An invented user", "Show what was really chosen"):
+        assert page.get_by_label(name).count() > 0

@@ -1,0 +1,125 @@
+"""The page in a real browser: open, pick, write, look closer, shuffle, reveal."""
+
+import re
+
+from playwright.sync_api import expect
+
+NAMES = ("template", "profile", "zero_shot", "action", "rewrite")
+
+
+def card(page, name):
+    return page.locator(f'article[data-verbalizer="{name}"]')
+
+
+def write(page):
+    """Press the button and wait for the end."""
+    page.get_by_role("button", name="Write and recommend").click()
+    expect(page.locator(".status")).to_have_text(re.compile("^Done"))
+
+
+def test_it_opens_with_a_whole_comparison(page):
+    expect(page.get_by_role("heading", level=1)).to_have_text("See a log become language")
+    for name in NAMES:
+        expect(card(page, name).locator(".choice")).to_have_count(10)
+        expect(card(page, name).locator(".badge.picked")).to_have_count(1)
+        expect(card(page, name).locator(".text")).not_to_be_empty()
+    expect(page.locator("tr[data-record]")).to_have_count(20)
+    expect(card(page, "template").locator(".compression")).to_have_text("100% of the template")
+
+
+def test_another_user_is_another_log(page):
+    first = page.locator("tr[data-record] th").first.inner_text()
+    page.get_by_role("radio", name=re.compile("^Chidi")).check()
+    expect(page.locator(".log-size")).to_contain_text("Chidi: 20 of 40 records")
+    assert page.locator("tr[data-record] th").first.inner_text() != first
+    expect(card(page, "rewrite").locator(".choice")).to_have_count(10)
+
+
+def test_texts_are_written_while_one_looks_on(page):
+    # What the page shows between the press and the end, as a visitor sees it.
+    page.evaluate("""() => {
+        window.lengths = [];
+        new MutationObserver(() => {
+            const text = document.querySelector('article[data-verbalizer="zero_shot"][aria-busy="true"] .text');
+            if (text) window.lengths.push(text.innerText.length);
+        }).observe(document.body, {subtree: true, childList: true, characterData: true});
+    }""")
+    write(page)
+    lengths = page.evaluate("window.lengths")
+    assert len(set(lengths)) > 5
+    for name in NAMES:
+        expect(card(page, name)).to_have_attribute("aria-busy", "false")
+        expect(card(page, name).locator(".choice")).to_have_count(10)
+        percents = card(page, name).locator(".percent").all_inner_texts()
+        assert abs(sum(int(percent.rstrip("%")) for percent in percents) - 100) <= 5
+        expect(card(page, name).locator(".tokens")).to_have_text(re.compile(r"^\d+ tokens$"))
+    expect(card(page, "action").locator(".note")).to_contain_text("untrained base model")
+    expect(card(page, "rewrite").locator(".note")).to_contain_text("untrained base model")
+
+
+def test_decisions_are_marked_in_the_log(page):
+    write(page)
+    verdicts = page.locator("tr[data-record] .verdict").all_inner_texts()
+    assert len(verdicts) == 20
+    assert set(verdicts) <= {"kept", "dropped", "enriched"}
+    counted = page.locator(".verdict-counts .verdict").all_inner_texts()
+    assert sum(int(count.split()[0]) for count in counted) == 20
+    kept = sum(verdict != "dropped" for verdict in verdicts)
+    lines = card(page, "action").locator(".text").inner_text().strip().splitlines()
+    assert len(lines) == max(kept, 1)
+
+
+def test_a_sentence_shows_its_records_and_a_record_its_sentences(page):
+    profile = card(page, "profile")
+    sentence = profile.locator(".sentence[data-records]").filter(has_text="Repeated:")
+    records = sentence.get_attribute("data-records").split()
+    sentence.hover()
+    expect(page.locator("tr.spoken-of")).to_have_count(len(records))
+    page.get_by_role("heading", level=1).hover()
+    expect(page.locator("tr.spoken-of")).to_have_count(0)
+    sentence.click()
+    page.get_by_role("heading", level=1).hover()
+    expect(page.locator("tr.spoken-of")).to_have_count(len(records))
+    titles = [page.locator(f'tr[data-record="{record}"] th').inner_text() for record in records]
+    assert all(title.startswith(titles[0]) or titles[0].startswith(title) for title in titles)
+    page.locator(f'tr[data-record="{records[0]}"]').hover()
+    assert "speaks-of" in sentence.get_attribute("class")
+
+
+def test_the_truth_is_shown_on_demand(page):
+    expect(page.locator(".badge.chosen").first).to_be_hidden()
+    page.get_by_label("Show what was really chosen").check()
+    expect(page.locator(".badge.chosen").first).to_be_visible()
+    expect(page.locator(".outcome:visible")).to_have_count(5)
+    page.get_by_label("Show what was really chosen").uncheck()
+    expect(page.locator(".outcome:visible")).to_have_count(0)
+
+
+def test_shuffled_candidates_are_read_again(page):
+    before = card(page, "profile").locator(".choice .title").all_inner_texts()
+    page.get_by_role("button", name="Shuffle the candidates").click()
+    expect(page.locator(".status")).to_contain_text("Same candidates, another order")
+    after = card(page, "profile").locator(".choice .title").all_inner_texts()
+    plain = [[title.removesuffix("pick").strip() for title in titles] for titles in (before, after)]
+    assert plain[0] != plain[1]
+    assert sorted(plain[0]) == sorted(plain[1])
+
+
+def test_the_history_can_be_cut(page):
+    slider = page.get_by_label("number input for Records that are read")
+    slider.fill("5")
+    slider.press("Enter")
+    slider.blur()
+    expect(page.locator("tr[data-record]")).to_have_count(5)
+    assert len(card(page, "template").locator(".text").inner_text().strip().splitlines()) == 5
+
+
+def test_results_code_and_about(page):
+    page.get_by_role("tab", name="Results").click()
+    expect(page.locator(".results tbody tr")).to_have_count(14)
+    expect(page.locator(".results")).to_contain_text("sasrec-lift")
+    page.get_by_role("tab", name="Code").click()
+    expect(page.get_by_label("Code").first).to_be_visible()
+    expect(page.locator(".cm-content")).to_contain_text("evaluate.load")
+    page.get_by_role("tab", name="About").click()
+    expect(page.get_by_role("img", name="The method in a picture")).to_be_visible()
