@@ -7,7 +7,7 @@ DATASET := data/movielens-100k
 LIMIT ?= 24
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test bench lint clean
+.PHONY: help setup browser quickstart test bench lint clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,8 +24,16 @@ quickstart: setup ## Build MovieLens-100K, verbalize, recommend, print the table
 	$(BIN)/logs2lang build movielens-100k --output $(DATASET)
 	$(BIN)/logs2lang evaluate $(DATASET) --answer title --limit $(LIMIT) --history-length 15 --output $(RUN)
 
+# The page is tested in a real browser. Debian's Chromium is installed where this may be done without a question.
+browser: ## Install the Chromium that the tests of the page drive
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then exit 0; fi >/dev/null; \
+	as_root=$$([ "$$(id -u)" = 0 ] || echo "sudo -n"); \
+	{ command -v apt-get >/dev/null && $$as_root apt-get update -qq && \
+		$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
+	echo "No Chromium here, and it could not be installed: the tests of the page will be skipped."
+
 # Two workers on as many cores: threads of one would only wait for those of the other.
-test: setup lint ## Lint, then run every test
+test: setup browser lint ## Lint, then run every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --doctest-modules dataset_builders hub_recipes tests
 
 bench: setup ## Measure speed, as ratios side by side in one run

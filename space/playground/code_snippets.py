@@ -11,7 +11,6 @@ from hub_recipes.verbalizers.profile import ProfileVerbalizer
 from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
 from hub_recipes.verbalizers.template import TemplateVerbalizer
 
-# Built by `logs2lang build`, here or on the Hub: history, candidates, target.
 examples = load_dataset("data/own", "examples", split="test")
 items = {{item["item_id"]: item for item in load_dataset("data/own", "items", split="train")}}
 
@@ -37,7 +36,6 @@ model = AutoPeftModelForCausalLM.from_pretrained({name!r})
 _METRIC = """\
 import evaluate
 
-# `logs2lang metric install` once; from the Hub it is evaluate.load("<namespace>/discovery_recall").
 metric = evaluate.load("discovery_recall")
 scores = metric.compute(
     predictions=[ranking.item_ids for ranking in rankings["rewrite"]],

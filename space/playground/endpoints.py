@@ -16,9 +16,10 @@ from space.playground.comparison import VERBALIZERS, Choices, Comparison, Writte
 from space.playground.decision import Decision
 from space.playground.example_users import example_users, invented_items
 from space.playground.loaded_models import LoadedModels
+from space.playground.received_file import take
 from space.playground.results_view import result_names
 from space.playground.text_marks import TextMarks
-from space.playground.uploaded_log import ROLES, UploadedFile, look_at, read_upload, to_decision
+from space.playground.uploaded_log import ROLES, look_at, read_upload, to_decision
 
 MAX_CONTEXT_CHARACTERS = 20_000
 
@@ -114,7 +115,7 @@ def _add_file_endpoints(models: LoadedModels, slow: dict[str, Any]) -> None:
     @_answering
     def columns_of(file: str) -> dict[str, Any]:
         """Which columns a log has and which of them are clear, or whose personal export it is."""
-        seen = look_at(_taken(file))
+        seen = look_at(take(file))
         return {"service": seen.service, "columns": list(seen.names), "guess": dict(seen.guess), "roles": list(ROLES)}
 
     @_answering_steps
@@ -125,7 +126,7 @@ def _add_file_endpoints(models: LoadedModels, slow: dict[str, Any]) -> None:
         `user` counts from 0, the one with the most records first; `candidates` are titles, one a line, or empty.
         """
         choices = _checked(*values)
-        uploaded = _taken(file)
+        uploaded = take(file)
         if not isinstance(columns, dict):
             raise InputError('columns must be an object such as {"timestamp": "when"}.')
         log = read_upload(uploaded, {**look_at(uploaded).guess, **columns})
@@ -135,16 +136,6 @@ def _add_file_endpoints(models: LoadedModels, slow: dict[str, Any]) -> None:
     look.click(columns_of, [file], [found], api_name="columns", **quick)
     settings = [history_length, action, rewrite, reasoner, answer, seed]
     ask.click(compare_log, [file, columns, user, candidates, *settings], [compared], api_name="compare_log", **slow)
-
-
-def _taken(path: str | None) -> UploadedFile:
-    if path is None:
-        raise InputError("No file came.")
-    stored = Path(path)
-    try:
-        return UploadedFile(stored.name, stored.read_bytes())
-    finally:
-        stored.unlink(missing_ok=True)
 
 
 def _checked(history_length: Any, action: str, rewrite: str, reasoner: str, answer: Any, seed: Any) -> Choices:

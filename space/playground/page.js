@@ -24,6 +24,15 @@
 
   const sentenceAt = (event) => event.target.closest?.(".sentence[data-records]");
 
+  // Gradio names each radio on its own and the group not at all: a screen reader would not say what is asked.
+  function nameGroups() {
+    document.querySelectorAll("fieldset:not([aria-label])").forEach((group) => {
+      const info = group.querySelector('[data-testid="block-info"]');
+      if (info) group.setAttribute("aria-label", info.textContent.trim());
+    });
+  }
+  new MutationObserver(nameGroups).observe(document.documentElement, { childList: true, subtree: true });
+
   document.addEventListener("mouseover", (event) => {
     const sentence = sentenceAt(event);
     if (sentence) mark([sentence]);

@@ -20,6 +20,7 @@ from space.playground.endpoints import add_endpoints
 from space.playground.example_users import example_users, invented_items
 from space.playground.loaded_models import LoadedModels
 from space.playground.markup import render
+from space.playground.received_file import take
 from space.playground.released_adapters import MODEL_CARDS, default_adapter, released_adapters
 from space.playground.results_view import RESULTS, result_names, results_table, reward_curves
 from space.playground.session import (
@@ -141,7 +142,11 @@ def to_theme() -> gr.themes.Base:
         neutral_hue="zinc",
         font=[fonts.LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
         font_mono=[fonts.LocalFont("IBM Plex Mono", weights=(400,)), "monospace"],
-    ).set(button_primary_background_fill="*primary_600", button_primary_background_fill_dark="*primary_600")
+    ).set(
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_dark="*primary_600",
+        body_text_color_subdued="*neutral_600",  # Gradio's own is too pale to be read by everybody
+    )
 
 
 def _playground(setup: Setup) -> list[Any]:
@@ -302,24 +307,12 @@ def _take(path: str | None) -> list[Any]:
     unknown = [None, gr.Dropdown([], visible=False), gr.Button(visible=False)]
     view = [gr.skip()] * (4 + len(VERBALIZERS))
     try:
-        file = _swallow(path)
+        file = take(path)
         seen = look_at(file)
     except InputError as error:
         view[2] = render("notice", kind="error", messages=[str(error)])
         return [*cleared, None, *no_columns, *unknown, *view]
     return [*cleared, file, *_column_updates(seen), *unknown, *view]
-
-
-def _swallow(path: str | None) -> UploadedFile:
-    if path is None:
-        raise InputError("No file came. Choose one, or pick an example.")
-    stored = Path(path)
-    try:
-        size = stored.stat().st_size
-        # One byte too many is enough to be refused, and no more need be held.
-        return UploadedFile(stored.name, stored.read_bytes() if size <= MAX_BYTES else bytes(MAX_BYTES + 1))
-    finally:
-        stored.unlink(missing_ok=True)
 
 
 def _column_updates(seen: FileColumns) -> list[Any]:
@@ -395,8 +388,13 @@ def _code(setup: Setup, choices: list[Any]) -> None:
     def code(*values: Any) -> str:
         return code_of(_to_choices(*values), setup.models.base_model)
 
-    gr.Markdown("What the playground shows, in Python. `pip install logs2lang`, build a dataset, and run this.")
-    shown = gr.Code(code(*(choice.value for choice in choices)), language="python", label="Code", interactive=False)
+    gr.Markdown(
+        "What the playground shows, in Python. `data/own` is what `logs2lang build` writes, here or as a dataset on the "
+        "Hub. The metric is there after `logs2lang metric install`, or as `<namespace>/discovery_recall` on the Hub."
+    )
+    shown = gr.Code(
+        code(*(choice.value for choice in choices)), language="python", label="Code", interactive=False, elem_id="code"
+    )
     gr.on(
         [choice.change for choice in choices],
         code,

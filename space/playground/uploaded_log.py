@@ -78,8 +78,8 @@ class UploadedFile:
     def __post_init__(self) -> None:
         if len(self.content) > MAX_BYTES:
             raise InputError(
-                f"The file has {len(self.content) / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read here. "
-                "For more, run `logs2lang build` on your own machine."
+                f"The file is larger than {MAX_BYTES / 1e6:.0f} MB, the most that is read here. For more, run "
+                "`logs2lang build` on your own machine."
             )
         if not self.content:
             raise InputError("The file is empty (0 bytes). Check that it was written completely.")

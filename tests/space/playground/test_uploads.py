@@ -92,7 +92,9 @@ def test_a_personal_export_needs_no_columns(page, upload):
     expect(page.locator('article[data-verbalizer="template"] .choice')).to_have_count(3)
     page.get_by_label("Your own candidates").fill("only one")
     page.get_by_role("button", name="Ask about this log").click()
-    expect(page.locator(".notice.error")).to_contain_text("Give 2 to 10 different candidates, one title a line; 1 came")
+    expect(page.locator(".notice.error")).to_contain_text(
+        "Give 2 to 10 different candidates, one title a line; 1 came"
+    )
     still_works(page)
 
 

@@ -1,0 +1,141 @@
+"""The page for programs: named endpoints, typed inputs, sentences for what is wrong, and ten callers at once."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import gradio_client
+import pytest
+
+from tests.space.playground.test_uploads import HOSTILE, csv_log, netflix_export
+
+NAMES = {"/examples", "/compare", "/recommend", "/results", "/columns", "/compare_log"}
+VERBALIZERS = ["template", "profile", "zero_shot", "action", "rewrite"]
+
+
+@pytest.fixture(scope="module")
+def client(served):
+    return gradio_client.Client(served.url, verbose=False)
+
+
+@pytest.fixture
+def sent(tmp_path):
+    def send(name: str, content: bytes):
+        (tmp_path / name).write_bytes(content)
+        return gradio_client.handle_file(str(tmp_path / name))
+
+    return send
+
+
+def test_every_action_has_a_name_and_every_input_a_type(client):
+    endpoints = client.view_api(return_format="dict")["named_endpoints"]
+    assert set(endpoints) == NAMES
+    for endpoint in endpoints.values():
+        for parameter in endpoint["parameters"]:
+            assert parameter["parameter_name"]
+            assert parameter["python_type"]["type"]
+    compare = {each["parameter_name"]: each["python_type"]["type"] for each in endpoints["/compare"]["parameters"]}
+    assert compare["history_length"] == "int"
+    assert compare["reasoner_adapter"] == "str"
+
+
+def test_the_examples_are_listed(client):
+    examples = client.predict(api_name="/examples")
+    assert [example["name"] for example in examples][0] == "Ada"
+    assert all(example["records"] == 40 for example in examples)
+
+
+def test_a_comparison_streams(client):
+    steps = list(client.submit(name="Bruno", history_length=6, api_name="/compare"))
+    assert len(steps) > 10
+    final = steps[-1]
+    assert list(final["texts"]) == VERBALIZERS
+    assert final["records"] == 6
+    for text in final["texts"].values():
+        assert text["state"] == "done"
+        assert sum(text["probabilities"].values()) == pytest.approx(1)
+        assert text["pick"] in final["candidates"]
+    lengths = [len(step["texts"]["zero_shot"]["text"]) for step in steps]
+    assert len(set(lengths)) > 5
+    assert len(final["texts"]["action"]["decisions"]) == 6
+    assert final["target"] in final["candidates"]
+
+
+def test_another_seed_is_another_order_of_the_same_candidates(client):
+    orders = [client.predict("Ada", 3, seed=seed, api_name="/compare")["candidates"] for seed in (0, 1)]
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1])
+
+
+def test_a_log_of_ones_own_is_compared(client, sent):
+    columns = client.predict(sent("films.csv", csv_log()), api_name="/columns")
+    assert columns["columns"] == ["uid", "film", "when", "title"]
+    assert columns["guess"] == {"user_id": "uid", "title": "title"}
+    mapping = {"timestamp": "when", "item_id": "film"}
+    answer = client.predict(sent("films.csv", csv_log()), mapping, api_name="/compare_log")
+    assert answer["records"] == 17
+    assert len(answer["candidates"]) == 10
+    assert all(title.startswith("Film number") for title in answer["candidates"])
+
+
+def test_a_personal_export_is_compared_with_candidates_of_ones_own(client, sent):
+    assert client.predict(sent("mine.csv", netflix_export()), api_name="/columns")["service"] == "Netflix"
+    answer = client.predict(
+        sent("mine.csv", netflix_export()), {}, 0, "Harbour\nLetters\n<b>Bold</b>", api_name="/compare_log"
+    )
+    assert answer["candidates"] == ["Harbour", "Letters", "<b>Bold</b>"]
+    assert answer["notes"] == ["Only 3 candidates: pure chance is 1 in 3, not 1 in 10."]
+
+
+def test_any_text_can_be_read(client):
+    answer = client.predict("Likes slow noir", list(HOSTILE), api_name="/recommend")
+    assert set(answer["probabilities"]) == set(HOSTILE)
+    assert answer["pick"] in HOSTILE
+
+
+def test_results_are_handed_out(client):
+    names = client.predict(api_name="/results")["names"]
+    assert "movielens-100k" in names
+    assert client.predict("movielens-100k", api_name="/results")["schema_version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "endpoint", "message"),
+    [
+        (["Nobody"], "/compare", "There is no example 'Nobody'; there are Ada"),
+        (["Ada", 0], "/compare", "history_length is 0; expected 1 to 100"),
+        (["Ada", 5, "nobody/nothing"], "/compare", "nobody/nothing is neither a folder here nor an adapter"),
+        (["Ada", 5, "", "", "", "poem"], "/compare", "expected 'title' or 'label'"),
+        (["text", ["one"]], "/recommend", "Give 2 to 10 candidates; 1 came"),
+        (["x" * 20_001, ["a", "b"]], "/recommend", "at most 20,000 are read"),
+        (["../../secrets"], "/results", "There are no results"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(client, arguments, endpoint, message):
+    with pytest.raises(gradio_client.exceptions.AppError, match=message) as refused:
+        client.predict(*arguments, api_name=endpoint)
+    assert "Traceback" not in str(refused.value)
+
+
+def test_what_is_quoted_is_never_markup(client):
+    with pytest.raises(gradio_client.exceptions.AppError, match="&lt;img src=x"):
+        client.predict("<img src=x onerror=alert(1)>", api_name="/compare")
+
+
+@pytest.mark.parametrize("path", [Path(__file__), Path("/etc/hostname")], ids=str)
+def test_files_of_the_machine_cannot_be_read(client, path):
+    with pytest.raises(gradio_client.exceptions.AppError) as refused:
+        client.predict({"path": str(path), "meta": {"_type": "gradio.FileData"}}, api_name="/columns")
+    assert "Traceback" not in str(refused.value)
+    assert path.exists()  # and is not deleted either, as an upload is once it was read
+
+
+def test_ten_callers_at_once_are_all_served(served):
+    def call(number: int) -> dict:
+        client = gradio_client.Client(served.url, verbose=False)
+        return client.predict("Ada", 4, seed=number, api_name="/compare")
+
+    with ThreadPoolExecutor(10) as callers:
+        answers = list(callers.map(call, range(10)))
+    assert len({json.dumps(answer["candidates"]) for answer in answers}) == 10
+    assert {text["state"] for answer in answers for text in answer["texts"].values()} == {"done"}

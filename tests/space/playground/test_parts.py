@@ -1,0 +1,226 @@
+"""The parts behind the page, one by one and without a browser."""
+
+import ast
+import doctest
+import importlib
+import json
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from dataset_builders.input_error import InputError
+from hub_recipes.language_models import load_language_model
+from space.playground import loaded_models
+from space.playground.code_snippets import code_of
+from space.playground.comparison import Choices, Written
+from space.playground.decision import Decision
+from space.playground.example_users import example_users, invented_items, simulate_users
+from space.playground.loaded_models import MAX_ADAPTERS, LoadedModels
+from space.playground.log_table import log_table
+from space.playground.markup import render
+from space.playground.released_adapters import default_adapter, released_adapters
+from space.playground.results_view import result_names, results_table, reward_curves
+from space.playground.session import begun, card_htmls, opened, running
+from space.playground.text_marks import TextMarks
+from space.playground.uploaded_log import UploadedFile, look_at, read_upload, to_decision
+from space.playground.writing import writing_card
+from tests.space.playground.test_uploads import HOSTILE, csv_log
+
+MODULES = ("decision", "text_marks", "markup", "log_table", "code_snippets")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_the_docstrings_run(name):
+    outcome = doctest.testmod(importlib.import_module(f"space.playground.{name}"))
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
+
+
+def hostile_decision() -> Decision:
+    when = datetime(2025, 1, 1, tzinfo=timezone.utc)
+    items = {
+        f"i{place}": {"item_id": f"i{place}", "title": title, "year": 2000, "tags": [title], "series": None}
+        for place, title in enumerate(HOSTILE)
+    }
+    history = [
+        {"timestamp": when, "item_id": item_id, "title": item["title"], "event": item["title"], "duration_s": 61.0,
+         "value": 1.0, "device": item["title"]}
+        for item_id, item in items.items()
+    ]  # fmt: skip
+    return Decision(HOSTILE[0], history, items, list(items), "i0", notes=HOSTILE)
+
+
+def test_no_tag_of_a_log_reaches_the_html():
+    decision = hostile_decision()
+    written = Written("done", "\n".join(HOSTILE), by=HOSTILE[1], probabilities={"i0": 1.0}, note=HOSTILE[0])
+    parts = [
+        log_table(decision, 6, ["detail"] * 6),
+        writing_card("rewrite", written, decision, TextMarks(decision.history, decision.items)),
+        render("notice", kind="error", messages=HOSTILE),
+    ]
+    for part in parts:
+        assert not re.search(r"<(script|img|a)\b", part)
+        assert "onerror='" not in part
+
+
+def test_the_history_is_cut_and_candidates_are_turned():
+    decision = hostile_decision()
+    assert [record["item_id"] for record in decision.newest(2).history] == ["i4", "i5"]
+    assert decision.reordered(0).candidates == decision.candidates
+    assert decision.reordered(3).candidates == decision.reordered(3).candidates != decision.candidates
+
+
+def test_examples_are_what_the_simulator_makes():
+    users, items = simulate_users()
+    shipped = example_users()
+    assert [user["name"] for user in users] == list(shipped)
+    for user in users:
+        decision = shipped[user["name"]].decision
+        assert [record["item_id"] for record in user["history"]] == [record["item_id"] for record in decision.history]
+        assert (user["candidates"], user["target"]) == (decision.candidates, decision.target)
+    assert items == invented_items()
+
+
+def test_every_example_opens_with_all_texts():
+    for example in example_users().values():
+        scene = opened(example)
+        assert all(written.text and len(written.probabilities) == 10 for written in scene.comparison.values())
+        assert all(card.count('class="choice') >= 10 for card in card_htmls(scene).values())
+
+
+def test_what_goes_wrong_is_a_sentence_and_the_texts_by_rule_stay(tiny_base):
+    decision = next(iter(example_users().values())).decision
+    models = LoadedModels(str(tiny_base))
+    *_, last = running(begun(decision, Choices()), Choices(reasoner_adapter="/nowhere"), models)
+    assert "/nowhere is neither a folder here nor an adapter" in last.errors[0]
+    assert last.comparison["template"].text
+    assert last.comparison["rewrite"].state == "empty"
+
+
+def test_models_are_loaded_once_and_few_are_kept(tiny_base, to_adapter):
+    loads = []
+    models = LoadedModels(str(tiny_base), load=lambda name: loads.append(name) or load_language_model(name))
+    adapters = [str(to_adapter()) for _ in range(MAX_ADAPTERS + 1)]
+    for name in ["", str(tiny_base), *adapters, adapters[-1]]:
+        models.get(name)
+    assert loads == [str(tiny_base), *adapters]
+    models.get(adapters[0])
+    assert loads[-1] == adapters[0]  # it had to make room
+
+
+def test_a_space_reads_no_folders(tiny_base, to_adapter):
+    with pytest.raises(InputError, match="Folders cannot be read here"):
+        LoadedModels(str(tiny_base), folders=False).get(str(to_adapter()))
+
+
+def test_an_adapter_in_another_format_is_refused(tiny_base, to_adapter):
+    folder = to_adapter()
+    (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
+    with pytest.raises(InputError, match="can run code and are not loaded"):
+        LoadedModels(str(tiny_base)).get(str(folder))
+
+
+def test_a_folder_without_an_adapter_is_refused(tiny_base, tmp_path):
+    with pytest.raises(InputError, match=r"holds no adapter: there is no adapter_config\.json"):
+        LoadedModels(str(tiny_base)).get(str(tmp_path))
+
+
+def test_a_large_adapter_is_refused_before_it_is_fetched(tiny_base, monkeypatch):
+    class Hub:
+        """What the Hub says of a repo; nothing can be fetched from it."""
+
+        def model_info(self, name, **_):
+            files = [("adapter_config.json", 900), ("adapter_model.safetensors", 5 * 10**9)]
+            siblings = [type("File", (), {"rfilename": name, "size": size}) for name, size in files]
+            return type("Info", (), {"siblings": siblings})
+
+    monkeypatch.setattr(loaded_models, "HfApi", Hub)
+    with pytest.raises(InputError, match="holds 5,000 MB of weights; here an adapter may have 300 MB"):
+        LoadedModels(str(tiny_base)).get("somebody/huge")
+
+
+def write_run(folder: Path, name: str, **run) -> None:
+    (folder / name).mkdir(parents=True)
+    (folder / name / "adapter_config.json").write_text("{}")
+    (folder / name / "run.json").write_text(json.dumps(run))
+
+
+def test_the_adapter_to_start_with_is_the_full_run_of_its_role(tmp_path):
+    history = [{"step": 1, "reward": 0.1, "loss": 2.0}, {"step": 2, "reward": None, "loss": 1.0}]
+    write_run(tmp_path, "a-rewrite", role="verbalizer", verbalizer="rewrite", release="smoke", history=history)
+    write_run(tmp_path, "b-rewrite", role="verbalizer", verbalizer="rewrite", release="full")
+    write_run(tmp_path, "reader", role="reasoner", release="smoke")
+    assert Path(default_adapter("rewrite", tmp_path)).name == "b-rewrite"
+    assert Path(default_adapter("reasoner", tmp_path)).name == "reader"
+    assert default_adapter("action", tmp_path) == ""
+    curves = reward_curves(released_adapters(tmp_path))
+    assert curves.to_dict("list") == {"step": [1], "reward": [0.1], "run": ["a-rewrite"]}
+
+
+def test_results_are_shown_as_they_are():
+    (name, *_) = result_names()
+    table = results_table(name)
+    document = json.loads(Path(f"model_cards/results/{name}/results.json").read_text())
+    for row in document["rows"]:
+        assert f">{row['row']}<" in table
+        assert f"{row['discovery_recall@1']:.3f}" in table
+    assert "No results have been released" in results_table("nothing")
+    assert "No results have been released" in results_table(None)
+
+
+def test_damaged_results_are_a_sentence(tmp_path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "results.json").write_text("{")
+    assert "not readable as JSON" in results_table("broken", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "org/adapter", "x') or exec('y", '"""\n'])
+def test_the_code_is_python_whatever_was_typed(name):
+    code = code_of(Choices(rewrite_adapter=name, action_adapter=name, reasoner_adapter=name), "org/base")
+    strings = {node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)}
+    assert (name.strip() or "org/base") in strings
+    assert "exec" not in {
+        node.func.id for node in ast.walk(ast.parse(code)) if hasattr(getattr(node, "func", 0), "id")
+    }
+
+
+def test_other_candidates_were_never_touched():
+    columns = {"user_id": "uid", "item_id": "film", "timestamp": "when", "title": "title"}
+    log = read_upload(UploadedFile("log.csv", csv_log()), columns)
+    for user in range(3):
+        decision = to_decision(log, user, invented_items(), seed=user)
+        seen = {record["item_id"] for record in decision.history}
+        assert len(set(decision.candidates)) == 10
+        assert decision.target not in seen
+        assert not set(decision.candidates) - {decision.target} & log.users[user].touched
+        assert to_decision(log, user, invented_items(), seed=user).candidates == decision.candidates
+
+
+def test_a_table_of_one_person_needs_no_user_and_no_id():
+    rows = b"name,watched_at\nFog,2024-05-01\nDew,2024-05-02\nFog,2024-05-03\n"
+    file = UploadedFile("mine.csv", rows)
+    log = read_upload(file, look_at(file).guess)
+    decision = to_decision(log, 0, invented_items())
+    assert [record["title"] for record in decision.history] == ["Fog"]
+    assert decision.items[decision.target]["title"] == "Dew"  # the newest that was new
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [("log.exe", b"x", "ends in something else"), ("log.csv", b"", "empty"), ("log.csv", b"x" * 20_000_001, "20 MB")],
+)
+def test_files_are_refused_before_they_are_read(name, content, message):
+    with pytest.raises(InputError, match=message):
+        UploadedFile(name, content)
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
+    import zipfile
+
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ViewingActivity.csv", b"\0" * 201_000_000)
+    with pytest.raises(InputError, match="Unpacked, the file has 201 MB; at most 200 MB"):
+        look_at(UploadedFile("bomb.zip", path.read_bytes()))
