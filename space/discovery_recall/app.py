@@ -4,11 +4,14 @@ import csv
 import html
 import io
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: nothing here calls home
 
 import evaluate
 import gradio as gr
@@ -234,7 +237,14 @@ def to_demo() -> gr.Blocks:
     return page
 
 
+def to_theme() -> gr.themes.Base:
+    """Gradio's own looks and fonts, but for the grey of small print, which is too pale to be read by everybody."""
+    # Of the fonts that Gradio ships this one has all letters in bold too, and no font server is asked.
+    plex = gr.themes.utils.fonts.LocalFont("IBM Plex Sans", weights=(400, 700))
+    return gr.themes.Default(font=[plex, "system-ui", "sans-serif"]).set(body_text_color_subdued="*neutral_600")
+
+
 demo = to_demo()
 
 if __name__ == "__main__":
-    demo.launch(max_file_size="20mb")
+    demo.launch(theme=to_theme(), max_file_size="20mb", footer_links=["api", "settings"], run_history=False)

@@ -135,7 +135,7 @@ def launch_options() -> dict[str, Any]:
 
 
 def to_theme() -> gr.themes.Base:
-    """Gradio's own fonts from its own files: no font server is asked."""
+    """Gradio's own fonts from its own files, those that have all letters in bold too: no font server is asked."""
     fonts = gr.themes.utils.fonts
     return gr.themes.Default(
         primary_hue="indigo",
@@ -389,8 +389,9 @@ def _code(setup: Setup, choices: list[Any]) -> None:
         return code_of(_to_choices(*values), setup.models.base_model)
 
     gr.Markdown(
-        "What the playground shows, in Python. `data/own` is what `logs2lang build` writes, here or as a dataset on the "
-        "Hub. The metric is there after `logs2lang metric install`, or as `<namespace>/discovery_recall` on the Hub."
+        "What the playground shows, in Python. `data/own` is what `logs2lang build` writes, here or as a dataset on "
+        "the Hub. The metric is there after `logs2lang metric install`; on the Hub it is "
+        "`<namespace>/discovery_recall`."
     )
     shown = gr.Code(
         code(*(choice.value for choice in choices)), language="python", label="Code", interactive=False, elem_id="code"

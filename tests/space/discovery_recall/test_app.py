@@ -14,18 +14,15 @@ import pytest
 
 pytest.importorskip("gradio", reason="needs the extra `space`")
 gradio_client = pytest.importorskip("gradio_client")
+expect = pytest.importorskip("playwright.sync_api").expect
 
 from space.discovery_recall import app  # noqa: E402  (needs gradio)
+from tests.space.axe import serious_findings  # noqa: E402
+from tests.space.conftest import free_port  # noqa: E402
 
 FOLDER = Path(app.__file__).parent
 HEADING = "prediction,reference,is_discovery\n"
 SCRIPT = "<img src=x onerror=alert(1)>"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(port: int, process: subprocess.Popen, seconds: float = 120) -> None:
@@ -39,20 +36,26 @@ def wait_for(port: int, process: subprocess.Popen, seconds: float = 120) -> None
 
 
 @pytest.fixture(scope="module")
-def score(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable]:
-    """The endpoint `/score` of a running app, whose folder is called `app`, as in a Space."""
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A running app, whose folder is called `app`, as in a Space."""
     folder = tmp_path_factory.mktemp("space") / "app"
     shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
     port = free_port()
-    settings = {"GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+    settings = {"GRADIO_SERVER_PORT": str(port), "HF_HUB_OFFLINE": "1"}
     process = subprocess.Popen([sys.executable, "app.py"], cwd=folder, env={**os.environ, **settings})
     try:
         wait_for(port, process)
-        client = gradio_client.Client(f"http://127.0.0.1:{port}", verbose=False)
-        yield lambda text="", file=None, k=1: client.predict(text, file, k, api_name="/score")
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def score(url: str) -> Callable:
+    """The endpoint `/score`."""
+    client = gradio_client.Client(url, verbose=False)
+    return lambda text="", file=None, k=1: client.predict(text, file, k, api_name="/score")
 
 
 def upload(path: Path, content: bytes) -> dict:
@@ -153,3 +156,64 @@ def test_the_examples_of_the_docstrings_run():
     outcome = doctest.testmod(app)
     assert outcome.attempted > 0
     assert outcome.failed == 0
+
+
+@pytest.fixture
+def page(url, browse):
+    opened = browse(url)
+    opened.get_by_role("button", name="Score").wait_for()
+    return opened
+
+
+def scored(page, text: str):
+    """Paste and press, as a visitor does."""
+    page.get_by_label("Paste CSV or JSON Lines").fill(text)
+    page.get_by_role("button", name="Score").click()
+    return page
+
+
+def test_a_visitor_scores_what_is_pasted(page):
+    page.get_by_role("button", name="Score").click()
+    expect(page.get_by_role("gridcell", name="0.250").first).to_be_visible()
+    expect(page.locator("canvas, .vega-embed svg").first).to_be_visible()
+    expect(page.get_by_text("not ranked").first).to_be_visible()
+
+
+def test_a_visitor_scores_a_file(page, tmp_path):
+    (tmp_path / "examples.csv").write_text(HEADING + "a,a,true\nb,a,true\n")
+    page.locator("input[type=file]").first.set_input_files(tmp_path / "examples.csv")
+    expect(page.get_by_label("or upload a file").get_by_text("examples").first).to_be_visible()
+    page.get_by_role("button", name="Score").click()
+    expect(page.get_by_role("gridcell", name="0.500").first).to_be_visible()
+
+
+def test_a_visitor_who_errs_gets_a_sentence_and_goes_on(page):
+    for text, message in (
+        ("a,b\n1,2\n", "columns prediction and reference"),
+        (HEADING + f"a,a,{SCRIPT}\n", "<img src=x"),
+    ):
+        expect(scored(page, text).get_by_text(message).first).to_be_visible()
+        assert page.locator("img[src=x]").count() == 0
+        assert "Traceback" not in page.content()
+    expect(scored(page, app.EXAMPLE).get_by_role("gridcell", name="0.250").first).to_be_visible()
+
+
+def test_ids_of_a_visitor_are_text(page):
+    scored(page, f"{HEADING}{SCRIPT},a,true\n=cmd|calc,a,true\n")
+    expect(page.get_by_role("gridcell", name=SCRIPT)).to_be_visible()
+    assert page.locator("img[src=x]").count() == 0
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_serious_finding(url, browse, theme):
+    page = browse(f"{url}?__theme={theme}")
+    page.get_by_role("button", name="Score").click()
+    expect(page.get_by_role("gridcell", name="0.250").first).to_be_visible()
+    assert serious_findings(page) == []
+
+
+def test_it_reads_on_a_phone(url, browse):
+    page = browse(url, viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    page.get_by_role("button", name="Score").tap()
+    expect(page.get_by_role("gridcell", name="0.250").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,8 +1,6 @@
-"""One running page for all tests, with a tiny random model, and one headless browser."""
+"""One running page for all tests, with a tiny random model."""
 
 import os
-import shutil
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,16 +13,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 pytest.importorskip("gradio", reason="needs the extra `space`")
 
-from space.playground import app  # noqa: E402  (needs gradio)
-from space.playground.example_users import invented_items  # noqa: E402
-from tests.hub_recipes.conftest import byte_tokenizer  # noqa: E402
-
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM_FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
-PATIENCE_MS = 60_000
+from space.playground import app
+from space.playground.example_users import invented_items
+from tests.hub_recipes.conftest import byte_tokenizer
+from tests.space.conftest import free_port
 
 
 @pytest.fixture(scope="session")
@@ -87,52 +79,10 @@ def served(tiny_base, tmp_path_factory) -> Iterator[SimpleNamespace]:
         os.environ["GRADIO_TEMP_DIR"] = before
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Debian's Chromium, headless. Without one the tests of the page are skipped, but never where CI says so."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra `dev`")
-    program = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
-    if program is None:
-        complain = pytest.fail if os.environ.get("CI") else pytest.skip
-        complain("no Chromium: `sudo apt-get install chromium`, or run `make browser`")
-    playwright.expect.set_options(timeout=PATIENCE_MS)
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=program, args=CHROMIUM_FLAGS)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def open_page(browser, served) -> Iterator[Callable[..., Any]]:
-    """Opens the page in a context of its own; at the end nothing may have been asked of any other machine."""
-    contexts, foreign, errors = [], [], []
-
-    def opened(query: str = "", url: str = served.url, **options: Any) -> Any:
-        context = browser.new_context(**{"viewport": {"width": 1400, "height": 1000}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("request", lambda request: foreign.append(request.url) if is_foreign(request.url) else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("dialog", lambda dialog: errors.append(f"dialog: {dialog.message}") or dialog.dismiss())
-        page.goto(f"{url}{query}")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not foreign
-    assert not errors
-
-
-def is_foreign(url: str) -> bool:
-    return not url.startswith(("http://127.0.0.1", "http://localhost", "data:", "blob:"))
+def open_page(browse, served) -> Callable[..., Any]:
+    """Opens the page, with a query and as wide as one likes."""
+    return lambda query="", **options: browse(f"{served.url}{query}", **options)
 
 
 @pytest.fixture

@@ -1,28 +1,14 @@
 """The page on a phone, in the dark, by keyboard alone, and as axe-core judges it."""
 
-import json
 import re
-from importlib.resources import files
 
 import pytest
 from playwright.sync_api import expect
 
-pytest.importorskip("axe_playwright_python", reason="needs the extra `dev`")
-AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+from tests.space.axe import serious_findings
+
 TABS = ("Playground", "Results", "Code", "About")
-SERIOUS = {"serious", "critical"}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-
-
-def findings(page) -> list[str]:
-    """What axe-core calls serious or critical, as lines to be read."""
-    page.evaluate(AXE)
-    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")["violations"]
-    return [
-        f"{finding['id']}: {finding['help']}: {json.dumps([node['html'][:160] for node in finding['nodes'][:4]])}"
-        for finding in found
-        if finding["impact"] in SERIOUS
-    ]
 
 
 def ready(page, tab=None):
@@ -40,8 +26,7 @@ def test_no_serious_finding_on_any_tab(open_page, theme):
     page.get_by_role("button", name="Your own log").click()
     page.get_by_role("button", name="Models, way of answering, seed").click()
     page.get_by_label("Show what was really chosen").check()
-    found = {tab: findings(ready(page, tab)) for tab in TABS}
-    assert found == dict.fromkeys(TABS, [])
+    assert {tab: serious_findings(ready(page, tab)) for tab in TABS} == {tab: [] for tab in TABS}
 
 
 def test_it_reads_on_a_phone(open_page):

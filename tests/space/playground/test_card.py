@@ -16,7 +16,7 @@ from huggingface_hub import RepoCard
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.space.playground.conftest import free_port
+from tests.space.conftest import free_port
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "space" / "playground"

@@ -41,7 +41,7 @@ def test_every_action_has_a_name_and_every_input_a_type(client):
 
 def test_the_examples_are_listed(client):
     examples = client.predict(api_name="/examples")
-    assert [example["name"] for example in examples][0] == "Ada"
+    assert examples[0]["name"] == "Ada"
     assert all(example["records"] == 40 for example in examples)
 
 
