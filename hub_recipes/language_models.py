@@ -244,7 +244,7 @@ class LanguageModel:
                     input_ids=ids,
                     attention_mask=torch.ones_like(ids),
                     max_new_tokens=max_new_tokens,
-                    pad_token_id=self._pad_id,
+                    pad_token_id=self.pad_id,
                     streamer=streamer,
                     stopping_criteria=StoppingCriteriaList(
                         [lambda *_: torch.tensor([stopped.is_set()]).to(ids.device)]

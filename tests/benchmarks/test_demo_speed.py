@@ -1,8 +1,8 @@
 """How soon the demo answers, with the real base model: seconds that a visitor waits, and memory.
 
-    python -m pytest --override-ini addopts= --import-mode=importlib -s tests/benchmarks/test_demo_speed.py
+python -m pytest --override-ini addopts= --import-mode=importlib -s tests/benchmarks/test_demo_speed.py
 
-The limits are those of an otherwise idle machine with two cores; on a busy one only the printed figures mean something.
+python -m pytest --override-ini addopts= --import-mode=importlib -s tests/benchmarks/test_demo_speed.py
 """
 
 import os
