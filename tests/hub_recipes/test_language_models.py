@@ -64,6 +64,13 @@ def test_a_streamed_text_is_the_generated_one(tiny_language_model):
         assert "".join(pieces).strip() == tiny_language_model.generate([prompt], max_new_tokens=12)[0]
 
 
+def test_a_stream_keeps_to_its_constraint(tiny_language_model):
+    letters, end = tiny_language_model.text_ids("b"), tiny_language_model.tokenizer.eos_token_id
+    prompt = tiny_language_model.text_ids("a prompt")
+    stream = tiny_language_model.stream(prompt, 9, lambda written: letters if len(written) < 3 else [end])
+    assert "".join(stream) == "bbb"
+
+
 def test_a_stream_that_is_closed_stops_writing(tiny_language_model, monkeypatch):
     steps = []
     forward = tiny_language_model.model.forward
@@ -82,8 +89,6 @@ def test_a_stream_that_is_closed_stops_writing(tiny_language_model, monkeypatch)
 def test_what_fails_while_streaming_is_raised_where_it_is_read(tiny_language_model):
     with pytest.raises(IndexError):
         list(tiny_language_model.stream([10**6], max_new_tokens=2))
-
-
 
 
 def test_progress_ends_at_the_number_of_prompts(tiny_language_model):
