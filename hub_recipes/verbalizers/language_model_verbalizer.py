@@ -90,13 +90,20 @@ class LanguageModelVerbalizer(ABC):
         Raises:
             InputError: The files are not to be had, or the adapter was taught to be another verbalizer.
         """
-        trained = cls._trained_choices(model_folder(name_or_folder, revision) / VERBALIZER_CONFIG)
+        trained = cls.trained_choices(model_folder(name_or_folder, revision) / VERBALIZER_CONFIG)
         language_model = load_language_model(name_or_folder, revision=revision, device=device)
         return cls(items, language_model, **{**trained, **choices})
 
     @classmethod
-    def _trained_choices(cls, path: Path) -> dict[str, Any]:
-        """The choices that an adapter was trained with; none where it does not say."""
+    def trained_choices(cls, path: Path) -> dict[str, Any]:
+        """The choices that an adapter was trained with; none where it does not say.
+
+        Args:
+            path (`Path`): Its `VERBALIZER_CONFIG`.
+
+        Raises:
+            InputError: The file is damaged, or the adapter was taught to be another verbalizer.
+        """
         if not path.exists():
             return {}
         try:

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from dataset_builders.schema import HISTORY
 from hub_recipes.language_models import LanguageModel
+from hub_recipes.model_folders import model_folder
 from hub_recipes.reasoners.local import Answer, LocalReasoner
 from hub_recipes.verbalization_file import count_tokens
-from hub_recipes.verbalizers.action import ActionVerbalizer, DecisionGrammar, parse_decisions
-from hub_recipes.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
+from hub_recipes.verbalizers.action import ActionVerbalizer, parse_decisions
+from hub_recipes.verbalizers.language_model_verbalizer import VERBALIZER_CONFIG, LanguageModelVerbalizer
+from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
 from hub_recipes.verbalizers.profile import ProfileVerbalizer
 from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
 from hub_recipes.verbalizers.template import TemplateVerbalizer
@@ -106,16 +108,18 @@ def compare(decision: Decision, choices: Choices, models: LoadedModels) -> Itera
     """
     comparison = written_by_rules(decision)
     yield comparison
-    base = models.base()
     # All adapters before the first text: a wrong one is said at once and not after half a minute.
-    writers = {"action": models.get(choices.action_adapter), "rewrite": models.get(choices.rewrite_adapter)}
+    writers = {
+        "zero_shot": RewriteVerbalizer(decision.items, models.base()),
+        "action": _to_verbalizer("action", choices.action_adapter, decision, models),
+        "rewrite": _to_verbalizer("rewrite", choices.rewrite_adapter, decision, models),
+    }
     reasoner = LocalReasoner(models.get(choices.reasoner_adapter), choices.answer)
     comparison = _counted(comparison, ("template", "profile"), reasoner)
     yield comparison
     waiting = ["template", "profile"]
-    for name in ("zero_shot", "action", "rewrite"):
-        model = writers.get(name, base)
-        for written in _steps(name, decision, model, comparison):
+    for name, verbalizer in writers.items():
+        for written in _steps(name, decision, verbalizer, comparison):
             comparison = {**comparison, name: written}
             yield comparison
         comparison = _counted(comparison, (name,), reasoner)
@@ -149,8 +153,20 @@ def written_ahead(decision: Decision, models: LoadedModels) -> dict[str, dict[st
     }
 
 
-def _steps(name: str, decision: Decision, model: LanguageModel, comparison: Comparison) -> Iterator[Written]:
+def _to_verbalizer(name: str, adapter: str, decision: Decision, models: LoadedModels) -> LanguageModelVerbalizer:
+    """A learned verbalizer with its adapter, as it was trained; or with the base model as it is."""
+    kind, model = LEARNED_VERBALIZERS[name], models.get(adapter)
+    if model.adapter_id is None:
+        return kind(decision.items, model)
+    trained = kind.trained_choices(model_folder(model.adapter_id) / VERBALIZER_CONFIG)
+    return kind(decision.items, model, **trained)
+
+
+def _steps(
+    name: str, decision: Decision, verbalizer: LanguageModelVerbalizer, comparison: Comparison
+) -> Iterator[Written]:
     """The text of one language model while it grows."""
+    model = cast(LanguageModel, verbalizer.language_model)
     trained = model.adapter_id is not None
     by = model.adapter_id or model.model_id
     if name == "rewrite" and not trained:
@@ -158,7 +174,6 @@ def _steps(name: str, decision: Decision, model: LanguageModel, comparison: Comp
         yield replace(comparison["zero_shot"], state="writing", probabilities={}, note=note)
         return
     note = "" if trained or name == "zero_shot" else "No adapter was chosen: the untrained base model decides."
-    verbalizer = (ActionVerbalizer if name == "action" else RewriteVerbalizer)(decision.items, model)
     history = verbalizer.fit(decision.history)
     yield Written("writing", by=by, note=note)
     completion = ""
@@ -171,11 +186,7 @@ def _steps(name: str, decision: Decision, model: LanguageModel, comparison: Comp
 def _pieces(verbalizer: LanguageModelVerbalizer, history: Sequence[Any], model: LanguageModel) -> Iterator[str]:
     example = {HISTORY: history}
     prompt = model.prompt_ids(verbalizer.prompt(example))
-    constraint = None
-    if isinstance(verbalizer, ActionVerbalizer):
-        grammar = DecisionGrammar.of(model.tokenizer)
-        constraint = lambda written: grammar.allowed(written, len(history))  # noqa: E731
-    return model.stream(prompt, verbalizer.max_completion_tokens(example), constraint)
+    return model.stream(prompt, verbalizer.max_completion_tokens(example), verbalizer.constraint(example))
 
 
 def _to_written(

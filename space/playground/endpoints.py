@@ -1,6 +1,7 @@
 """What the page does, for programs: named endpoints with typed inputs, which `gradio_client` calls and lists."""
 
 import html
+import traceback
 from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
@@ -22,6 +23,7 @@ from space.playground.text_marks import TextMarks
 from space.playground.uploaded_log import ROLES, look_at, read_upload, to_decision
 
 MAX_CONTEXT_CHARACTERS = 20_000
+_BROKEN = "Something went wrong here, and nothing of your log was kept. Try again, or choose an example."
 
 
 def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None:
@@ -179,6 +181,18 @@ def _to_entry(written: Written, decision: Decision, marks: TextMarks) -> dict[st
     }
 
 
+def sentence_of(error: Exception) -> str:
+    """What a visitor is told: what they did wrong, or that something nobody foresaw went wrong.
+
+    The message of an unforeseen error may quote a log, so neither the visitor nor the machine's own log gets it.
+    """
+    if isinstance(error, InputError):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    print(f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}")
+    return _BROKEN
+
+
 def _answering(function: Callable[..., Any]) -> Callable[..., Any]:
     """What the caller did wrong becomes one sentence, and no traceback."""
 
@@ -186,7 +200,7 @@ def _answering(function: Callable[..., Any]) -> Callable[..., Any]:
     def answer(*values: Any, **named: Any) -> Any:
         try:
             return function(*values, **named)
-        except InputError as error:
+        except Exception as error:
             raise _refusal(error) from None
 
     return answer
@@ -197,12 +211,12 @@ def _answering_steps(function: Callable[..., Iterator[Any]]) -> Callable[..., It
     def answers(*values: Any, **named: Any) -> Iterator[Any]:
         try:
             yield from function(*values, **named)
-        except InputError as error:
+        except Exception as error:
             raise _refusal(error) from None
 
     return answers
 
 
-def _refusal(error: InputError) -> gr.Error:
+def _refusal(error: Exception) -> gr.Error:
     # A page may show the message as HTML, and it quotes what came.
-    return gr.Error(html.escape(str(error), quote=False), print_exception=False)
+    return gr.Error(html.escape(sentence_of(error), quote=False), print_exception=False)

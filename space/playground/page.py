@@ -11,12 +11,11 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: n
 
 import gradio as gr
 
-from dataset_builders.input_error import InputError
 from dataset_builders.schema import ITEM_ID, TIMESTAMP, TITLE, USER_ID
 from space.playground.code_snippets import code_of
 from space.playground.comparison import VERBALIZERS, Choices
 from space.playground.decision import Decision
-from space.playground.endpoints import add_endpoints
+from space.playground.endpoints import add_endpoints, sentence_of
 from space.playground.example_users import example_users, invented_items
 from space.playground.loaded_models import LoadedModels
 from space.playground.markup import render
@@ -34,6 +33,7 @@ from space.playground.session import (
     reshuffled,
     running,
     status_html,
+    stopped,
 )
 from space.playground.uploaded_log import (
     MAX_BYTES,
@@ -65,7 +65,6 @@ _ROLE_LABELS = {
     "tags": "Tags",
 }
 _REVEAL = "(shown) => { document.body.classList.toggle('truth', shown); return shown; }"
-_BROKEN = "Something went wrong here, and nothing of your log was kept. Try again, or choose an example."
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ def _playground(setup: Setup) -> list[Any]:
     scene = gr.State(first, time_to_live=SESSION_S)
     view = View(scene, view_status, notice, log, cards)
     _bind(setup, view, choices, example, history, run, stop, shuffle, truth)
-    _bind_upload(view, choices, upload)
+    _bind_upload(view, choices, upload, example)
     return choices
 
 
@@ -245,18 +244,19 @@ def _bind(setup: Setup, view: View, choices: list[Any], example: Any, history: A
     compared = waiting.then(_steps(running, setup.models), [view.scene, *choices], view.outputs(), **slow)
     turned = shuffle.click(lambda number: int(number or 0) + 1, [seed], [seed], **quick)
     reread = turned.then(_steps(reshuffled, setup.models), [view.scene, *choices], view.outputs(), **slow)
-    stop.click(lambda: status_html("Stopped."), None, [view.status], cancels=[compared, reread], **quick)
+    stop.click(lambda scene: _show(stopped(scene)), [view.scene], view.outputs(), cancels=[compared, reread], **quick)
     truth.change(None, [truth], None, js=_REVEAL)
 
 
-def _bind_upload(view: View, choices: list[Any], upload: UploadControls) -> None:
+def _bind_upload(view: View, choices: list[Any], upload: UploadControls, example: Any) -> None:
     quick: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 2, "concurrency_id": "reading"}
     columns = list(upload.columns.values())
     seen = [upload.uploaded, upload.columns_box, *columns]
     known = [upload.read, upload.user, upload.ask]
     took = upload.file.upload(_take, [upload.file], [upload.file, *seen, *known, *view.outputs()], **quick)
     read = [upload.uploaded, upload.candidates, view.scene, *choices, *columns]
-    took.success(_read, read, [*known, *view.outputs()], **quick)
+    shown = took.success(_read, read, [*known, *view.outputs()], **quick)
+    shown.success(lambda: None, None, [example], **quick)  # no invented user is on the page any more
     upload.again.click(_read, read, [*known, *view.outputs()], **quick)
     asked = [upload.read, upload.user, upload.candidates, view.scene, *choices]
     upload.user.input(_ask, asked, view.outputs(), **quick)
@@ -293,9 +293,8 @@ def _steps(step: Callable[..., Iterator[Scene]], models: LoadedModels) -> Callab
                 now = _show(reached)
                 yield [new if new != old else gr.skip() for new, old in zip(now, before, strict=True)]
                 before = now
-        except Exception as error:  # whatever it is, the page must go on, and messages of others may quote the log
-            print(f"{type(error).__name__} in {step.__name__}")
-            yield _show(replace(scene, status="Stopped.", errors=(_BROKEN,)))
+        except Exception as error:
+            yield _show(replace(scene, status="Stopped.", errors=(sentence_of(error),)))
 
     return steps
 
@@ -309,8 +308,8 @@ def _take(path: str | None) -> list[Any]:
     try:
         file = take(path)
         seen = look_at(file)
-    except InputError as error:
-        view[2] = render("notice", kind="error", messages=[str(error)])
+    except Exception as error:
+        view[2] = render("notice", kind="error", messages=[sentence_of(error)])
         return [*cleared, None, *no_columns, *unknown, *view]
     return [*cleared, file, *_column_updates(seen), *unknown, *view]
 
@@ -331,8 +330,9 @@ def _read(file: UploadedFile | None, candidates: str, scene: Scene, *values: Any
     try:
         log = read_upload(file, named)
         decision = to_decision(log, 0, invented_items(), candidates, choices.seed)
-    except InputError as error:
-        return [None, gr.Dropdown([], visible=False), gr.Button(visible=False), *_show_error(scene, str(error))]
+    except Exception as error:
+        hidden = [None, gr.Dropdown([], visible=False), gr.Button(visible=False)]
+        return [*hidden, *_show_error(scene, sentence_of(error))]
     users = [(f"User {place + 1}: {user.size} records", place) for place, user in enumerate(log.users)]
     chooser = gr.Dropdown(users, value=0, visible=log.num_users > 1)
     return [log, chooser, gr.Button(visible=True), *_show(_of_upload(log, decision, choices))]
@@ -344,8 +344,8 @@ def _ask(log: UploadedLog | None, user: int | None, candidates: str, scene: Scen
         return _show_error(scene, "The log is no longer in memory. Upload it again.")
     try:
         decision = to_decision(log, user or 0, invented_items(), candidates, choices.seed)
-    except InputError as error:
-        return _show_error(scene, str(error))
+    except Exception as error:
+        return _show_error(scene, sentence_of(error))
     return _show(_of_upload(log, decision, choices))
 
 

@@ -90,6 +90,11 @@ def reshuffled(scene: Scene, choices: Choices, models: LoadedModels) -> Iterator
     yield replace(scene, status=_moved(moved, len(before)))
 
 
+def stopped(scene: Scene) -> Scene:
+    """What is there when somebody has seen enough."""
+    return replace(scene, comparison=_resting(scene.comparison), status="Stopped.")
+
+
 def _moved(moved: int, total: int) -> str:
     if not moved:
         return f"Same candidates, another order: all {total} picks stayed."

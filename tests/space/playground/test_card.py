@@ -15,7 +15,9 @@ import pytest
 from huggingface_hub import RepoCard
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from playwright.sync_api import expect
 
+from hub_recipes.cli import main
 from tests.space.conftest import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -78,16 +80,48 @@ def test_what_is_uploaded_starts_on_its_own(tmp_path, tiny_base):
         process.wait(timeout=30)
 
 
-def test_the_command_serves_the_page_with_results_of_ones_own(tmp_path, tiny_base):
-    shutil.copytree(ROOT / "model_cards" / "results" / "movielens-100k", tmp_path / "mine")
+def test_the_command_serves_results_and_adapters_of_ones_own(tmp_path, tiny_base, to_adapter, browse):
+    shutil.copytree(ROOT / "model_cards" / "results" / "movielens-100k", tmp_path / "results" / "mine")
+    adapter = shutil.copytree(to_adapter(), tmp_path / "adapters" / "my-rewriter")
+    history = [{"step": step, "reward": step / 10, "loss": 1.0} for step in range(5)]
+    run = {"role": "verbalizer", "verbalizer": "rewrite", "release": "smoke", "history": history}
+    (adapter / "run.json").write_text(json.dumps(run))
     port = free_port()
-    words = ["demo", "--no-browser", "--port", str(port), "--model", str(tiny_base), "--results", str(tmp_path)]
+    words = ["demo", "--no-browser", "--port", str(port), "--model", str(tiny_base)]
+    words += ["--results", str(tmp_path / "results"), "--adapters", str(tmp_path / "adapters")]
     process = subprocess.Popen([sys.executable, "-c", "from hub_recipes.cli import main; main()", *words])
     try:
         client = answers(f"http://127.0.0.1:{port}", process)
         assert client.predict(api_name="/results")["names"] == ["mine"]
         answer = client.predict("Likes noir", ["Fog", "Dew"], api_name="/recommend")
         assert sum(answer["probabilities"].values()) == pytest.approx(1)
+        page = browse(f"http://127.0.0.1:{port}")
+        page.get_by_role("button", name="Models, way of answering, seed").click()
+        expect(page.get_by_label("Adapter of the rewrite verbalizer")).to_have_value(str(adapter))
+        page.get_by_role("tab", name="Results").click()
+        expect(page.locator("canvas, .vega-embed svg").first).to_be_visible()
+        page.get_by_role("tab", name="About").click()
+        expect(page.locator(".about li").filter(has_text="my-rewriter")).to_have_text(
+            "my-rewriter: rewrite, smoke run"
+        )
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+@pytest.mark.parametrize("option", ["--results", "--adapters"])
+def test_a_folder_that_is_none_is_said_at_once(tmp_path, monkeypatch, capsys, option):
+    monkeypatch.setattr(sys, "argv", ["logs2lang", "demo", option, str(tmp_path / "absent")])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "is no folder" in capsys.readouterr().err
+
+
+def test_without_gradio_the_command_says_how_to_get_it(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["logs2lang", "demo"])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "pip install 'logs2lang[space]'" in capsys.readouterr().err

@@ -57,6 +57,17 @@ def test_texts_are_written_while_one_looks_on(page):
     expect(card(page, "rewrite").locator(".note")).to_contain_text("untrained base model")
 
 
+def test_it_can_be_stopped(page):
+    page.get_by_role("button", name="Write and recommend").click()
+    page.locator('article[data-verbalizer="zero_shot"][aria-busy="true"] .sentence').first.wait_for()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".status")).to_have_text("Stopped.")
+    expect(page.locator('article[aria-busy="true"]')).to_have_count(0)
+    page.wait_for_timeout(500)
+    expect(page.locator(".status")).to_have_text("Stopped.")
+    write(page)
+
+
 def test_decisions_are_marked_in_the_log(page):
     write(page)
     verdicts = page.locator("tr[data-record] .verdict").all_inner_texts()

@@ -16,6 +16,7 @@ from space.playground import loaded_models
 from space.playground.code_snippets import code_of
 from space.playground.comparison import Choices, Written
 from space.playground.decision import Decision
+from space.playground.endpoints import sentence_of
 from space.playground.example_users import example_users, invented_items, simulate_users
 from space.playground.loaded_models import MAX_ADAPTERS, LoadedModels
 from space.playground.log_table import log_table
@@ -97,6 +98,17 @@ def test_what_goes_wrong_is_a_sentence_and_the_texts_by_rule_stay(tiny_base):
     assert "/nowhere is neither a folder here nor an adapter" in last.errors[0]
     assert last.comparison["template"].text
     assert last.comparison["rewrite"].state == "empty"
+
+
+def test_an_error_nobody_foresaw_is_not_quoted(capsys):
+    try:
+        raise RuntimeError("row 7: The Secret Lighthouse")
+    except RuntimeError as error:
+        said = sentence_of(error)
+    assert said.startswith("Something went wrong here")
+    printed = capsys.readouterr().out
+    assert printed.startswith("RuntimeError in test_parts.py")
+    assert "Secret" not in printed
 
 
 def test_models_are_loaded_once_and_few_are_kept(tiny_base, to_adapter):

@@ -170,6 +170,16 @@ def test_an_adapter_of_another_base_is_refused(page, to_adapter):
     still_works(page)
 
 
+def test_an_adapter_of_another_verbalizer_is_refused(page, to_adapter):
+    folder = to_adapter()
+    (folder / "verbalizer_config.json").write_text('{"verbalizer": "action", "history_length": 20}')
+    page.get_by_role("button", name="Models, way of answering, seed").click()
+    page.get_by_label("Adapter of the rewrite verbalizer").fill(str(folder))
+    page.get_by_role("button", name="Write and recommend").click()
+    expect(page.locator(".notice.error")).to_contain_text("was taught to be 'action', not 'rewrite'")
+    still_works(page)
+
+
 def test_an_adapter_writes_and_is_named(page, to_adapter):
     folder = str(to_adapter())
     page.get_by_role("button", name="Models, way of answering, seed").click()
