@@ -14,7 +14,6 @@ from typing import Any
 
 import yaml
 from rich.console import Console
-from typer.main import get_command
 
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.checksums import sha256_of
@@ -140,9 +139,11 @@ class Chain:
 
     def _resolved(self, value: Any) -> Any:
         """A value with the folders of earlier steps in place of their names."""
-        return (
-            str(value).format(**{step.name: self._made(step) for step in self.steps}) if "{" in str(value) else value
-        )
+        if isinstance(value, list):
+            return [self._resolved(part) for part in value]
+        if not isinstance(value, str):
+            return value
+        return value.format(**{step.name: self._made(step) for step in self.steps})
 
     def _do(self, step: Step, minutes: float | None, dry_run: bool) -> int:
         choices = {name: self._resolved(value) for name, value in step.choices.items()}
@@ -172,14 +173,16 @@ class Chain:
         return files.write(SPLITS, minutes)
 
     def _evaluate(self, step: Step, choices: dict[str, Any], minutes: float | None, dry_run: bool) -> int:
-        from hub_recipes.cli import app
+        from hub_recipes.text_commands import evaluate
 
-        words = to_words({**choices, "reasoner": self._resolved(step.role), "output": self.folder / step.name})
+        reasoner = self._resolved(step.role)
         if dry_run:
-            _console.print(f"logs2lang evaluate {self.dataset} {' '.join(words)}")
+            _console.print(
+                f"evaluates {', '.join(f'{name} {value}' for name, value in choices.items())} by {reasoner}"
+            )
             return 0
         # Rows that are there are kept, so a kill costs no more than the row it fell into.
-        get_command(app)(["evaluate", self.dataset, *_dashed(words)], standalone_mode=False)
+        evaluate(self.dataset, self.folder / step.name, reasoner=reasoner, **choices)
         return 0
 
 
@@ -194,11 +197,6 @@ def to_words(choices: Mapping[str, Any]) -> list[str]:
         name: value if isinstance(value, list) else [value] for name, value in choices.items() if value is not None
     }
     return [word for name, values in given.items() if values != [None] for word in (f"--{name}", *map(str, values))]
-
-
-def _dashed(words: Sequence[str]) -> list[str]:
-    """The options as our commands spell them, which are not those of trainers."""
-    return [word.replace("_", "-") if word.startswith("--") else word for word in words]
 
 
 def read_chain(name: str) -> list[Step]:

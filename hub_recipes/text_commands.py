@@ -1,0 +1,217 @@
+"""`logs2lang evaluate` and `logs2lang verbalize`: what texts are worth, and the texts themselves."""
+
+import shlex
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from dataset_builders.input_error import InputError
+
+text_app = typer.Typer()
+
+DEFAULT_ROWS = "template,profile,zero_shot,baselines"
+
+DatasetArgument = Annotated[
+    str, typer.Argument(metavar="DATASET", help="A built folder, or a dataset repository of the Hub.")
+]
+SplitOption = Annotated[Literal["train", "validation", "test"], typer.Option(help="Which examples.")]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="How many examples, chosen by seed; all by default.")]
+HistoryOption = Annotated[
+    int | None, typer.Option(min=1, help="Keep only so many of the newest records; all by default.")
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(help="A base model or an adapter, by Hub id or folder; by default SmolLM2-135M-Instruct, untrained."),
+]
+AdapterOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=ID_OR_FOLDER",
+        help="The adapter that writes for action or rewrite, such as rewrite=model_cards/x; may come once for each.",
+    ),
+]
+
+
+@text_app.command()
+def evaluate(
+    dataset: DatasetArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for results.json, the table and the charts.")],
+    rows: Annotated[
+        str,
+        typer.Option(
+            help="Rows of the table: verbalizers and classical baselines; `baselines` stands for all of the latter."
+        ),
+    ] = DEFAULT_ROWS,
+    split: SplitOption = "test",
+    limit: LimitOption = None,
+    verbalizer_adapter: AdapterOption = None,
+    reasoner: ModelOption = None,
+    answer: Annotated[
+        Literal["label", "title", "generate"],
+        typer.Option(help="How the reasoner answers: ten labels, ten titles (each one forward pass), or free text."),
+    ] = "label",
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of an OpenAI-compatible server to ask in place of a local reasoner, such as "
+            "http://localhost:8000/v1. Its key is read from LOGS2LANG_API_KEY."
+        ),
+    ] = None,
+    endpoint_model: Annotated[
+        str | None,
+        typer.Option(help="The model as that server names it. Without --endpoint: Hugging Face Inference Providers."),
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=100, help="Calls of the endpoint at once.")] = 8,
+    max_calls: Annotated[int | None, typer.Option(min=0, help="Most calls of the endpoint.")] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Most US dollars; needs --prices.")] = None,
+    prices: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="INPUT OUTPUT", help="The endpoint's US dollars per million tokens."),
+    ] = None,
+    history_length: HistoryOption = None,
+    seed: Annotated[int, typer.Option(help="Chooses the examples, breaks ties, drives the bootstrap.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew, whatever the folder holds.")] = False,
+) -> None:
+    """Score verbalizations and classical baselines on the same examples.
+
+    Finished rows are kept: the same command again runs only what is missing or has changed.
+
+    [bold]logs2lang evaluate data/ml --rows template,profile,markov-lift --limit 60 --output results/ml[/]
+    """
+    from datasets import disable_progress_bars
+
+    from dataset_builders.built_dataset import BuiltDataset
+    from hub_recipes.evaluation import evaluate_rows
+    from hub_recipes.progress_bars import progress_bars
+    from hub_recipes.table_rows import CEILING_ROW, needs_reasoner, to_row_names
+    from hub_recipes.verbalizers.learned import load_adapters, to_adapters
+
+    disable_progress_bars()  # of `datasets`; ours say which row is at work
+    adapters = to_adapters(verbalizer_adapter or ())
+    names = to_row_names([*rows.split(","), *adapters], adapters)
+    settings = {"concurrency": concurrency, "max_calls": max_calls, "max_cost": max_cost}
+    remote = _endpoint_reasoner(endpoint, endpoint_model, reasoner, answer, prices, settings)
+    built = BuiltDataset.open(dataset)
+    if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
+        names.append(CEILING_ROW)
+    verbalizers = load_adapters(adapters, built.items())
+    model = (remote or _load_reasoner(reasoner, answer)) if needs_reasoner(names) else None
+    with progress_bars() as report:
+        results = evaluate_rows(
+            built,
+            names,
+            split=split,
+            limit=limit,
+            reasoner=model,
+            verbalizers=verbalizers,
+            history_length=history_length,
+            seed=seed,
+            output=output,
+            overwrite=overwrite,
+            command=shlex.join(["logs2lang", *sys.argv[1:]]),
+            created=datetime.now(timezone.utc),
+            progress=report,
+        )
+    _show(results.document(), output)
+    if remote is not None:
+        print("Endpoint: " + ", ".join(f"{name} {count:g}" for name, count in remote.spending.counts().items()))
+
+
+def _endpoint_reasoner(
+    url: str | None,
+    model: str | None,
+    local: str | None,
+    answer: Any,
+    prices: tuple[float, float] | None,
+    settings: dict[str, Any],
+) -> Any:
+    if url is None and model is None:
+        return None
+    if model is None:
+        raise InputError("--endpoint needs --endpoint-model: the model as the server names it.")
+    if local is not None:
+        raise InputError("--reasoner is a model of this machine, --endpoint-model one of a server; give one of them.")
+    from hub_recipes.reasoners.endpoint import EndpointReasoner
+
+    of_input, of_output = prices or (None, None)
+    return EndpointReasoner(
+        model,
+        url,
+        answer=answer,
+        price_per_million_input_tokens=of_input,
+        price_per_million_output_tokens=of_output,
+        **settings,
+    )
+
+
+def _load_reasoner(name: str | None, answer: Literal["label", "title", "generate"]) -> Any:
+    from hub_recipes.language_models import DEFAULT_BASE_MODEL
+    from hub_recipes.reasoners.local import LocalReasoner
+
+    return LocalReasoner.from_pretrained(name or DEFAULT_BASE_MODEL, answer=answer)
+
+
+def _show(document: dict[str, Any], output: Path) -> None:
+    """Print the table, and write it and the charts beside results.json."""
+    from rich.console import Console
+
+    from hub_recipes.charts import write_charts
+    from hub_recipes.report import terminal_table, write_table
+
+    files = [output / "results.json", write_table(document, output), *write_charts(document, output)]
+    Console().print(terminal_table(document))
+    print("Written: " + ", ".join(map(str, files)))
+
+
+@text_app.command()
+def verbalize(
+    dataset: DatasetArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
+    verbalizer: Annotated[
+        Literal["template", "profile", "zero_shot", "action", "rewrite"], typer.Option(help="Who writes.")
+    ] = "template",
+    verbalizer_adapter: AdapterOption = None,
+    split: SplitOption = "test",
+    limit: LimitOption = None,
+    model: ModelOption = None,
+    history_length: HistoryOption = None,
+    seed: Annotated[int, typer.Option(help="Chooses the examples.")] = 0,
+) -> None:
+    """Write the histories of a dataset as text: one row per example, with its length in tokens.
+
+    [bold]logs2lang verbalize data/ml --verbalizer profile --limit 20 --output texts.parquet[/]
+    """
+    from datasets import disable_progress_bars
+
+    from dataset_builders.built_dataset import BuiltDataset
+    from dataset_builders.schema import EXAMPLE_ID, HISTORY
+    from hub_recipes.evaluation import choose_examples
+    from hub_recipes.language_models import DEFAULT_BASE_MODEL, load_language_model
+    from hub_recipes.progress_bars import progress_bars
+    from hub_recipes.table_rows import to_row_names, to_verbalizer
+    from hub_recipes.verbalization_file import to_verbalizations, write_parquet
+    from hub_recipes.verbalizers.learned import load_adapters, to_adapters
+
+    disable_progress_bars()  # of `datasets`
+    adapters = to_adapters(verbalizer_adapter or ())
+    if adapters.keys() - {verbalizer}:
+        raise InputError(f"--verbalizer-adapter names {', '.join(adapters)}, but --verbalizer is {verbalizer}.")
+    to_row_names([verbalizer], adapters)  # says at once where an adapter is missing
+    built = BuiltDataset.open(dataset)
+    examples = choose_examples(built.examples(split), limit, seed, history_length)
+    language_model = load_language_model(model or DEFAULT_BASE_MODEL)
+    items = built.items()
+    writer = load_adapters(adapters, items).get(verbalizer) or to_verbalizer(verbalizer, items, language_model)
+    with progress_bars() as report:
+        frame = to_verbalizations(
+            examples[EXAMPLE_ID][:],
+            examples[HISTORY][:],
+            writer,
+            language_model.tokenizer,
+            lambda done: report(verbalizer, "writing", done, len(examples)),
+        )
+    write_parquet(frame, output)
+    print(f"{len(frame)} texts, {frame['compression'].mean():.2f} of the template's tokens on average: {output}")
