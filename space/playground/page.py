@@ -244,7 +244,9 @@ def _bind(setup: Setup, view: View, choices: list[Any], example: Any, history: A
     compared = waiting.then(_steps(running, setup.models), [view.scene, *choices], view.outputs(), **slow)
     turned = shuffle.click(lambda number: int(number or 0) + 1, [seed], [seed], **quick)
     reread = turned.then(_steps(reshuffled, setup.models), [view.scene, *choices], view.outputs(), **slow)
-    stop.click(lambda scene: _show(stopped(scene)), [view.scene], view.outputs(), cancels=[compared, reread], **quick)
+    # First the end, then what is left of it: a step that is still on its way must not come last.
+    halted = stop.click(None, None, None, cancels=[compared, reread], api_visibility="private")
+    halted.then(lambda scene: _show(stopped(scene)), [view.scene], view.outputs(), **quick)
     truth.change(None, [truth], None, js=_REVEAL)
 
 
