@@ -238,10 +238,14 @@ def to_demo() -> gr.Blocks:
 
 
 def to_theme() -> gr.themes.Base:
-    """Gradio's own looks and fonts, but for the grey of small print, which is too pale to be read by everybody."""
+    """Gradio's own looks and fonts, but for colours that are too pale to be read by everybody."""
     # Of the fonts that Gradio ships this one has all letters in bold too, and no font server is asked.
     plex = gr.themes.utils.fonts.LocalFont("IBM Plex Sans", weights=(400, 700))
-    return gr.themes.Default(font=[plex, "system-ui", "sans-serif"]).set(body_text_color_subdued="*neutral_600")
+    return gr.themes.Default(font=[plex, "system-ui", "sans-serif"]).set(
+        body_text_color_subdued="*neutral_600",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+    )
 
 
 demo = to_demo()

@@ -27,7 +27,7 @@ def serve(
         model_cards (`Path`, *optional*): Folders of released adapters.
         **launching (`Any`, *optional*): As `gradio.Blocks.launch` takes them.
     """
-    models = LoadedModels(base_model, folders="SPACE_ID" not in os.environ)
+    models = LoadedModels(base_model, folders="SPACE_ID" not in os.environ, released=model_cards)
     # The page opens at once with what was computed ahead; by the time somebody presses a button the model is there.
     Thread(target=models.base, daemon=True).start()
     page = to_page(Setup(models, results, model_cards))

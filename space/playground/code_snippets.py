@@ -1,6 +1,7 @@
 """The code that does what is on screen: adapters, data and metric, each loaded with the library that people know."""
 
 from space.playground.comparison import Choices
+from space.playground.released_adapters import released_folder
 
 _VERBALIZE = """\
 from datasets import load_dataset
@@ -59,11 +60,16 @@ def code_of(choices: Choices, base_model: str) -> str:
     code = _VERBALIZE.format(
         history_length=int(choices.history_length),
         base=base_model,
-        action=choices.action_adapter.strip() or base_model,
-        rewrite=choices.rewrite_adapter.strip() or base_model,
-        reasoner=choices.reasoner_adapter.strip() or base_model,
+        action=_place(choices.action_adapter) or base_model,
+        rewrite=_place(choices.rewrite_adapter) or base_model,
+        reasoner=_place(choices.reasoner_adapter) or base_model,
         answer=choices.answer,
     )
     adapters = [choices.rewrite_adapter, choices.action_adapter, choices.reasoner_adapter]
-    adapter = next((name.strip() for name in adapters if name.strip()), None)
+    adapter = next((_place(name) for name in adapters if name.strip()), None)
     return "\n".join([code, *([_ADAPTER.format(name=adapter)] if adapter else []), _METRIC])
+
+
+def _place(name: str) -> str:
+    """Where an adapter is loaded from; a released one goes by its name on the page."""
+    return f"model_cards/{name.strip()}" if released_folder(name.strip()) is not None else name.strip()

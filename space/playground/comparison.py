@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from dataset_builders.schema import HISTORY
@@ -17,6 +18,7 @@ from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
 from hub_recipes.verbalizers.template import TemplateVerbalizer
 from space.playground.decision import Decision
 from space.playground.loaded_models import LoadedModels
+from space.playground.released_adapters import MODEL_CARDS, default_adapter
 
 VERBALIZERS = ("template", "profile", "zero_shot", "action", "rewrite")
 State = Literal["empty", "waiting", "writing", "reading", "done"]
@@ -118,8 +120,10 @@ def compare(decision: Decision, choices: Choices, models: LoadedModels) -> Itera
     comparison = _counted(comparison, ("template", "profile"), reasoner)
     yield comparison
     waiting = ["template", "profile"]
+    adapters = {"action": choices.action_adapter, "rewrite": choices.rewrite_adapter}
     for name, verbalizer in writers.items():
-        for written in _steps(name, decision, verbalizer, comparison):
+        by = adapters.get(name, "").strip() or models.base_model
+        for written in _steps(name, by, decision, verbalizer, comparison):
             comparison = {**comparison, name: written}
             yield comparison
         comparison = _counted(comparison, (name,), reasoner)
@@ -136,9 +140,16 @@ def reread(comparison: Comparison, decision: Decision, choices: Choices, models:
     yield from _read(comparison, names, decision, reasoner)
 
 
+def default_choices(folder: Path = MODEL_CARDS) -> Choices:
+    """What the page starts with: the released adapters, as far as there are any."""
+    adapters = {f"{role}_adapter": default_adapter(role, folder) for role in ("action", "rewrite", "reasoner")}
+    return Choices(**adapters)
+
+
 def written_ahead(decision: Decision, models: LoadedModels) -> dict[str, dict[str, Any]]:
     """What the shipped examples hold of a comparison with the default choices."""
-    *_, comparison = compare(decision.newest(Choices().history_length), Choices(), models)
+    choices = default_choices(models.released)
+    *_, comparison = compare(decision.newest(choices.history_length), choices, models)
     return {
         name: {
             "text": written.text,
@@ -163,12 +174,11 @@ def _to_verbalizer(name: str, adapter: str, decision: Decision, models: LoadedMo
 
 
 def _steps(
-    name: str, decision: Decision, verbalizer: LanguageModelVerbalizer, comparison: Comparison
+    name: str, by: str, decision: Decision, verbalizer: LanguageModelVerbalizer, comparison: Comparison
 ) -> Iterator[Written]:
     """The text of one language model while it grows."""
     model = cast(LanguageModel, verbalizer.language_model)
     trained = model.adapter_id is not None
-    by = model.adapter_id or model.model_id
     if name == "rewrite" and not trained:
         note = "No adapter was chosen, so this is what the untrained base model writes: the zero-shot text."
         yield replace(comparison["zero_shot"], state="writing", probabilities={}, note=note)

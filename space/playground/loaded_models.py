@@ -12,6 +12,7 @@ from huggingface_hub.errors import HFValidationError, HTTPError
 from dataset_builders.input_error import InputError
 from hub_recipes.language_models import DEFAULT_BASE_MODEL, LanguageModel, load_language_model
 from hub_recipes.model_folders import ADAPTER_CONFIG
+from space.playground.released_adapters import MODEL_CARDS, released_folder
 
 MAX_ADAPTERS = 3
 """Adapters kept in memory, each with a base of its own: one to decide, one to rewrite, one to choose."""
@@ -28,6 +29,7 @@ class LoadedModels:
             runs here; adapters must be made for it.
         folders (`bool`, *optional*, defaults to `True`): Whether adapters may be given as folders of this machine. Not
             on a public Space.
+        released (`Path`, *optional*): Folders of released adapters, which go by their names, there too.
         load (`Callable[[str], LanguageModel]`, *optional*): What loads a model.
     """
 
@@ -36,10 +38,12 @@ class LoadedModels:
         base_model: str = DEFAULT_BASE_MODEL,
         *,
         folders: bool = True,
+        released: Path = MODEL_CARDS,
         load: Callable[[str], LanguageModel] = load_language_model,
     ):
         self.base_model = base_model
         self.folders = folders
+        self.released = released
         self._load = load
         self._base: LanguageModel | None = None
         self._adapters: OrderedDict[str, LanguageModel] = OrderedDict()
@@ -56,7 +60,7 @@ class LoadedModels:
         """The base model with an adapter, or without one for an empty name.
 
         Args:
-            name (`str`): Folder, or `namespace/name` on the Hub.
+            name (`str`): Of a released adapter, a folder, or `namespace/name` on the Hub.
 
         Raises:
             InputError: There is no such adapter, it is none, it belongs to another base, or it is too large.
@@ -66,30 +70,26 @@ class LoadedModels:
             return self.base()
         with self._lock:
             if name not in self._adapters:
-                self._check(name)
-                self._adapters[name] = self._load(name)
+                found = released_folder(name, self.released)
+                self._check(name, found)
+                self._adapters[name] = self._load(name if found is None else str(found))
             self._adapters.move_to_end(name)
             while len(self._adapters) > MAX_ADAPTERS:
                 self._adapters.popitem(last=False)
             return self._adapters[name]
 
-    def _check(self, name: str) -> None:
+    def _check(self, name: str, found: Path | None) -> None:
         """Refuse what is not a small adapter for the base of this page, before anything large is fetched."""
-        folder = Path(name)
-        config = self._config_in(folder) if folder.is_dir() else self._config_on_hub(name)
+        folder = found or Path(name)
+        if folder.is_dir() and found is None and not self.folders:
+            raise InputError("Folders cannot be read here; give the id of an adapter on the Hub, as namespace/name.")
+        config = _config_in(folder) if folder.is_dir() else self._config_on_hub(name)
         base = config.get("base_model_name_or_path")
         if base != self.base_model:
             raise InputError(
                 f"The adapter {name} was made for {base or 'an unnamed base model'}; this page runs "
                 f"{self.base_model}. Choose an adapter of that base, or leave the field empty."
             )
-
-    def _config_in(self, folder: Path) -> dict:
-        if not self.folders:
-            raise InputError("Folders cannot be read here; give the id of an adapter on the Hub, as namespace/name.")
-        if not (folder / ADAPTER_CONFIG).is_file():
-            raise InputError(f"{folder} holds no adapter: there is no {ADAPTER_CONFIG} in it.")
-        return json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
 
     def _config_on_hub(self, name: str) -> dict:
         try:
@@ -111,3 +111,9 @@ class LoadedModels:
                 f"{name} is {where} that can be had from the Hub just now. Check how it is spelled (namespace/name) "
                 "and the network, or leave the field empty."
             ) from error
+
+
+def _config_in(folder: Path) -> dict:
+    if not (folder / ADAPTER_CONFIG).is_file():
+        raise InputError(f"{folder} holds no adapter: there is no {ADAPTER_CONFIG} in it.")
+    return json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))

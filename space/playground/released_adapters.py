@@ -42,11 +42,16 @@ def released_adapters(folder: Path = MODEL_CARDS) -> list[ReleasedAdapter]:
     return sorted(adapters, key=lambda adapter: adapter.run.get("release") != "full")
 
 
+def released_folder(name: str, folder: Path = MODEL_CARDS) -> Path | None:
+    """Where a released adapter of that name lies; `None` where none does, and for anything with a slash in it."""
+    return next((adapter.folder for adapter in released_adapters(folder) if adapter.folder.name == name), None)
+
+
 def default_adapter(role: str, folder: Path = MODEL_CARDS) -> str:
-    """The folder of the adapter to start with, or an empty text: the base model as it is.
+    """The name of the adapter to start with, or an empty text: the base model as it is.
 
     Args:
         role (`str`): `"action"`, `"rewrite"` or `"reasoner"`.
         folder (`Path`, *optional*): Where the adapters lie.
     """
-    return next((str(adapter.folder) for adapter in released_adapters(folder) if adapter.role == role), "")
+    return next((adapter.folder.name for adapter in released_adapters(folder) if adapter.role == role), "")

@@ -182,7 +182,7 @@ def test_a_visitor_scores_what_is_pasted(page):
 def test_a_visitor_scores_a_file(page, tmp_path):
     (tmp_path / "examples.csv").write_text(HEADING + "a,a,true\nb,a,true\n")
     page.locator("input[type=file]").first.set_input_files(tmp_path / "examples.csv")
-    expect(page.get_by_label("or upload a file").get_by_text("examples").first).to_be_visible()
+    expect(page.locator(".file-preview")).to_contain_text("examples")
     page.get_by_role("button", name="Score").click()
     expect(page.get_by_role("gridcell", name="0.500").first).to_be_visible()
 

@@ -13,9 +13,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 pytest.importorskip("gradio", reason="needs the extra `space`")
 
+from tiny_model import byte_tokenizer
+
 from space.playground import app
 from space.playground.example_users import invented_items
-from tests.hub_recipes.conftest import byte_tokenizer
 from tests.space.conftest import free_port
 
 

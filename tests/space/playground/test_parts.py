@@ -127,6 +127,19 @@ def test_a_space_reads_no_folders(tiny_base, to_adapter):
         LoadedModels(str(tiny_base), folders=False).get(str(to_adapter()))
 
 
+def test_a_released_adapter_goes_by_its_name_on_a_space_too(tiny_base, to_adapter, tmp_path):
+    folder = to_adapter().rename(tmp_path / "my-rewriter")
+    (folder / "run.json").write_text(json.dumps({"role": "verbalizer", "verbalizer": "rewrite"}))
+    models = LoadedModels(str(tiny_base), folders=False, released=tmp_path)
+    assert models.get("my-rewriter").adapter_id == str(folder)
+    decision = next(iter(example_users().values())).decision
+    choices = Choices(history_length=3, rewrite_adapter="my-rewriter")
+    *_, last = running(begun(decision, choices), choices, models)
+    assert (last.errors, last.comparison["rewrite"].by) == ((), "my-rewriter")
+    with pytest.raises(InputError):
+        models.get("../my-rewriter")
+
+
 def test_an_adapter_in_another_format_is_refused(tiny_base, to_adapter):
     folder = to_adapter()
     (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
@@ -164,8 +177,8 @@ def test_the_adapter_to_start_with_is_the_full_run_of_its_role(tmp_path):
     write_run(tmp_path, "a-rewrite", role="verbalizer", verbalizer="rewrite", release="smoke", history=history)
     write_run(tmp_path, "b-rewrite", role="verbalizer", verbalizer="rewrite", release="full")
     write_run(tmp_path, "reader", role="reasoner", release="smoke")
-    assert Path(default_adapter("rewrite", tmp_path)).name == "b-rewrite"
-    assert Path(default_adapter("reasoner", tmp_path)).name == "reader"
+    assert default_adapter("rewrite", tmp_path) == "b-rewrite"
+    assert default_adapter("reasoner", tmp_path) == "reader"
     assert default_adapter("action", tmp_path) == ""
     curves = reward_curves(released_adapters(tmp_path))
     assert curves.to_dict("list") == {"step": [1], "reward": [0.1], "run": ["a-rewrite"]}
