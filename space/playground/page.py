@@ -144,6 +144,8 @@ def to_theme() -> gr.themes.Base:
     ).set(
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_700",
         body_text_color_subdued="*neutral_600",  # Gradio's own is too pale to be read by everybody
     )
 
