@@ -76,14 +76,10 @@ def config_entry(*arguments: Any) -> dict[str, Any]:
     """The choices of a run: our arguments and those of the trainer that differ from their defaults, without secrets.
 
     Example:
-        >>> from dataclasses import dataclass
-        >>> @dataclass
-        ... class Arguments:
-        ...     beta: float = 0.0
-        ...     seed: int = 0
-        ...     output_dir: str = "somewhere"
-        >>> config_entry(Arguments(beta=0.1))
-        {'beta': 0.1}
+        >>> from transformers import TrainingArguments
+        >>> config = config_entry(TrainingArguments("somewhere", learning_rate=0.1))
+        >>> config["learning_rate"], "output_dir" in config, "adam_beta1" in config
+        (0.1, False, False)
     """
     chosen = {
         part.name: getattr(argument, part.name)

@@ -65,6 +65,7 @@ def results(dataset, verbalizers):
             adapter_id=None,
             fingerprint="silent",
         ),
+        entry=lambda: {"id": "org/silent", "trained": False, "answer": "label", "fingerprint": "silent"},
         rank=lambda texts, candidates, progress=None: [None] * len(texts),
     )
     found = evaluate_rows(dataset, list(verbalizers), reasoner=silent, verbalizers=verbalizers)

@@ -53,7 +53,7 @@ def train(model: LanguageModel, settings: ObjectiveSettings, args: TrainingArgum
     [
         ("sft", "label", 80, {}),
         ("exact", "label", 110, {"beta": 0.001}),
-        ("sft", "title", 140, {}),
+        ("sft", "title", 180, {}),
         ("exact", "title", 180, {"scale_rewards": "none"}),
         ("history_lm", "title", 140, {"questions": 2}),
     ],
@@ -184,7 +184,7 @@ def test_settings_that_make_no_sense_are_refused(choices, message):
 TWO_PROCESSES = """
 import sys
 from pathlib import Path
-sys.path[:0] = [sys.argv[1], sys.argv[1].replace("hub_recipes", "benchmarks")]
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parents[1] / "benchmarks")]
 from hub_recipes.training.reasoner_objectives import ObjectiveSettings
 from test_reasoner_objectives import ITEMS, arguments, to_examples, train, with_adapter
 
