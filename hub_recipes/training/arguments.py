@@ -4,10 +4,9 @@ A recipe is a YAML file that holds choices; the command line overrides it. An un
 names it, never a default in silence.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
@@ -18,6 +17,9 @@ from trl import TrlParser
 
 from dataset_builders.input_error import InputError
 from hub_recipes.training.adapters import AdapterArguments
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+"""Where our recipes lie."""
 
 
 def option(default: Any, text: str) -> Any:
@@ -108,7 +110,29 @@ class ObjectiveArguments:
 
 
 class RecipeParser(TrlParser):
-    """TRL's parser, whose errors are sentences."""
+    """TRL's parser, whose errors are sentences and whose help is about what is ours."""
+
+    def __init__(self, types: Sequence[type]):
+        self.types = types
+        super().__init__(cast(Any, types))
+
+    def format_help(self) -> str:
+        """Our arguments with what they mean; the trainer's, of which there are hundreds, by name alone."""
+        *ours, trainers = self.types
+        role = self.types[0].__name__.removesuffix("Arguments").lower()
+        recipes = sorted(CONFIGS.glob(f"*/{role}/*.yaml"))
+        lines = [
+            f"logs2lang train {role} --config RECIPE --dataset FOLDER --output_dir FOLDER [--NAME VALUE ...]",
+            "",
+            *(_help_line(part) for one in ours for part in fields(one)),
+            "",
+            f"Every field of {trainers.__name__} is an argument too, such as --learning_rate, --max_steps, --seed,",
+            "--per_device_train_batch_size. What the command line says goes before what the recipe says.",
+            "",
+            "Recipes: " + ", ".join(path.relative_to(CONFIGS).as_posix() for path in recipes),
+            "",
+        ]
+        return "\n".join(lines)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message[0].upper()}{message[1:]}. See --help for every argument.")
@@ -135,7 +159,7 @@ def parse_arguments(
     types = (own, *configurations[_method(own, recipe, words, list(configurations))])
     _refuse_unknown(recipe, types)
     try:
-        parser = RecipeParser(cast(Any, types), formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        parser = RecipeParser(types)
         parser.set_defaults_with_config(**recipe, **_defaults_here(recipe, types))
         parsed = parser.parse_args_into_dataclasses(args=_without_config(words))
     except (ValueError, TypeError, ImportError) as error:  # what dataclasses of transformers and TRL refuse
@@ -144,6 +168,12 @@ def parse_arguments(
         raise InputError("No dataset was named. Give --dataset, or `dataset:` in the recipe: a folder that was built.")
     _refuse_slow(parsed[-1])
     return parsed
+
+
+def _help_line(part: Field) -> str:
+    """One argument: its name, what it means, and its default where it has one."""
+    default = f" [{part.default}]" if part.default not in (None, "") else ""
+    return f"  --{part.name:<26} {part.metadata.get('help', '')}{default}"
 
 
 def _read_recipe(words: Sequence[str]) -> dict[str, Any]:
@@ -164,7 +194,7 @@ def _read_recipe(words: Sequence[str]) -> dict[str, Any]:
 
 def find_recipe(name: str) -> Path:
     """A recipe by its path, or by its address in `hub_recipes/configs`, such as `smollm2-135m/verbalizer/cpu.yaml`."""
-    shipped = Path(__file__).parents[1] / "configs" / name
+    shipped = CONFIGS / name
     return shipped if not Path(name).is_file() and shipped.is_file() else Path(name)
 
 

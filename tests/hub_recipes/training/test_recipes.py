@@ -130,3 +130,14 @@ def test_an_unknown_key_of_a_recipe_is_named_with_its_neighbour(tmp_path):
 def test_the_command_line_overrides_the_recipe():
     own, *_ = parse(CONFIGS / "smollm2-135m" / "reasoner" / "smoke.yaml", "--limit", "5")
     assert own.limit == 5
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+def test_help_teaches_what_is_ours(script, capsys):
+    with pytest.raises(SystemExit) as end:
+        script.main(["--help"])
+    text = capsys.readouterr().out
+    assert end.value.code == 0
+    assert "--history_length" in text
+    assert "smollm2-135m" in text
+    assert len(text.splitlines()) < 60
