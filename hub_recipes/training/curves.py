@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from hub_recipes.training.run_record import read_run
 
@@ -82,6 +83,7 @@ def curves_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
         axes.set_title(PANELS[name], loc="left", fontsize=10)
         axes.set_xlabel("step", fontsize=8)
         axes.tick_params(labelsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.3)
     return figure
