@@ -7,7 +7,6 @@ from rich.console import Console
 from rich.table import Table
 
 from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.input_error import InputError
 from hub_recipes.evaluation import choose_examples
 from hub_recipes.training.adapters import to_base_id
 from hub_recipes.training.prompt_rows import judgeable
@@ -25,9 +24,6 @@ def describe_run(arguments: Any, training_args: Any, dataset: BuiltDataset, rewa
     Returns:
         `int`: Exit code 0.
     """
-    for name in ("name", "adapter"):
-        if getattr(arguments, name) == "":
-            raise InputError(f"{name} is empty; leave it out instead.")
     chosen = choose_examples(dataset.examples("train"), arguments.limit, training_args.seed, arguments.history_length)
     examples = judgeable(chosen)
     table = Table(title="Dry run", show_header=False)
