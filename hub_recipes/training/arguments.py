@@ -107,6 +107,9 @@ class ObjectiveArguments:
     subtract_prior: bool = option(True, "title: subtract what a title is worth without context, as in evaluation.")
     records: Literal["titles", "template"] = option("titles", "history_lm: what of a record is read.")
     questions: int = option(1, "history_lm: how many records of a history are also asked for, as at inference.")
+    temperature: float = option(
+        1.0, "exact, and sft of titles: divides the candidates' scores; above 1 for titles of many tokens."
+    )
 
 
 class RecipeParser(TrlParser):

@@ -62,6 +62,9 @@ class ObjectiveSettings:
             alone, or all its fields as `"template"` text.
         questions (`int`, *optional*, defaults to 1): For `history_lm`: how many targets of each history are also asked
             for at the end of a prompt, as at inference.
+        temperature (`float`, *optional*, defaults to 1.0): For `exact`, and for `sft` of titles: divides the scores of
+            the candidates before the softmax, as in TRL's GRPO; which candidate is best does not depend on it. Titles
+            of several tokens differ by many nats before anything is learned, which a temperature above 1 makes up for.
 
     Raises:
         InputError: A setting is not among its choices, or `history_lm` should train labels.
@@ -77,6 +80,7 @@ class ObjectiveSettings:
     reference: Literal["base", "start"] = "base"
     records: RecordFormat = "titles"
     questions: int = 1
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -86,6 +90,8 @@ class ObjectiveSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}; expected at least 1.")
+        if self.temperature <= 0:
+            raise InputError(f"temperature is {self.temperature}; expected more than 0.")
         if self.beta < 0:
             raise InputError(f"beta is {self.beta}; expected at least 0.")
         if self.method == "history_lm" and self.answer != "title":
@@ -267,7 +273,7 @@ class CandidateObjective:
     def loss(self, model: Any, batch: Mapping[str, Any]) -> tuple[Tensor, Measures]:
         log_reference = self._reference(model, batch) if self.settings.method == "exact" else None
         scores, gold = self.scores(model, batch), batch["gold"]
-        log_policy = scores.log_softmax(-1)
+        log_policy = self._to_policy(scores)
         measures = {"recall@1": is_hit(log_policy, gold), "entropy": entropy(log_policy.detach())}
         if self.settings.method == "sft":
             return cross_entropy(scores if self.settings.answer == "label" else log_policy, gold), measures
@@ -283,7 +289,10 @@ class CandidateObjective:
         if not self.settings.beta:
             return None
         with reference_weights(model):
-            return self.scores(model, batch).log_softmax(-1)
+            return self._to_policy(self.scores(model, batch))
+
+    def _to_policy(self, scores: Tensor) -> Tensor:
+        return (scores / self.settings.temperature).log_softmax(-1)
 
 
 def _collate(language_model: LanguageModel, presentations: Sequence[Presentation]) -> dict[str, Any]:

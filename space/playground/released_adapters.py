@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hub_recipes.model_folders import ADAPTER_CONFIG
+from hub_recipes.model_folders import ADAPTER_WEIGHTS
 
 MODEL_CARDS = Path(__file__).parents[2] / "model_cards"
 RUN_FILE = "run.json"
@@ -36,8 +36,11 @@ class ReleasedAdapter:
 
 
 def released_adapters(folder: Path = MODEL_CARDS) -> list[ReleasedAdapter]:
-    """Every adapter below a folder, full runs before smoke runs and then by name."""
-    runs = [path for path in sorted(folder.glob(f"*/{RUN_FILE}")) if path.with_name(ADAPTER_CONFIG).is_file()]
+    """Every adapter below a folder, full runs before smoke runs and then by name.
+
+    An installed wheel holds cards and runs without weights, which are on the Hub; those are left out.
+    """
+    runs = [path for path in sorted(folder.glob(f"*/{RUN_FILE}")) if path.with_name(ADAPTER_WEIGHTS).is_file()]
     adapters = [ReleasedAdapter(path.parent, json.loads(path.read_text(encoding="utf-8"))) for path in runs]
     return sorted(adapters, key=lambda adapter: adapter.run.get("release") != "full")
 

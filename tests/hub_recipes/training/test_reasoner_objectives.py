@@ -1,5 +1,6 @@
 """Reasoners that learn in seconds what can be read off the text; and what happens when training is cut short."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file
-from toy_taste import ITEMS, to_examples
+from toy_taste import ITEMS, NUM_CANDIDATES, to_examples
 from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -98,6 +99,16 @@ def test_the_log_tells_how_training_goes(tiny_model_folder, tmp_path):
     assert shared | {"kl", "reward"} <= log["exact"]
 
 
+@pytest.mark.parametrize("method", ["sft", "exact"])
+def test_a_temperature_makes_the_policy_less_sure(tiny_model_folder, tmp_path, method):
+    entropies = {}
+    for temperature in (1.0, 1e6):
+        settings = ObjectiveSettings(method, "title", temperature=temperature)
+        trainer = train(with_adapter(tiny_model_folder), settings, arguments(tmp_path, max_steps=1))
+        entropies[temperature] = trainer.state.log_history[0]["entropy"]
+    assert entropies[1.0] < entropies[1e6] == pytest.approx(math.log(NUM_CANDIDATES), abs=1e-3)
+
+
 @pytest.mark.parametrize("answer", ["label", "title"])
 def test_recall_is_that_of_the_reasoner_as_it_will_be_used(tiny_model_folder, tmp_path, answer):
     model = with_adapter(tiny_model_folder)
@@ -174,6 +185,7 @@ def test_a_loss_that_is_no_number_stops_training_and_leaves_the_last_checkpoint(
         ({"method": "history_lm", "answer": "label"}, "Set answer: title"),
         ({"method": "exact", "beta": -1.0}, "at least 0"),
         ({"method": "sft", "max_length": 0}, "at least 1"),
+        ({"method": "exact", "temperature": 0.0}, "more than 0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(choices, message):

@@ -70,7 +70,12 @@ def served(tiny_base, tmp_path_factory) -> Iterator[SimpleNamespace]:
     before = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     server, url, _ = app.serve(
-        base_model=str(tiny_base), prevent_thread_lock=True, quiet=True, server_port=free_port(), inbrowser=False
+        base_model=str(tiny_base),
+        model_cards=tmp_path_factory.mktemp("no-adapters"),  # those that are released are for another base
+        prevent_thread_lock=True,
+        quiet=True,
+        server_port=free_port(),
+        inbrowser=False,
     )
     yield SimpleNamespace(url=url, uploads=uploads, server=server)
     server.get_blocks().close(verbose=False)

@@ -168,7 +168,7 @@ def test_a_large_adapter_is_refused_before_it_is_fetched(tiny_base, monkeypatch)
 
 def write_run(folder: Path, name: str, **run) -> None:
     (folder / name).mkdir(parents=True)
-    (folder / name / "adapter_config.json").write_text("{}")
+    (folder / name / "adapter_model.safetensors").touch()
     (folder / name / "run.json").write_text(json.dumps(run))
 
 
