@@ -166,6 +166,24 @@ def render_cards(
     print("Written: " + ", ".join(map(str, written)))
 
 
+@cards_app.command("adopt")
+def adopt(
+    adapter: Annotated[Path, typer.Argument(help="As training wrote it, such as runs/mt/verbalizer/adapter.")],
+    results: Annotated[Path, typer.Option(help="What `logs2lang evaluate` wrote about it; keeps its name.")],
+    dataset: Annotated[Path, typer.Option(help="The built dataset it was trained on.")],
+    row: Annotated[str, typer.Option(help="Its row of the results.")] = "rewrite",
+    output: Annotated[Path | None, typer.Option(help="Where released adapters lie; model_cards by default.")] = None,
+) -> None:
+    """Put a trained adapter among the released ones, with its results and its card.
+
+    [bold]logs2lang cards adopt runs/mt/verbalizer/adapter --results runs/mt/results_rewrite --dataset data/mt[/]
+    """
+    from hub_recipes.adoption import adopt_adapter
+    from hub_recipes.release_plan import MODEL_CARDS
+
+    print(f"Written: {adopt_adapter(adapter, results, row, dataset, output or MODEL_CARDS)}")
+
+
 @cards_app.command("check")
 def check_cards(folder: CardFolder = None) -> None:
     """Say which cards no longer match what they were filled from. Exit code 1 when one does not.

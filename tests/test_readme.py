@@ -72,6 +72,7 @@ def test_every_command_is_understood(words, monkeypatch, toy_folder):
         monkeypatch.setattr(f"hub_recipes.{name}", _stop)
     for name in ("write_cards", "stale_cards"):
         monkeypatch.setattr(f"hub_recipes.card_checks.{name}", _stop)
+    monkeypatch.setattr("hub_recipes.adoption.adopt_adapter", _stop)
     monkeypatch.setattr("space.playground.app.serve", _stop)
     try:
         assert run(words, monkeypatch) == 0

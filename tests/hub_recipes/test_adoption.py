@@ -1,0 +1,44 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from small_release import ADAPTER, results_document, run_record, write_json
+
+from dataset_builders.input_error import InputError
+from hub_recipes.adoption import adopt_adapter
+from hub_recipes.card_checks import stale_cards
+from hub_recipes.results import PREDICTIONS_FILE
+
+
+@pytest.fixture
+def trained(released_adapters, simulation_folder, tmp_path) -> Path:
+    """A run that is done: an adapter beside its results, as `train all` leaves them."""
+    run = tmp_path / "runs" / "mt"
+    shutil.copytree(released_adapters / ADAPTER, run / "verbalizer" / "adapter")
+    (run / "verbalizer" / "adapter" / "README.md").unlink()
+    write_json(run / "verbalizer" / "adapter" / "run.json", {**run_record(simulation_folder), "results": None})
+    (run / "results_rewrite").mkdir()
+    write_json(run / "results_rewrite" / "results.json", results_document(simulation_folder))
+    (run / "results_rewrite" / PREDICTIONS_FILE).touch()
+    return run
+
+
+def test_what_training_wrote_becomes_a_released_adapter(trained, simulation_folder, tmp_path):
+    released = tmp_path / "released"
+    for _ in range(2):  # again over itself, as after a longer training
+        folder = adopt_adapter(
+            trained / "verbalizer" / "adapter", trained / "results_rewrite", "rewrite", simulation_folder, released
+        )
+    assert folder == released / ADAPTER
+    assert stale_cards(released) == []
+    assert "**rewrite** (this adapter) | 0.300" in (folder / "README.md").read_text()
+    assert json.loads((folder / "run.json").read_text())["results"]["path"] == "results/results_rewrite/results.json"
+    assert not list(released.rglob(PREDICTIONS_FILE))
+
+
+def test_a_row_that_is_not_there_is_named(trained, simulation_folder, tmp_path):
+    adapter, results = trained / "verbalizer" / "adapter", trained / "results_rewrite"
+    with pytest.raises(InputError, match="no row 'action', only template, rewrite, random, markov-lift"):
+        adopt_adapter(adapter, results, "action", simulation_folder, tmp_path / "released")
+    assert not (tmp_path / "released").exists()
