@@ -14,8 +14,8 @@ from huggingface_hub.hf_api import RepoFile
 
 from dataset_builders.export import REPORT_FILE
 from dataset_builders.input_error import InputError
-from hub_recipes.hub_errors import explained
-from hub_recipes.release_plan import UNKNOWN_REVISION, AdapterRepo, Links, PlannedRepo, ReleaseFile, ReleasePlan
+from hub_recipes.release.hub_errors import explained
+from hub_recipes.release.plan import UNKNOWN_REVISION, AdapterRepo, Links, PlannedRepo, ReleaseFile, ReleasePlan
 
 COLLECTION = "logs2lang"
 _COLLECTION_TEXT = "Learned verbalization for LLM recommenders: datasets, adapters, metric and demo."

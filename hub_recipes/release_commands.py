@@ -10,7 +10,7 @@ import typer
 from dataset_builders.input_error import InputError
 
 if TYPE_CHECKING:
-    from hub_recipes.release_plan import ReleasePlan
+    from hub_recipes.release.plan import ReleasePlan
 
 release_app = typer.Typer()
 cards_app = typer.Typer(
@@ -51,8 +51,8 @@ def publish(
     from huggingface_hub import constants, get_token
     from rich.console import Console
 
-    from hub_recipes.release_checks import check_release
-    from hub_recipes.release_plan import MODEL_CARDS, Links, plan_release
+    from hub_recipes.release.checks import check_release
+    from hub_recipes.release.plan import MODEL_CARDS, Links, plan_release
 
     token = None if dry_run else get_token()
     plan = plan_release(
@@ -97,7 +97,7 @@ def plan_table(plan: "ReleasePlan") -> Any:
     """
     from rich.table import Table
 
-    from hub_recipes.release_plan import size_phrase, total_size
+    from hub_recipes.release.plan import size_phrase, total_size
 
     table = Table(title=f"Release {plan.tag} to {plan.links.endpoint}", title_justify="left")
     for heading, justify in (("Repository", "left"), ("Type", "left"), ("Files", "right"), ("Size", "right")):
@@ -135,7 +135,7 @@ def jobs(
 
     [bold]logs2lang jobs --namespace me --only gpu[/]
     """
-    from hub_recipes.hf_jobs import job_command, preparation, recipes
+    from hub_recipes.release.jobs import job_command, preparation, recipes
 
     chosen = [recipe for recipe in recipes() if (only or "") in recipe.name]
     if not chosen:
@@ -159,8 +159,8 @@ def render_cards(
 
     [bold]logs2lang cards render model_cards/my-adapter --dataset data/mt[/]
     """
-    from hub_recipes.card_checks import write_cards
-    from hub_recipes.release_plan import MODEL_CARDS
+    from hub_recipes.release.cards import write_cards
+    from hub_recipes.release.plan import MODEL_CARDS
 
     written = write_cards(folder or MODEL_CARDS, dataset)
     print("Written: " + ", ".join(map(str, written)))
@@ -178,8 +178,8 @@ def adopt(
 
     [bold]logs2lang cards adopt runs/mt/verbalizer/adapter --results runs/mt/results_rewrite --dataset data/mt[/]
     """
-    from hub_recipes.adoption import adopt_adapter
-    from hub_recipes.release_plan import MODEL_CARDS
+    from hub_recipes.release.adoption import adopt_adapter
+    from hub_recipes.release.plan import MODEL_CARDS
 
     print(f"Written: {adopt_adapter(adapter, results, row, dataset, output or MODEL_CARDS)}")
 
@@ -190,8 +190,8 @@ def check_cards(folder: CardFolder = None) -> None:
 
     [bold]logs2lang cards check[/]
     """
-    from hub_recipes.card_checks import find_cards, stale_cards
-    from hub_recipes.release_plan import MODEL_CARDS
+    from hub_recipes.release.cards import find_cards, stale_cards
+    from hub_recipes.release.plan import MODEL_CARDS
 
     troubles = stale_cards(folder or MODEL_CARDS)
     for trouble in troubles:

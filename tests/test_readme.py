@@ -68,11 +68,11 @@ def test_every_command_is_understood(words, monkeypatch, toy_folder):
     monkeypatch.setattr("dataset_builders.builder.build_dataset", lambda *args, **_: seen.append(args) or REPORT)
     monkeypatch.setattr("hub_recipes.report.build_table", lambda report: "")
     monkeypatch.setattr("dataset_builders.built_dataset.BuiltDataset.open", _stop)
-    for name in ("metric.install_metric", "release_plan.plan_release", "hf_jobs.preparation"):
+    for name in ("metric.install_metric", "release.plan.plan_release", "release.jobs.preparation"):
         monkeypatch.setattr(f"hub_recipes.{name}", _stop)
     for name in ("write_cards", "stale_cards"):
-        monkeypatch.setattr(f"hub_recipes.card_checks.{name}", _stop)
-    monkeypatch.setattr("hub_recipes.adoption.adopt_adapter", _stop)
+        monkeypatch.setattr(f"hub_recipes.release.cards.{name}", _stop)
+    monkeypatch.setattr("hub_recipes.release.adoption.adopt_adapter", _stop)
     monkeypatch.setattr("space.playground.app.serve", _stop)
     try:
         assert run(words, monkeypatch) == 0

@@ -19,7 +19,7 @@ from dataset_builders.input_error import InputError
 from hub_recipes.cli import main
 from hub_recipes.metric import METRIC
 from hub_recipes.publishing import COLLECTION, Published, Publisher
-from hub_recipes.release_plan import Links, ReleasePlan, plan_release
+from hub_recipes.release.plan import Links, ReleasePlan, plan_release
 
 NAMES = {"dataset": DATASET, "model": ADAPTER, "space": METRIC}
 

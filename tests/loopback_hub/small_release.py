@@ -13,7 +13,7 @@ from dataset_builders.builder import build_dataset
 from dataset_builders.checksums import sha256_of
 from dataset_builders.export import REPORT_FILE
 from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
-from hub_recipes.card_checks import write_cards
+from hub_recipes.release.cards import write_cards
 
 BASE_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 DATASET = "small-simulation"

@@ -9,7 +9,7 @@ from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.checksums import sha256_of
 from dataset_builders.export import REPORT_FILE, render_card, write_card
 from dataset_builders.input_error import InputError
-from hub_recipes.released_adapter import (
+from hub_recipes.release.adapter import (
     CARD_FILE,
     KNOWN_FILES,
     RESULTS_FOLDER,

@@ -11,11 +11,11 @@ import torch
 from small_release import ADAPTER, DATASET, write_json
 
 from dataset_builders.input_error import InputError
-from hub_recipes.release_checks import check_file, check_release
-from hub_recipes.release_plan import AdapterRepo, DatasetRepo, Links, ReleaseFile, SpaceRepo
+from hub_recipes.release.checks import check_file, check_release
+from hub_recipes.release.plan import AdapterRepo, DatasetRepo, Links, ReleaseFile, SpaceRepo
 
 LINKS = Links("me", "http://hub")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # Written in parts, so that no search for secrets stops at this file.
 SECRETS = {
     "Hub token": "hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYz01234567",

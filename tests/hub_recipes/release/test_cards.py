@@ -8,8 +8,8 @@ from huggingface_hub import ModelCard
 from small_release import ADAPTER, BASE_MODEL, PROMPT, run_record, write_json
 
 from dataset_builders.input_error import InputError
-from hub_recipes.card_checks import stale_cards, write_cards
-from hub_recipes.released_adapter import ReleasedAdapter
+from hub_recipes.release.adapter import ReleasedAdapter
+from hub_recipes.release.cards import stale_cards, write_cards
 from model_cards.render import Home
 
 HOME = Home("me/adapter", "me/log", "me/discovery_recall", "c" * 40, "http://hub/datasets/me/log/tree/" + "c" * 40)

@@ -6,8 +6,8 @@ import pytest
 from small_release import ADAPTER, results_document, run_record, write_json
 
 from dataset_builders.input_error import InputError
-from hub_recipes.adoption import adopt_adapter
-from hub_recipes.card_checks import stale_cards
+from hub_recipes.release.adoption import adopt_adapter
+from hub_recipes.release.cards import stale_cards
 from hub_recipes.results import PREDICTIONS_FILE
 
 

@@ -19,12 +19,12 @@ from dataset_builders.export import CARD_FILE, REPORT_FILE, render_card, shards_
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import CONFIGS, SPLITS
 from hub_recipes.metric import METRIC, metric_folder
-from hub_recipes.released_adapter import KNOWN_FILES, ReleasedAdapter, find_adapters
+from hub_recipes.release.adapter import KNOWN_FILES, ReleasedAdapter, find_adapters
 from model_cards.render import Home
 
 RepoType = Literal["dataset", "model", "space"]
 
-MODEL_CARDS = Path(__file__).resolve().parents[1] / "model_cards"
+MODEL_CARDS = Path(__file__).resolve().parents[2] / "model_cards"
 DEMO = "playground"
 SPACE_FILES = "space_files.json"
 UNKNOWN_REVISION = "f" * 40

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import CONFIG_FEATURES, USER, USER_ID
-from hub_recipes.release_plan import AdapterRepo, DatasetRepo, Links, PlannedRepo, ReleaseFile
+from hub_recipes.release.plan import AdapterRepo, DatasetRepo, Links, PlannedRepo, ReleaseFile
 
 USER_HASH = "^[0-9a-f]{16}$"
 """How a built dataset writes a user; an id of a service looks different."""

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 from dataset_builders.input_error import InputError
-from hub_recipes.card_checks import write_cards
 from hub_recipes.charts import CHART_FILE, GAP_CHART_FILE
-from hub_recipes.released_adapter import KNOWN_FILES, RESULTS_FOLDER
+from hub_recipes.release.adapter import KNOWN_FILES, RESULTS_FOLDER
+from hub_recipes.release.cards import write_cards
 from hub_recipes.results import RESULTS_FILE, read_document
 from hub_recipes.training.adapters import replaced_folder
 from hub_recipes.training.run_record import RUN_FILE, read_run, write_json

@@ -8,10 +8,10 @@ from small_release import ADAPTER, DATASET, write_json
 from dataset_builders.input_error import InputError
 from dataset_builders.raw_log import OWN_LOG
 from dataset_builders.sources import movielens, movietweetings
-from hub_recipes.release_plan import UNKNOWN_REVISION, Links, SpaceRepo, plan_release
+from hub_recipes.release.plan import UNKNOWN_REVISION, Links, SpaceRepo, plan_release
 
 LINKS = Links("me", "http://hub")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

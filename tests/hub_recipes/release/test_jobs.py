@@ -9,15 +9,15 @@ import pytest
 from packaging.requirements import Requirement
 
 from dataset_builders.input_error import InputError
-from hub_recipes.hf_job_script import main
-from hub_recipes.hf_jobs import SCRIPT, job_command, preparation, recipes, to_recipe
+from hub_recipes.release.job_script import main
+from hub_recipes.release.jobs import SCRIPT, job_command, preparation, recipes, to_recipe
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib  # pytest brings it along
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -96,11 +96,11 @@ def test_the_client_of_the_hub_understands_what_is_printed():
         said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env={"HF_TOKEN": "none", "PATH": ""})
         assert said.returncode == 0, said.stderr
         assert "Job not submitted" in said.stdout
-        assert f"args       {shlex.join(words[words.index(f'hub_recipes/{SCRIPT.name}') + 1 :])}" in said.stdout
+        assert f"args       {shlex.join(words[words.index(f'hub_recipes/release/{SCRIPT.name}') + 1 :])}" in said.stdout
 
 
 def test_a_job_runs_its_command_in_the_bucket(tmp_path, monkeypatch):
-    monkeypatch.setattr("hub_recipes.hf_job_script.BUCKET", tmp_path)
+    monkeypatch.setattr("hub_recipes.release.job_script.BUCKET", tmp_path)
     script = "import pathlib, sys; pathlib.Path('seen').write_text(sys.argv[1])"
     assert main([Path(sys.executable).name, "-c", script, "hub_recipes/configs/accelerate/ddp.yaml"]) == 0
     assert Path((tmp_path / "seen").read_text()).is_file()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from dataset_builders.input_error import InputError
 
-CONFIGS = Path(__file__).with_name("configs")
-SCRIPT = Path(__file__).with_name("hf_job_script.py")
+CONFIGS = Path(__file__).parents[1] / "configs"
+SCRIPT = Path(__file__).with_name("job_script.py")
 BUCKET_NAME = "logs2lang"
 DATASET = "data/mt"
 """What the recipes call the dataset they are trained on."""
@@ -112,9 +112,9 @@ def job_command(
     Example:
         >>> job_command("me", ("logs2lang", "doctor"), "cpu-upgrade", "1h")
         'hf jobs uv run --namespace me --flavor cpu-upgrade --timeout 1h --secrets HF_TOKEN -v ./dist:/dist \
--v hf://buckets/me/logs2lang:/runs hub_recipes/hf_job_script.py logs2lang doctor'
+-v hf://buckets/me/logs2lang:/runs hub_recipes/release/job_script.py logs2lang doctor'
     """
     handed = [word for secret in ("HF_TOKEN", *secrets) for word in ("--secrets", secret)]
     volumes = ["-v", "./dist:/dist", "-v", f"hf://buckets/{namespace}/{BUCKET_NAME}:/runs"]
     choices = ["--namespace", namespace, "--flavor", flavor, "--timeout", timeout, *handed, *volumes]
-    return shlex.join(["hf", "jobs", "uv", "run", *choices, f"hub_recipes/{SCRIPT.name}", *words])
+    return shlex.join(["hf", "jobs", "uv", "run", *choices, f"hub_recipes/release/{SCRIPT.name}", *words])
