@@ -121,6 +121,38 @@ def test_a_step_is_no_slower_than_stock_grpo_with_a_reward_of_one_text(oracle, i
     assert min(ours) < min(stock)
 
 
+TRL_DEFAULTS, NO_CHECKPOINTING = "TRL's defaults", "without gradient checkpointing"
+TRL_SETTINGS = {
+    TRL_DEFAULTS: {"gradient_checkpointing": True},
+    NO_CHECKPOINTING: {},
+    "and with a static cache": {"cache_implementation": "static"},
+}
+"""Of a step on a processor, where there is neither vLLM nor a compiled decoder."""
+
+
+def test_what_the_settings_of_trl_give_on_a_processor(items, examples, tmp_path, capsys):
+    """The real model as the policy and a reward that costs nothing, so that a step is what TRL itself does."""
+    policy = trainable_model(AdapterArguments(), 0, "cpu")
+    rows = to_verbalizer_rows(examples, RewriteVerbalizer(items, policy, max_new_tokens=32), policy)
+    spent = {
+        name: seconds(
+            GRPOTrainer(
+                policy.model, no_reward, to_config(tmp_path / name, max_completion_length=32, **choices), rows,
+                processing_class=policy.tokenizer,
+            ).train
+        )
+        for name, choices in TRL_SETTINGS.items()
+    }  # fmt: skip
+    with capsys.disabled():
+        for name, time in spent.items():
+            print(f"\n{name}: {time / spent[TRL_DEFAULTS]:.2f} of {TRL_DEFAULTS}", end="")
+    assert spent[NO_CHECKPOINTING] < spent[TRL_DEFAULTS]
+
+
+def no_reward(completions, **columns):
+    return [float(place % 2) for place in range(len(completions))]
+
+
 def to_stock(policy, training_args, prompts, rewards):
     return GRPOTrainer(policy.model, list(rewards), training_args, prompts, processing_class=policy.tokenizer)
 
@@ -128,10 +160,14 @@ def to_stock(policy, training_args, prompts, rewards):
 def trainer(make, kind, oracle, items, examples, folder, turn):
     policy = trainable_model(AdapterArguments(base_model=str(folder / "tiny"), base_model_id="org/tiny"), 0, "cpu")
     verbalizer = RewriteVerbalizer(items, policy, max_new_tokens=16)
-    training_args = GRPOConfig(
-        str(folder / f"{make.__name__}{turn}"), per_device_train_batch_size=PROMPTS * GROUP, num_generations=GROUP,
-        max_completion_length=16, max_steps=2, save_strategy="no", report_to="none", bf16=False, use_cpu=True,
-        gradient_checkpointing=False, disable_tqdm=True, beta=0.0,
-    )  # fmt: skip
+    training_args = to_config(folder / f"{make.__name__}{turn}", max_completion_length=16)
     rows = to_verbalizer_rows(examples, verbalizer, policy)
     return make(policy, training_args, rows, [kind(oracle, RewriteVerbalizer(items), items)])
+
+
+def to_config(folder, **choices) -> GRPOConfig:
+    return GRPOConfig(
+        str(folder), per_device_train_batch_size=PROMPTS * GROUP, num_generations=GROUP, max_steps=2,
+        save_strategy="no", report_to="none", bf16=False, use_cpu=True, disable_tqdm=True, beta=0.0,
+        **{"gradient_checkpointing": False, **choices},
+    )  # fmt: skip
