@@ -37,13 +37,19 @@ def log_table(decision: Decision, total: int, verdicts: Sequence[str] = ()) -> s
     counts = Counter(verdict for verdict in verdicts if verdict)
     padded = [*verdicts, *[""] * (len(decision.history) - len(verdicts))]
     rows = [_row(record, verdict, decision) for record, verdict in zip(decision.history, padded, strict=True)]
+    # A column of a kind that no record of this log has would only take room.
+    has = {column: any(row[column] for row in rows) for column in ("duration", "value", "device")}
     ordered = {verdict: counts[verdict] for verdict in VERDICT_WORDS if verdict in counts}
-    return render("log_table", name=decision.name, rows=rows, total=total, verdicts=ordered, words=VERDICT_WORDS)
+    return render(
+        "log_table", name=decision.name, rows=rows, has=has, total=total, verdicts=ordered, words=VERDICT_WORDS
+    )
 
 
 def _row(record: Record, verdict: str, decision: Decision) -> dict[str, Any]:
+    when = cast(datetime, record[TIMESTAMP])
     return {
-        "when": cast(datetime, record[TIMESTAMP]).strftime("%Y-%m-%d %H:%M"),
+        "day": when.strftime("%Y-%m-%d"),
+        "hour": when.strftime("%H:%M"),
         "event": neutralise(record[EVENT]),
         "title": neutralise(record[TITLE]),
         "duration": "" if record[DURATION] is None else duration_text(record[DURATION]),

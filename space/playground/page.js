@@ -24,11 +24,14 @@
 
   const sentenceAt = (event) => event.target.closest?.(".sentence[data-records]");
 
-  // Gradio names each radio on its own and the group not at all: a screen reader would not say what is asked.
+  // Gradio names each radio on its own and the group not at all: the arrow keys would not go from one to the next, and
+  // a screen reader would not say what is asked.
   function nameGroups() {
-    document.querySelectorAll("fieldset:not([aria-label])").forEach((group) => {
+    document.querySelectorAll("fieldset").forEach((group) => {
+      const [first, ...others] = group.querySelectorAll('input[type="radio"]');
+      others.filter((radio) => radio.name !== first.name).forEach((radio) => (radio.name = first.name));
       const info = group.querySelector('[data-testid="block-info"]');
-      if (info) group.setAttribute("aria-label", info.textContent.trim());
+      if (info && !group.hasAttribute("aria-label")) group.setAttribute("aria-label", info.textContent.trim());
     });
   }
   new MutationObserver(nameGroups).observe(document.documentElement, { childList: true, subtree: true });

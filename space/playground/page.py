@@ -21,7 +21,7 @@ from space.playground.loaded_models import LoadedModels
 from space.playground.markup import render
 from space.playground.received_file import take
 from space.playground.released_adapters import MODEL_CARDS, default_adapter, released_adapters
-from space.playground.results_view import RESULTS, result_names, results_table, reward_curves
+from space.playground.results_view import RESULTS, largest_evaluation, result_names, results_table, reward_curves
 from space.playground.session import (
     QUEUED,
     Scene,
@@ -166,9 +166,9 @@ def _playground(setup: Setup) -> list[Any]:
             with gr.Row():
                 run = gr.Button("Write and recommend", variant="primary", scale=2)
                 stop = gr.Button("Stop", scale=1, min_width=80)
-            with gr.Row():
-                shuffle = gr.Button("Shuffle the candidates", scale=2)
-                truth = gr.Checkbox(False, label="Show what was really chosen", container=False, scale=2)
+            with gr.Row(equal_height=True):
+                shuffle = gr.Button("Shuffle the candidates", min_width=200)
+                truth = gr.Checkbox(False, label="Show what was really chosen", min_width=250)
         with gr.Column(scale=3, min_width=320):
             view_status = gr.HTML(status_html(first.status))
             notice = gr.HTML(notice_html(first), elem_classes="quiet-when-empty")
@@ -200,8 +200,8 @@ class UploadControls:
 def _upload_controls() -> UploadControls:
     with gr.Accordion("Your own log", open=False):
         where = "this Space's machine" if os.environ.get("SPACE_ID") else "the machine that runs this page"
-        gr.HTML(render("privacy", megabytes=MAX_BYTES // 1_000_000, where=where))
-        file = gr.File(label="A log, or a personal export", file_types=list(SUFFIXES), type="filepath", height=120)
+        gr.HTML(render("privacy", megabytes=MAX_BYTES >> 20, where=where))
+        file = gr.File(label="A log, or a personal export", file_types=list(SUFFIXES), type="filepath", height=150)
         with gr.Accordion("Columns", open=False, visible=False) as columns_box:
             columns = {
                 role: gr.Dropdown([_NO_COLUMN], value=_NO_COLUMN, label=_ROLE_LABELS[role], min_width=120)
@@ -260,7 +260,8 @@ def _bind_upload(view: View, choices: list[Any], upload: UploadControls, example
     took = upload.file.upload(_take, [upload.file], [upload.file, *seen, *known, *view.outputs()], **quick)
     read = [upload.uploaded, upload.candidates, view.scene, *choices, *columns]
     shown = took.success(_read, read, [*known, *view.outputs()], **quick)
-    shown.success(lambda: None, None, [example], **quick)  # no invented user is on the page any more
+    # Once a log of one's own was read, no invented user is on the page any more.
+    shown.success(lambda log: gr.skip() if log is None else None, [upload.read], [example], **quick)
     upload.again.click(_read, read, [*known, *view.outputs()], **quick)
     asked = [upload.read, upload.user, upload.candidates, view.scene, *choices]
     upload.user.input(_ask, asked, view.outputs(), **quick)
@@ -368,7 +369,7 @@ def _show_error(scene: Scene, message: str) -> list[Any]:
 
 def _results(setup: Setup) -> None:
     names = result_names(setup.results)
-    first = names[-1] if names else None
+    first = largest_evaluation(setup.results)
     chosen = gr.Dropdown(names, value=first, label="Evaluation", visible=len(names) > 1)
     table = gr.HTML(results_table(first, setup.results))
     chosen.input(

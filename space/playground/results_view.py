@@ -24,6 +24,18 @@ def result_names(folder: Path = RESULTS) -> list[str]:
     return sorted(path.parent.name for path in folder.glob(f"*/{RESULTS_FILE}"))
 
 
+def largest_evaluation(folder: Path = RESULTS) -> str | None:
+    """The name of the evaluation with the most examples, which says the most; `None` where there is none."""
+    return max(result_names(folder), key=lambda name: _num_examples(folder / name / RESULTS_FILE), default=None)
+
+
+def _num_examples(path: Path) -> int:
+    try:
+        return read_document(path)["n"]
+    except InputError:  # the table says what is wrong with it
+        return 0
+
+
 def results_table(name: str | None, folder: Path = RESULTS) -> str:
     """One evaluation as HTML: a row for each row of `results.json`, the best first, with a bar and its interval.
 

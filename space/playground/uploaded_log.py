@@ -47,7 +47,8 @@ from dataset_builders.sources.viewing_history.export_files import head_of, open_
 from dataset_builders.sources.viewing_history.exports import export_of
 from space.playground.decision import Decision
 
-MAX_BYTES = 20_000_000
+MAX_BYTES = 20 * 2**20
+"""What Gradio calls 20 Mb where it refuses a file before it is sent."""
 MAX_UNPACKED_BYTES = 200_000_000
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".zip")
 
@@ -78,7 +79,7 @@ class UploadedFile:
     def __post_init__(self) -> None:
         if len(self.content) > MAX_BYTES:
             raise InputError(
-                f"The file is larger than {MAX_BYTES / 1e6:.0f} MB, the most that is read here. For more, run "
+                f"The file is larger than {MAX_BYTES >> 20} MB, the most that is read here. For more, run "
                 "`logs2lang build` on your own machine."
             )
         if not self.content:

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.space.axe import serious_findings
 
 TABS = ("Playground", "Results", "Code", "About")
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+PHONE = {"viewport": {"width": 375, "height": 812}, "is_mobile": True, "has_touch": True}
 
 
 def ready(page, tab=None):
@@ -33,7 +33,7 @@ def test_it_reads_on_a_phone(open_page):
     page = ready(open_page(**PHONE))
     for tab in TABS:
         ready(page, tab)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, tab
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375, tab
     ready(page, "Playground")
     widths = [box["width"] for box in (card.bounding_box() for card in page.locator("article.writing").all())]
     assert len(widths) == 5
@@ -60,9 +60,16 @@ def test_everything_can_be_done_by_keyboard(page):
                 return
         pytest.fail(f"never reached {matches}")
 
-    press_until("at.type === 'radio' && at.value === 'Bruno'")
-    page.keyboard.press("Space")
-    expect(page.locator(".log-size")).to_contain_text("Bruno")
+    press_until("at.type === 'radio'")
+    for key, name in (("ArrowDown", "Bruno"), ("ArrowRight", "Chidi"), ("ArrowUp", "Bruno")):
+        page.keyboard.press(key)
+        expect(page.get_by_role("radio", name=re.compile(f"^{name}"))).to_be_focused()
+        expect(page.get_by_role("radio", checked=True)).to_have_count(1)
+        expect(page.locator(".log-size")).to_contain_text(name)
+    page.keyboard.press("Tab")  # a group is one stop
+    expect(page.get_by_role("radio", name=re.compile("^Chidi"))).not_to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(page.get_by_role("radio", name=re.compile("^Bruno"))).to_be_focused()
     press_until("at.innerText?.includes('Your own log')")
     press_until("at.innerText?.includes('Write and recommend')")
     page.keyboard.press("Enter")

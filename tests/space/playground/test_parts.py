@@ -22,7 +22,7 @@ from space.playground.loaded_models import MAX_ADAPTERS, LoadedModels
 from space.playground.log_table import log_table
 from space.playground.markup import render
 from space.playground.released_adapters import default_adapter, released_adapters
-from space.playground.results_view import result_names, results_table, reward_curves
+from space.playground.results_view import largest_evaluation, result_names, results_table, reward_curves
 from space.playground.session import begun, card_htmls, opened, running
 from space.playground.text_marks import TextMarks
 from space.playground.uploaded_log import UploadedFile, look_at, read_upload, to_decision
@@ -201,6 +201,18 @@ def test_damaged_results_are_a_sentence(tmp_path):
     assert "not readable as JSON" in results_table("broken", tmp_path)
 
 
+def test_the_evaluation_with_the_most_examples_is_shown_first(tmp_path):
+    assert largest_evaluation(tmp_path) is None
+    for name, content in (
+        ("a", '{"schema_version": 1, "n": 900}'),
+        ("b", "{"),
+        ("c", '{"schema_version": 1, "n": 60}'),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(content)
+    assert largest_evaluation(tmp_path) == "a"
+
+
 @pytest.mark.parametrize("name", ["", "org/adapter", "x') or exec('y", '"""\n'])
 def test_the_code_is_python_whatever_was_typed(name):
     code = code_of(Choices(rewrite_adapter=name, action_adapter=name, reasoner_adapter=name), "org/base")
@@ -234,7 +246,11 @@ def test_a_table_of_one_person_needs_no_user_and_no_id():
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
-    [("log.exe", b"x", "ends in something else"), ("log.csv", b"", "empty"), ("log.csv", b"x" * 20_000_001, "20 MB")],
+    [
+        ("log.exe", b"x", "ends in something else"),
+        ("log.csv", b"", "empty"),
+        ("log.csv", b"x" * (20 * 2**20 + 1), "20 MB"),
+    ],
 )
 def test_files_are_refused_before_they_are_read(name, content, message):
     with pytest.raises(InputError, match=message):
