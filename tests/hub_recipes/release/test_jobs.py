@@ -96,7 +96,9 @@ def test_the_client_of_the_hub_understands_what_is_printed():
         said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env={"HF_TOKEN": "none", "PATH": ""})
         assert said.returncode == 0, said.stderr
         assert "Job not submitted" in said.stdout
-        assert f"args       {shlex.join(words[words.index(f'hub_recipes/release/{SCRIPT.name}') + 1 :])}" in said.stdout
+        assert (
+            f"args       {shlex.join(words[words.index(f'hub_recipes/release/{SCRIPT.name}') + 1 :])}" in said.stdout
+        )
 
 
 def test_a_job_runs_its_command_in_the_bucket(tmp_path, monkeypatch):
