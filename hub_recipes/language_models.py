@@ -22,7 +22,7 @@ from transformers import (
 
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message
-from hub_recipes.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, content_hash, model_folder
+from hub_recipes.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, content_hash, model_folder, public_name
 from hub_recipes.packaged_model import DEFAULT_BASE_MODEL
 from hub_recipes.token_batches import branch_batch, pad_left, to_batches
 
@@ -82,7 +82,7 @@ class LanguageModel:
     def entry(self) -> dict[str, Any]:
         """The model as `results.json` names it."""
         return {
-            "id": self.adapter_id or self.model_id,
+            "id": public_name(self.adapter_id or self.model_id),
             "base_model": self.model_id,
             "trained": self.adapter_id is not None,
             "fingerprint": self.fingerprint,

@@ -13,6 +13,7 @@ from hub_recipes.packaged_model import DEFAULT_BASE_MODEL, packaged_base_model
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+RUN_FILE = "run.json"
 VERBALIZER_CONFIG = "verbalizer_config.json"
 _MODEL_CONFIG = "config.json"
 
@@ -43,6 +44,23 @@ def model_folder(name: str, revision: str | None = None) -> Path:
             f"{_MODEL_CONFIG} with *.safetensors. Weights in other formats can run code and are not loaded."
         )
     return folder
+
+
+def public_name(name: str) -> str:
+    """What a model is called in results: a Hub id as it is; a folder by the name in its `run.json`, never by its path.
+
+    Args:
+        name (`str`): Hub id or folder.
+
+    Example:
+        >>> public_name("somebody/smollm2-verbalizer")
+        'somebody/smollm2-verbalizer'
+    """
+    folder = Path(name)
+    if not folder.is_dir():
+        return name
+    record = folder / RUN_FILE
+    return json.loads(record.read_text(encoding="utf-8"))["name"] if record.is_file() else folder.resolve().name
 
 
 def is_complete(folder: Path) -> bool:

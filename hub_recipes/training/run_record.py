@@ -18,9 +18,8 @@ from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.checksums import sha256_of
 from dataset_builders.export import REPORT_FILE
 from dataset_builders.input_error import InputError
-from hub_recipes.model_folders import ADAPTER_WEIGHTS, content_hash, model_folder
+from hub_recipes.model_folders import ADAPTER_WEIGHTS, RUN_FILE, content_hash, model_folder
 
-RUN_FILE = "run.json"
 SCHEMA_VERSION = 1
 """Raised whenever a reader of an earlier `run.json` would misread a later one."""
 

@@ -53,8 +53,11 @@ def released_folder(name: str, folder: Path = MODEL_CARDS) -> Path | None:
 def default_adapter(role: str, folder: Path = MODEL_CARDS) -> str:
     """The name of the adapter to start with, or an empty text: the base model as it is.
 
+    A smoke release can be chosen on the page, but does not speak for it.
+
     Args:
         role (`str`): `"action"`, `"rewrite"` or `"reasoner"`.
         folder (`Path`, *optional*): Where the adapters lie.
     """
-    return next((adapter.folder.name for adapter in released_adapters(folder) if adapter.role == role), "")
+    full = (adapter for adapter in released_adapters(folder) if adapter.run.get("release") == "full")
+    return next((adapter.folder.name for adapter in full if adapter.role == role), "")

@@ -87,6 +87,15 @@ def test_every_kind_of_adapter_has_a_card(adapters, role, method, verbalizer, an
     compile(code, "card", "exec")
 
 
+def test_a_reasoner_of_template_text_is_its_own_template(adapters):
+    path = adapters / ADAPTER / "run.json"
+    results = {**json.loads(path.read_text())["results"], "row": "template"}
+    change(path, role="reasoner", answer="title", results=results)
+    text = ReleasedAdapter.open(path.parent).card(HOME)
+    assert "| **template** (this adapter) | 0.200" in text
+    assert "not shown to be better" not in text
+
+
 def test_a_missing_number_stops_the_card(adapters):
     results = next(adapters.glob("results/*/results.json"))
     document = json.loads(results.read_text())

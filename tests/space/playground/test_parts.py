@@ -176,7 +176,9 @@ def test_the_adapter_to_start_with_is_the_full_run_of_its_role(tmp_path):
     history = [{"step": 1, "reward": 0.1, "loss": 2.0}, {"step": 2, "reward": None, "loss": 1.0}]
     write_run(tmp_path, "a-rewrite", role="verbalizer", verbalizer="rewrite", release="smoke", history=history)
     write_run(tmp_path, "b-rewrite", role="verbalizer", verbalizer="rewrite", release="full")
-    write_run(tmp_path, "reader", role="reasoner", release="smoke")
+    write_run(tmp_path, "reader", role="reasoner", release="full")
+    write_run(tmp_path, "a-reader", role="reasoner", release="smoke")
+    write_run(tmp_path, "decider", role="verbalizer", verbalizer="action", release="smoke")
     assert default_adapter("rewrite", tmp_path) == "b-rewrite"
     assert default_adapter("reasoner", tmp_path) == "reader"
     assert default_adapter("action", tmp_path) == ""
