@@ -152,7 +152,9 @@ def _csv_export(name: PurePosixPath, header: Sequence[str]) -> Export | None:
     columns = set(header)
     if {"title", "start time", "duration"} <= columns:
         return NETFLIX_ACTIVITY
-    if len(header) == 2 and _NETFLIX_TITLE.fullmatch(header[0]) and _NETFLIX_DATE.match(header[1]):
+    # A spreadsheet leaves empty columns behind, and numbers its rows in one without a name.
+    named = [column for column in header if column]
+    if len(named) == 2 and _NETFLIX_TITLE.fullmatch(named[0]) and _NETFLIX_DATE.match(named[1]):
         return NETFLIX_TITLES
     if {"date", "name", "year", "letterboxd uri"} <= columns:
         return LETTERBOXD if _tells_of_films_seen(name, columns) else None
@@ -175,7 +177,10 @@ def _unknown(files: Sequence[ExportFile], shown: str) -> str:
             "'Multiple formats'."
         )
     expected = "; ".join(f"{export.service} {export.files} ({export.where})" for export in EXPORTS)
-    return f"{shown} is no history that can be read: {_described(files)}. Expected one of: {expected}."
+    return (
+        f"{shown} is no history that can be read: {_described(files)}. Expected one of: {expected}. For a table of "
+        "your own, use `logs2lang build tabular`."
+    )
 
 
 def _described(files: Sequence[ExportFile]) -> str:

@@ -11,9 +11,9 @@ from dataset_builders.sources.delimited import ReadRows
 from dataset_builders.sources.local_dates import parse_local_times
 from dataset_builders.sources.viewing_history.csv_rows import header_of, read_csv_rows
 from dataset_builders.sources.viewing_history.day_order import keep_file_order
-from dataset_builders.sources.viewing_history.episode_titles import series_of
+from dataset_builders.sources.viewing_history.episode_titles import series_of, with_series_beside
 from dataset_builders.sources.viewing_history.export_files import ExportFile, head_of
-from dataset_builders.sources.viewing_history.viewings import OWNER, PLAY, joined, to_viewings
+from dataset_builders.sources.viewing_history.viewings import OWNER, PLAY, TRAILER, joined, to_viewings
 
 _ACTIVITY = {
     USER_ID: "profile name",
@@ -74,25 +74,27 @@ def _read_activity(connection: DuckDB, place: int, file: ExportFile, day_first: 
     rows = _with_series(_with_times(read.rows, connection, day_first, file, name))
     if _ACTIVITY[USER_ID] not in header_of(head_of(file))[1]:
         rows = rows.mutate(user_id=ibis.literal(OWNER))
+    event = _event(rows)
     viewings = to_viewings(
         rows,
         user_id=rows[USER_ID],
         item_id=rows[TITLE],
         timestamp=rows[TIMESTAMP],
-        event=_event(rows),
+        event=event,
         duration_s=_seconds(rows[DURATION]),
         device=rows[DEVICE],
         title=rows[TITLE],
-        series=rows[SERIES],
+        # A trailer puts words of its own before the name: "Season 1 Trailer: Show: Season 1".
+        series=(event == TRAILER).ifelse(ibis.null("string"), rows[SERIES]),
     )
     return ReadRows(viewings, read.rejected)
 
 
 def _read_titles(connection: DuckDB, place: int, file: ExportFile, user: str, day_first: bool | None) -> ReadRows:
-    _, (title, date) = header_of(head_of(file))
+    title, date = filter(None, header_of(head_of(file))[1])
     name = f"netflix_titles_{place}"
     read = read_csv_rows(connection, name, file, {TITLE: title, TIMESTAMP: date})
-    rows = _with_series(_with_times(read.rows, connection, day_first, file, name))
+    rows = with_series_beside(_with_series(_with_times(read.rows, connection, day_first, file, name)))
     viewings = to_viewings(
         rows,
         user_id=user,
@@ -120,7 +122,7 @@ def _with_series(rows: ir.Table) -> ir.Table:
 def _event(rows: ir.Table) -> ir.StringValue:
     extra = rows.extra.strip().nullif("").nullif(_NOT_APPLICABLE)
     unasked = rows.attributes.lower().contains(_NOBODY_ASKED).fill_null(False)
-    return ibis.cases((extra.notnull(), "trailer"), (unasked, "autoplay"), else_=PLAY)
+    return ibis.cases((extra.notnull(), TRAILER), (unasked, "autoplay"), else_=PLAY)
 
 
 def _seconds(length: ir.StringValue) -> ir.StringValue:

@@ -21,8 +21,9 @@ OWNER = "owner"
 
 VIEWING_COLUMNS = (*INTERACTION_COLUMNS, TITLE, YEAR, TAGS, SERIES)
 
-PLAY, RATE, WATCHED = "play", "rate", "watched"
-"""Events: something ran; a rating was given; something was marked as seen, at whatever time that really was."""
+PLAY, TRAILER, RATE, WATCHED = "play", "trailer", "rate", "watched"
+"""Events: something ran; so did what advertises something else; a rating was given; something was marked as seen, at
+whatever time that really was."""
 
 
 def to_viewings(rows: ir.Table, **columns: ir.Value | str) -> ir.Table:

@@ -12,7 +12,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 from dataset_builders.sources.delimited import ReadRows
 from dataset_builders.sources.viewing_history.export_files import ExportFile
 from dataset_builders.sources.viewing_history.json_rows import read_json_rows
-from dataset_builders.sources.viewing_history.viewings import OWNER, PLAY, set_aside, to_viewings
+from dataset_builders.sources.viewing_history.viewings import OWNER, PLAY, TRAILER, set_aside, to_viewings
 
 NO_ADDRESS = "no video address: removed or private"
 NO_VIDEO = "not a video: a search, a post or a visit"
@@ -90,7 +90,7 @@ def read_youtube(connection: DuckDB, files: Sequence[ExportFile], day_first: boo
         user_id=OWNER,
         item_id=rows.address.re_extract(_VIDEO_ID, 1),
         timestamp=rows.time,
-        event=rows.details.contains(_GOOGLE).fill_null(False).ifelse("trailer", PLAY),
+        event=rows.details.contains(_GOOGLE).fill_null(False).ifelse(TRAILER, PLAY),
         title=bare_title(rows.title, rows.address, shared),
         tags=rows.channel.nullif("").isnull().ifelse(ibis.null("array<string>"), ibis.array([rows.channel])),
     )

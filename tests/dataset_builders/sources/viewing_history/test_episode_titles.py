@@ -1,6 +1,6 @@
 import ibis
 
-from dataset_builders.sources.viewing_history.episode_titles import series_of
+from dataset_builders.sources.viewing_history.episode_titles import series_of, with_series_beside
 
 EPISODES = [
     "Harbour: Season 1: The Ferry",
@@ -53,6 +53,27 @@ EPISODES = [
     "Harbour S02E11",
     "Harbour - S2:E11 - The Ferry",
     "Harbour: SEASON 1: THE FERRY",
+    # Numbers that do not part from their word, as French and Polish exports have them.
+    "Harbour: Saison\u00a01: Le bac",
+    "Harbour\u00a0: Saison\u202f1\u00a0: Le bac",
+    "Harbour: Partie\u00a02: Le bac (Épisode\u00a04)",
+    "Harbour: Épisode\u00a07",
+    "Harbour: 2. Seri: Feribot",
+    "Harbour: Serie 2: Aflevering 1",
+    "Harbour: 3B. řada: Přívoz",
+    "Harbour: 4. svazek: Přívoz",
+    "Harbour: Bind 1: FÆRGEN",
+    "Harbour: Temporada final: Episodio 1",
+    "Harbour: シーズン1: 連絡船",
+    "Harbour: 第3シリーズ: 連絡船",
+    "Harbour: パート2: 連絡船",
+    "Harbour: エピソード3",
+    "Harbour: 시즌 1: 나룻배",
+    "Harbour: 第 1 季：渡轮",
+    # Names said twice.
+    "Harbour: Harbour 3: Kapitel 2: Die Fähre (Folge 2)",
+    "Harbour: HARBOUR: The Ferry",
+    "Harbour: HARBOUR: Book 1: The Ferry",
 ]
 FILMS = [
     "Harbour",
@@ -67,6 +88,8 @@ FILMS = [
     "Harbour: Volume I",
     "Harbour: Teil 2",
     "Harbour: Season of the Witch",
+    "Harbour: パート2",
+    "Harbour: Harbour Forever",
     "Harbour: Civil War",
     "Open Season: Harbour",
     "Season 2 Trailer: Harbour",
@@ -101,6 +124,36 @@ def test_a_series_may_have_a_colon_of_its_own():
         "ROPES: Harbour: The Ada Story: The Ferry (Episode 4)": "ROPES: Harbour: The Ada Story",
     }
     assert series(*expected) == expected
+
+
+def test_a_name_with_a_colon_may_be_said_twice():
+    title = "Harbour: The Ada Story: Harbour: the Ada story: Book 1: Ambush"
+    assert series(title) == {title: "Harbour: The Ada Story"}
+
+
+def beside(*days):
+    """`beside([("Fog: Ebb", None), ...], ...)`: the series of every title; one list for each day."""
+    rows = [
+        {"title": title, "series": known, "timestamp": f"2024-05-0{place}"}
+        for place, titles in enumerate(days, start=1)
+        for title, known in titles
+    ]
+    table = ibis.memtable(rows, schema={"title": "string", "series": "string", "timestamp": "string"})
+    return {row["title"]: row["series"] for row in with_series_beside(table).to_pyarrow().to_pylist()}
+
+
+def test_episodes_without_a_season_belong_to_a_series_that_others_name():
+    told = beside([("Fog: Season 1: Ambush", "Fog")], [("Fog: Chapter Seven: Ebb", None), ("Fog\u00a0: Rope", None)])
+    assert set(told.values()) == {"Fog"}
+    assert beside([("Fog: Season 1: Ambush", "Fog"), ("Foghorn: Rope", None)])["Foghorn: Rope"] is None
+
+
+def test_three_titles_of_a_day_make_a_series_and_a_trilogy_over_weeks_does_not():
+    episodes = [(f"Kelp: {name}", None) for name in ("Oars", "Rope", "Ebb")]
+    assert set(beside(episodes, [("Kelp: Tide", None)]).values()) == {"Kelp"}
+    assert set(beside(episodes[:2], episodes[2:]).values()) == {None}
+    # The same title three times is one title, and titles without a name before the colon are none of it.
+    assert set(beside([("Kelp: Oars", None)] * 3 + [(f": {number}", None) for number in range(3)]).values()) == {None}
 
 
 def test_a_very_long_title_is_parsed_like_any_other():

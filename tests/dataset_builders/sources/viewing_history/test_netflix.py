@@ -128,3 +128,26 @@ def test_several_short_histories_are_several_people(read, told, write, tmp_path)
         ("a.csv", "2024-03-14 00:00:00+00:00"),
         ("b.csv", "2024-03-14 00:00:00+00:00"),
     ]
+
+
+def test_series_without_seasons_are_told_by_the_rest_of_a_short_history(read, items, write):
+    """Netflix names no season where there is only one: four episodes of one evening, beside two films."""
+    episodes = [f"Kelp: {name}" for name in ("Oars", "Rope", "Ebb", "Tide")]
+    films = ["Fog Wars: The Lamp", "Fog Wars: The Rope"]
+    text = "Title,Date\n" + "".join(f'"{title}","3/14/24"\n' for title in episodes + films)
+    told = {title: series for title, (series,) in items(read(write("h.csv", text)), "series").items()}
+    assert told == {**dict.fromkeys(episodes, "Kelp"), **dict.fromkeys(films)}
+
+
+def test_a_trailer_is_of_no_series_whatever_stands_before_its_name(read, items, write):
+    row = "Ada,2024-03-09 20:15:02,00:00:30,,{},{},TV\n"
+    rows = row.format("Season 1 Trailer: Fog: Season 1", "TRAILER") + row.format("Fog: Season 1: Ebb", "")
+    assert items(read(write("v.csv", HEADER + rows)), "series") == {
+        "Season 1 Trailer: Fog: Season 1": (None,),
+        "Fog: Season 1: Ebb": ("Fog",),
+    }
+
+
+@pytest.mark.parametrize("text", ["Title,Date,,\nFog,2024-03-01,,\n", ",Title,Date\n0,Fog,2024-03-01\n"])
+def test_a_spreadsheet_may_have_left_columns_without_a_name(read, told, write, text):
+    assert told(read(write("h.csv", text)), "item_id") == [("Fog",)]
