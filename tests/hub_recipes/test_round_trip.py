@@ -25,7 +25,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE, OWNER = "me", BASE_MODEL.split("/")[0]
-DATASET, ADAPTER = "movietweetings-100k", "smollm2-135m-movietweetings-verbalizer-rewrite"
+DATASET, ADAPTER = "movietweetings-100k", "smollm2-135m-instruct-movietweetings-verbalizer-rewrite"
 """The names that the README uses; what lies under them here is small."""
 SPACES = [name for name in ("discovery_recall", "playground") if (ROOT / "space" / name / "app.py").exists()]
 READER = ROOT / "tests" / "loopback_hub" / "stranger_reads.py"
