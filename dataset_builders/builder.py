@@ -164,7 +164,7 @@ def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -
     if not targets.filter(targets[SPLIT] == "test").count().execute():
         raise InputError(
             f"No user of this log has a test target: with protocol {options.protocol!r} a user needs at least "
-            f"{options.min_history} interactions before it. Lower min_history, or bring a longer log."
+            f"{options.min_history} interactions before it. Lower min_history (--min-history), or bring a longer log."
         )
     return SplitLog(keyed, targets, training_events(keyed.events, targets, cuts), cuts)
 
@@ -262,6 +262,9 @@ def _count_examples(folder: Path, split: str) -> dict[str, int]:
 
 
 def _refuse_foreign_folder(output: Path) -> None:
+    blocking = next((folder for folder in output.parents if folder.exists() and not folder.is_dir()), None)
+    if blocking is not None:
+        raise InputError(f"{output} cannot be a folder, because {blocking} is a file. Choose another folder.")
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file; give the path of a folder to write the dataset into.")
     if output.exists() and any(output.iterdir()) and not (output / REPORT_FILE).exists():

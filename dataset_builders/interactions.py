@@ -65,6 +65,7 @@ with the reason of their reader; see `sources.delimited`."""
 MAX_DURATION_S = 7 * 24 * 3600
 
 QUARANTINE_COLUMNS = (SOURCE_FILE, SOURCE_ROW, RAW, REASON)
+_SHOWN_CHARS = 200
 _COPIES = "copies"
 _FLOAT32_MAX = 3.4028234e38
 
@@ -219,11 +220,25 @@ def _nameless_items(catalogue: ir.Table) -> ir.Table:
 def _refuse_quarantined(quarantine: ir.Table) -> None:
     count = int(quarantine.count().execute())
     if count:
-        first = quarantine.order_by(QUARANTINE_COLUMNS).limit(1).execute().iloc[0]
         raise InputError(
-            f"{count} row(s) cannot be used, and --strict allows none. The first: {first[SOURCE_FILE]}, row "
-            f"{first[SOURCE_ROW]}: {first[REASON]}: {first[RAW]:.200}. Correct the rows, or build without --strict."
+            f"{count} row(s) cannot be used, and --strict allows none. The first: {_first_of(quarantine)}. "
+            "Correct the rows, or build without --strict."
         )
+
+
+def _first_of(quarantine: ir.Table) -> str:
+    first = quarantine.order_by(QUARANTINE_COLUMNS).limit(1).execute().iloc[0]
+    return f"{first[SOURCE_FILE]}, row {first[SOURCE_ROW]}: {first[REASON]}: {str(first[RAW])[:_SHOWN_CHARS]}"
+
+
+def _nothing_usable(name: str, counts: Mapping[str, Any], quarantine: ir.Table) -> str:
+    if not counts["quarantined"]:
+        return f"{name!r} has no rows. Check that its files were written completely."
+    return (
+        f"No row of {name!r} can be used: {_listed(counts['quarantined_by_reason'])}. The first: "
+        f"{_first_of(quarantine)}. Check which columns are read; times may be seconds or milliseconds since 1970, "
+        "ISO 8601, or dates such as 3/4/2024."
+    )
 
 
 def _count_rows(raw: RawLog, merged: ir.Table, quarantine: ir.Table, connection: DuckDB) -> dict[str, Any]:
@@ -238,8 +253,7 @@ def _count_rows(raw: RawLog, merged: ir.Table, quarantine: ir.Table, connection:
     if counts["input_rows"] != counts["used"] + counts["merged_duplicates"] + counts["quarantined"]:
         raise RuntimeError(f"Rows of {raw.name!r} were lost, which is an error of this program: {counts}.")
     if not counts["used"]:
-        why = _listed(counts["quarantined_by_reason"])
-        raise InputError(f"No row of {raw.name!r} can be used: {why}. Check its columns and its time format.")
+        raise InputError(_nothing_usable(raw.name, counts, quarantine))
     return counts
 
 
@@ -253,4 +267,4 @@ def _count_input(raw: RawLog, connection: DuckDB) -> int:
 
 
 def _listed(by_reason: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason} ({count})" for reason, count in by_reason.items()) or "there is none"
+    return ", ".join(f"{reason} ({count})" for reason, count in by_reason.items())

@@ -32,6 +32,12 @@ DayFirstOption = Annotated[
         "--day-first/--month-first", help="How dates such as 03/04/2024 are meant; asked for where nothing tells."
     ),
 ]
+EncodingOption = Annotated[
+    str | None,
+    typer.Option(
+        help="How the text is encoded where it is no UTF-8, such as utf-16, cp1250 (Central Europe) or cp1254."
+    ),
+]
 _SPLIT, _RUN = "How the log becomes examples", "How the build runs"
 
 
@@ -228,7 +234,10 @@ def tabular(
         str,
         typer.Option(help="CSV, TSV, JSONL or Parquet file (also .gz), or a quoted glob: one row per interaction."),
     ],
-    items: Annotated[str | None, typer.Option(help="The same for the catalogue; without one, ids are titles.")] = None,
+    items: Annotated[
+        str | None,
+        typer.Option(help="The same for the catalogue, or the log again where it has titles; else ids are titles."),
+    ] = None,
     column_map: Annotated[
         str | None,
         typer.Option(
@@ -249,6 +258,7 @@ def tabular(
         str | None, typer.Option(help="What stands between tags that are one text; | by default.")
     ] = None,
     day_first: DayFirstOption = None,
+    encoding: EncodingOption = None,
     name: Annotated[str, typer.Option(help="Name of the dataset.")] = "tabular",
 ) -> "Source":
     """Your own log. Columns: user_id, item_id, timestamp; and, if you have them, event, duration_s, value, device.
@@ -269,6 +279,7 @@ def tabular(
         time_format=time_format or written.time_format,
         tag_separator=tag_separator or written.tag_separator,
         day_first=day_first,
+        encoding=encoding,
         name=name,
     )
 
@@ -297,6 +308,7 @@ def viewing_history(
     ],
     profile: Annotated[str | None, typer.Option(help="Only this profile of the account; all by default.")] = None,
     day_first: DayFirstOption = None,
+    encoding: EncodingOption = None,
 ) -> "Source":
     """A person's own viewing or listening history, as the service exports it. Everything stays on this machine.
 
@@ -304,7 +316,7 @@ def viewing_history(
     """
     from dataset_builders.sources.viewing_history import read_viewing_history
 
-    return partial(read_viewing_history, path=path, profile=profile, day_first=day_first)
+    return partial(read_viewing_history, path=path, profile=profile, day_first=day_first, encoding=encoding)
 
 
 @source_command("streaming-simulation")

@@ -8,6 +8,7 @@ import glob
 import io
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ _REASONS = {
 MAX_RAW_CHARS = 10_000
 REJECTED_TYPES = {SOURCE_FILE: "string", SOURCE_ROW: "int64", RAW: "string", REASON: "string"}
 _MAX_LINE = 2_000_000  # DuckDB's own limit
+_CHUNK = 1 << 20
 _FILENAME = "filename"  # as DuckDB calls the column
 
 
@@ -154,10 +156,38 @@ def _row_pattern(dialect: Dialect) -> re.Pattern[str]:
     return re.compile(f"{value}(?:{delimiter}{value})*")
 
 
-def open_text(path: str | Path, encoding: str) -> TextIO:
+def open_text(path: str | Path, encoding: str, newline: str | None = None) -> TextIO:
     """A text file, unpacked when its name ends in `.gz` or `.zst`; undecodable bytes become U+FFFD."""
     unpacked = pa.input_stream(str(path), compression="detect")
-    return io.TextIOWrapper(io.BufferedReader(unpacked), encoding=encoding, errors="replace")
+    return io.TextIOWrapper(io.BufferedReader(unpacked), encoding=encoding, errors="replace", newline=newline)
+
+
+def known_encoding(name: str) -> str:
+    """The name of an encoding, as the user gave it.
+
+    Raises:
+        InputError: Python has no such encoding of text.
+
+    Example:
+        >>> known_encoding("cp1250")
+        'cp1250'
+    """
+    try:
+        "".encode(name)
+    except LookupError as error:
+        raise InputError(
+            f"There is no encoding {name!r}. Usual ones are utf-8, utf-16, cp1250 (Central Europe), cp1251 "
+            "(Cyrillic), cp1252 (Western Europe), cp1254 (Turkish)."
+        ) from error
+    return name
+
+
+def copy_as_utf8(path: Path, target: Path, encoding: str) -> Path:
+    """Write a text file anew in UTF-8, unpacked; bytes that cannot be decoded become U+FFFD. Returns the copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open_text(path, encoding, newline="") as source, target.open("w", encoding="utf-8", newline="") as sink:
+        shutil.copyfileobj(source, sink, _CHUNK)
+    return target
 
 
 def _read(

@@ -22,7 +22,7 @@ from dataset_builders.schema import (
     VALUE,
     YEAR,
 )
-from dataset_builders.sources.delimited import Dialect, ReadRows, read_delimited
+from dataset_builders.sources.delimited import Dialect, ReadRows, open_text, read_delimited
 from dataset_builders.sources.movie_titles import title_of, year_of
 from dataset_builders.web_files import WebFile, file_from_web
 
@@ -70,6 +70,7 @@ GENRES_100K = [
 _RATING_COLUMNS = (USER_ID, ITEM_ID, VALUE, TIMESTAMP)
 _MOVIE_COLUMNS = (ITEM_ID, TITLE, "genres")
 _NO_GENRES = "(no genres listed)"
+_HEAD_CHARS, _SHOWN_CHARS = 1 << 16, 100
 _PLACE = (SOURCE_FILE, SOURCE_ROW)
 
 LICENSE = LogLicense(
@@ -186,12 +187,25 @@ def _read_dat_movies(connection: DuckDB, path: Path) -> ReadRows:
 
 
 def _read_csv_ratings(connection: DuckDB, path: Path) -> ReadRows:
+    _require_header(path, "userId,movieId,rating,timestamp")
     return read_delimited(connection, "movielens_ratings", [path], Dialect(_RATING_COLUMNS, ",", '"', header=True))
 
 
 def _read_csv_movies(connection: DuckDB, path: Path) -> ReadRows:
+    _require_header(path, "movieId,title,genres")
     read = read_delimited(connection, "movielens_movies", [path], Dialect(_MOVIE_COLUMNS, ",", '"', header=True))
     return ReadRows(_titled(read.rows, read.rows.genres.nullif(_NO_GENRES).split("|")), read.rejected)
+
+
+def _require_header(path: Path, expected: str) -> None:
+    """Columns are read by place; a file that orders them otherwise would be read wrongly and say nothing."""
+    with open_text(path, "utf-8-sig") as file:
+        header = file.readline(_HEAD_CHARS).strip()
+    if header != expected:
+        raise InputError(
+            f"{path} begins with {header[:_SHOWN_CHARS]!r}, and MovieLens with {expected!r}. Read a table of your own "
+            "with `logs2lang build tabular`."
+        )
 
 
 def _titled(movies: ir.Table, tags: ir.ArrayValue, year: ir.StringValue | None = None) -> ir.Table:

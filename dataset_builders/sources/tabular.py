@@ -2,6 +2,7 @@
 
 import csv
 import glob
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -41,6 +42,8 @@ from dataset_builders.sources.delimited import (
     REJECTED_TYPES,
     Dialect,
     ReadRows,
+    copy_as_utf8,
+    known_encoding,
     names_below_common_folder,
     open_text,
     read_delimited,
@@ -52,8 +55,34 @@ NOT_JSON = "not a JSON object"
 
 SYNONYMS = {
     USER_ID: ("user", "uid", "customerid", "memberid", "accountid", "profileid", "reviewerid", "visitorid"),
-    ITEM_ID: ("item", "iid", "movieid", "productid", "asin", "trackid", "videoid", "bookid", "articleid", "contentid"),
-    TIMESTAMP: ("ts", "time", "datetime", "date", "eventtime", "createdat", "unixreviewtime", "watchedat"),
+    ITEM_ID: (
+        "item",
+        "iid",
+        "movieid",
+        "productid",
+        "asin",
+        "trackid",
+        "videoid",
+        "bookid",
+        "articleid",
+        "contentid",
+        "stockcode",
+        "sku",
+    ),
+    TIMESTAMP: (
+        "ts",
+        "time",
+        "datetime",
+        "date",
+        "eventtime",
+        "createdat",
+        "unixreviewtime",
+        "watchedat",
+        "watcheddate",
+        "invoicedate",
+        "orderdate",
+        "purchasedate",
+    ),
     EVENT: ("eventtype", "interactiontype", "action", "behavior"),
     DURATION: ("durationseconds", "durationsec", "watchseconds"),
     VALUE: ("rating", "score", "stars"),
@@ -75,6 +104,7 @@ _SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
+_COMPRESSED = (".gz", ".zst")
 _DELIMITERS = (",", "\t", ";", "|")
 _HEAD_CHARS = 1 << 20
 
@@ -146,6 +176,7 @@ def read_tabular(
     time_format: TimeFormat = "auto",
     tag_separator: str = DEFAULT_TAG_SEPARATOR,
     day_first: bool | None = None,
+    encoding: str | None = None,
     name: str = "tabular",
 ) -> RawLog:
     """Read a user's own log.
@@ -161,6 +192,7 @@ def read_tabular(
         tag_separator (`str`, *optional*, defaults to `"|"`): What stands between tags that are one text.
         day_first (`bool`, *optional*): Whether 03/04/2024 is in April (`True`) or in March (`False`). Asked for only
             where times are written so and no other of the log settles it.
+        encoding (`str`, *optional*): How the text is encoded, as Python spells it; UTF-8 by default.
         name (`str`, *optional*, defaults to `"tabular"`): Name of the dataset.
 
     Returns:
@@ -171,13 +203,13 @@ def read_tabular(
             ways.
     """
     mapping = TabularMapping(columns or {}, item_columns or {}, time_format, tag_separator)
-    found = _read_files(connection, "tabular_interactions", interactions)
+    found = _read_files(connection, "tabular_interactions", interactions, encoding)
     log = _renamed(found, mapping.interactions, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, "--map")
     if time_format in ("auto", "iso"):
         log = _with_iso_dates(log, connection, day_first, interactions)
     if items is None:
         return RawLog(name, log.rows, None, log.rejected, time_format, OWN_LOG)
-    found = _read_files(connection, "tabular_items", items)
+    found = _read_files(connection, "tabular_items", items, encoding)
     catalogue = _renamed(found, mapping.items, ITEM_COLUMNS, (ITEM_ID,), "--map-items")
     rejected = ibis.union(log.rejected, catalogue.rejected)
     return RawLog(name, log.rows, _split_tags(catalogue.rows, tag_separator), rejected, time_format, OWN_LOG)
@@ -222,13 +254,35 @@ class _NamedRows(ReadRows):
     """The file or glob as the user wrote it."""
 
 
-def _read_files(connection: DuckDB, name: str, pattern: str) -> _NamedRows:
+def _read_files(connection: DuckDB, name: str, pattern: str, encoding: str | None = None) -> _NamedRows:
     paths = _matching_files(pattern)
-    readers = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}
-    read = readers[_kind(paths, pattern)](connection, name, paths, pattern)
+    kind = _kind(paths, pattern)
+    with tempfile.TemporaryDirectory() as folder:
+        if encoding is not None and kind != "parquet":
+            paths = _in_utf8(paths, encoding, Path(folder))
+        read = _READERS[kind](connection, name, paths, pattern)
     if not connection.execute(read.rows.count()) and not connection.execute(read.rejected.count()):
         raise InputError(f"{pattern} has no rows. Check that it is the right file and that it was written completely.")
     return read
+
+
+def _in_utf8(paths: Sequence[Path], encoding: str, folder: Path) -> list[Path]:
+    """Copies of text files, under the same names but for what says that they were compressed."""
+    names = [Path(name) for name in names_below_common_folder(paths)]
+    plain = [name.with_suffix("") if name.suffix.lower() in _COMPRESSED else name for name in names]
+    known = known_encoding(encoding)
+    return [_copy(path, folder / name, known) for path, name in zip(paths, plain, strict=True)]
+
+
+def _copy(path: Path, target: Path, encoding: str) -> Path:
+    try:
+        return copy_as_utf8(path, target, encoding)
+    except UnicodeError as error:  # UTF-16 without its mark
+        raise InputError(f"{path} is not encoded as {encoding}: {error}.") from error
+    except OSError as error:
+        if error.errno is not None:  # the disk is full
+            raise
+        raise InputError(f"{path} cannot be read: {error}. Check that the file is complete.") from error
 
 
 def _matching_files(pattern: str) -> list[Path]:
@@ -256,10 +310,13 @@ def _neighbours(path: Path) -> str:
 def _kind(paths: Sequence[Path], pattern: str) -> str:
     kinds = set()
     for path in paths:
-        suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".zst")]
+        suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in _COMPRESSED]
         kinds.add(_SUFFIXES.get(suffixes[-1] if suffixes else ""))
     if len(kinds) != 1 or None in kinds:
-        raise InputError(f"{pattern} must name files of one kind, ending in {', '.join(_SUFFIXES)} (or that and .gz).")
+        raise InputError(
+            f"{pattern} must name files of one kind, ending in {', '.join(_SUFFIXES)} (or that and .gz). Save a sheet "
+            "as CSV, unpack a zip, and write JSON as one object per line."
+        )
     return kinds.pop() or ""
 
 
@@ -280,7 +337,7 @@ def _header(path: Path) -> tuple[str, list[str]]:
     line = _first_line(path)
     if not line.strip():
         raise InputError(f"{path} begins with an empty line; its first line must name the columns.")
-    delimiters = ("\t",) if {".tsv", ".tab"} & set(path.suffixes) else _DELIMITERS
+    delimiters = ("\t",) if {".tsv", ".tab"} & set(path.suffixes) and "\t" in line else _DELIMITERS
     cut = {delimiter: next(csv.reader([line], delimiter=delimiter)) for delimiter in delimiters}
     delimiter = max(delimiters, key=lambda each: len(cut[each]))
     names = [column.strip() for column in cut[delimiter]]
@@ -297,7 +354,10 @@ def _first_line(path: Path) -> str:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}. Check that the file is complete.") from error
     if "\0" in line or "\ufffd" in line:
-        raise InputError(f"{path} is not UTF-8 text. Save it as UTF-8 CSV, or check that it is not a binary file.")
+        raise InputError(
+            f"{path} is not UTF-8 text. Say how it is encoded, such as --encoding cp1252 or utf-16, or check that it "
+            "is no binary file."
+        )
     return line
 
 
@@ -309,6 +369,8 @@ def _read_jsonl(connection: DuckDB, name: str, paths: Sequence[Path], pattern: s
     is_object = (json_type(filled.line.try_cast("json")) == "OBJECT").fill_null(False)
     broken = filled.filter(~is_object).select(SOURCE_FILE, SOURCE_ROW, raw=filled.line, reason=ibis.literal(NOT_JSON))
     objects = filled.filter(is_object)
+    if not connection.execute(objects.count()) and _first_line(paths[0]).lstrip().startswith("["):
+        raise InputError(f"{pattern} is one JSON array; write one object per line, such as `jq -c '.[]'` does.")
     keys = connection.execute(objects.select(key=json_keys(objects.line).unnest()).distinct().order_by("key"))["key"]
     columns = {theirs: f"column{index}" for index, theirs in enumerate(keys)}
     values = {column: json_extract_string(objects.line, _json_pointer(theirs)) for theirs, column in columns.items()}
@@ -350,6 +412,9 @@ def _read_parquet(connection: DuckDB, name: str, paths: Sequence[Path], pattern:
     return _NamedRows(rows, ibis.memtable([], schema=REJECTED_TYPES), columns, pattern)
 
 
+_READERS = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}
+
+
 def _renamed(
     log: _NamedRows, mapping: Mapping[str, str], ours: Sequence[str], required: Sequence[str], flag: str
 ) -> ReadRows:
@@ -361,9 +426,11 @@ def _renamed(
     found = {our_name: mapping.get(our_name) or _recognised(our_name, free) for our_name in ours}
     missing = [our_name for our_name in required if found[our_name] is None]
     if missing:
+        said = ",".join(f"{our_name}=COLUMN" for our_name in missing)
+        hint = " An export of one person is read by `logs2lang build viewing-history`." * (USER_ID in missing)
         raise InputError(
-            f"{log.shown} has no column that is clearly {missing[0]}; it has {', '.join(log.columns) or 'none'}. "
-            f"Say which one it is: {flag} {missing[0]}=COLUMN."
+            f"{log.shown} has no column that is clearly {' or '.join(missing)}; it has "
+            f"{', '.join(log.columns) or 'none'}. Say which it is: {flag} {said}.{hint}"
         )
     named = {our_name: log.rows[log.columns[theirs]] for our_name, theirs in found.items() if theirs is not None}
     return ReadRows(log.rows.select(SOURCE_FILE, SOURCE_ROW, **named), log.rejected)

@@ -132,6 +132,12 @@ def test_a_folder_with_other_things_in_it_is_left_alone(make_source, crowd, tmp_
     assert contents(tmp_path / "mine") == {"thesis.txt": b"years of work"}
 
 
+def test_a_folder_cannot_lie_below_a_file(make_source, crowd, tmp_path):
+    (tmp_path / "notes").write_text("years of work")
+    with pytest.raises(InputError, match=r"notes is a file\. Choose another folder"):
+        build_dataset(make_source(crowd), tmp_path / "notes" / "data" / "mine", OPTIONS)
+
+
 def test_the_card_names_the_configs_and_the_counts(built):
     card = DatasetCard.load(built / "README.md")
     assert [config["config_name"] for config in card.data.to_dict()["configs"]] == list(CONFIG_FEATURES)

@@ -154,6 +154,10 @@ def test_strict_names_the_first_bad_row(connection):
 def test_a_log_without_a_usable_row_is_refused(connection):
     with pytest.raises(InputError, match=r"No row of 'toy' can be used: empty user \(1\)"):
         canonicalize(raw_log([{"user_id": ""}]), connection)
+    with pytest.raises(InputError, match=r"The first: log.csv, row 2: time not readable: .*\"1 May\".*ISO 8601"):
+        canonicalize(raw_log([{"timestamp": "1 May"}]), connection)
+    with pytest.raises(InputError, match="'toy' has no rows"):
+        canonicalize(raw_log([]), connection)
 
 
 def test_rejected_lines_count_as_input(connection):

@@ -8,12 +8,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from dataset_builders.input_error import InputError
+from dataset_builders.sources.delimited import copy_as_utf8
 
 MAX_UNPACKED_BYTES = 4 << 30
 """What the files of an archive that are read may take unpacked, all together. Real exports stay far below."""
@@ -37,11 +38,13 @@ class ExportFile:
         name (`str`): How reports call it: its path below the folder or inside the archive.
         path (`Path`): The file, or the archive that holds it.
         archive (`zipfile.ZipFile`, *optional*): The archive, open; `name` is then the name of a member.
+        encoding (`str`, *optional*): How its text is encoded, where the user said so.
     """
 
     name: str
     path: Path
     archive: zipfile.ZipFile | None = None
+    encoding: str | None = None
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
@@ -66,12 +69,13 @@ class ExportFile:
 
 
 @contextmanager
-def open_export(path: str | Path) -> Iterator[list[ExportFile]]:
+def open_export(path: str | Path, encoding: str | None = None) -> Iterator[list[ExportFile]]:
     """The files that an export may consist of, by name; an archive stays open meanwhile.
 
     Args:
         path (`str` or `Path`): A file; a folder, searched with all folders in it for `.csv` and `.json`; or a zip
             archive, searched in the same way.
+        encoding (`str`, *optional*): How the text is encoded; by default each file tells, see `encoding_of`.
 
     Yields:
         `list[ExportFile]`: One for a file; possibly none for a folder or an archive.
@@ -81,27 +85,28 @@ def open_export(path: str | Path) -> Iterator[list[ExportFile]]:
     """
     path = Path(path).expanduser()
     if path.is_dir():
-        yield _files_below(path)
+        yield [replace(file, encoding=encoding) for file in _files_below(path)]
     elif not path.is_file():
         raise InputError(f"There is no file or folder {path}{_neighbour(path)}. Check the path.")
     elif _begins(path, _ZIP_START) and not zipfile.is_zipfile(path):
         raise InputError(f"{path} is a zip archive that was cut off. Download it again.")
     elif zipfile.is_zipfile(path):
         with _opened_archive(path) as archive:
-            yield [ExportFile(name, path, archive) for name in _members(path, archive)]
+            yield [ExportFile(name, path, archive, encoding) for name in _members(path, archive)]
     else:
-        yield [ExportFile(path.name, path)]
+        yield [ExportFile(path.name, path, encoding=encoding)]
 
 
 def head_of(file: ExportFile) -> str:
     """The first 64 kB of a file as text."""
     with file.open() as source:
         head = source.read(_HEAD_BYTES)
+    told = _marked_encoding(head) or file.encoding
     try:
         # Not final: the head may end in the middle of a letter.
-        return codecs.getincrementaldecoder(_marked_encoding(head) or "utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return head.decode("cp1252", "replace")
+        return codecs.getincrementaldecoder(told or "utf-8")().decode(head)
+    except UnicodeError:
+        return head.decode(file.encoding or "cp1252", "replace")
 
 
 def unpack(files: Sequence[ExportFile], folder: Path) -> list[ExportFile]:
@@ -121,15 +126,16 @@ def unpack(files: Sequence[ExportFile], folder: Path) -> list[ExportFile]:
     copies = []
     for number, file in enumerate(files):
         plain = file.path if file.archive is None else _extracted(file, folder / f"{number}.unpacked")
-        copies.append(ExportFile(file.name, _to_utf8(plain, folder / f"{number}.text")))
+        copies.append(ExportFile(file.name, _to_utf8(plain, folder / f"{number}.text", file.encoding)))
     return copies
 
 
-def encoding_of(path: Path) -> str | None:
+def encoding_of(path: Path, said: str | None = None) -> str | None:
     """How the text of a file is encoded.
 
     Args:
         path (`Path`): Any file.
+        said (`str`, *optional*): What the user says. A byte order mark knows better.
 
     Returns:
         `str` or `None`: A Python codec; `None` for clean UTF-8. A file without a byte order mark that is no clean
@@ -137,8 +143,8 @@ def encoding_of(path: Path) -> str | None:
     """
     with path.open("rb") as file:
         marked = _marked_encoding(file.read(3))
-    if marked == "utf-16":
-        return marked
+    if marked == "utf-16" or said is not None:
+        return marked or said
     try:
         for _ in _decoded(path, "strict"):
             pass
@@ -212,16 +218,9 @@ def _extracted(file: ExportFile, target: Path) -> Path:
     return target
 
 
-def _to_utf8(path: Path, target: Path) -> Path:
-    encoding = encoding_of(path)
-    if encoding is None:
-        return path
-    with (
-        path.open(encoding=encoding, errors="replace", newline="") as source,
-        target.open("w", encoding="utf-8", newline="") as sink,
-    ):
-        shutil.copyfileobj(source, sink, _CHUNK)
-    return target
+def _to_utf8(path: Path, target: Path, said: str | None) -> Path:
+    encoding = encoding_of(path, said)
+    return path if encoding is None else copy_as_utf8(path, target, encoding)
 
 
 def _marked_encoding(head: bytes) -> str | None:

@@ -11,6 +11,7 @@ from dataset_builders.input_error import InputError
 from dataset_builders.sources.viewing_history.csv_rows import header_of
 from dataset_builders.sources.viewing_history.export_files import ExportFile, head_of
 
+_SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _SHOWN, _SHOWN_CHARS = 8, 40
 _BLANK = "\ufeff \r\n\t"
 _GAP = re.compile(r"[\s,]*")
@@ -176,6 +177,8 @@ def _unknown(files: Sequence[ExportFile], shown: str) -> str:
             f"{shown} has the YouTube history as HTML. Ask takeout.google.com again, and choose JSON for it under "
             "'Multiple formats'."
         )
+    if shown.lower().endswith(_SHEETS):
+        return f"{shown} is a spreadsheet. Give the CSV file that the service sent, or save the sheet as CSV."
     expected = "; ".join(f"{export.service} {export.files} ({export.where})" for export in EXPORTS)
     return (
         f"{shown} is no history that can be read: {_described(files)}. Expected one of: {expected}. For a table of "

@@ -22,7 +22,7 @@ from dataset_builders.schema import (
     USER_ID,
     YEAR,
 )
-from dataset_builders.sources.delimited import ReadRows
+from dataset_builders.sources.delimited import ReadRows, known_encoding
 from dataset_builders.sources.viewing_history import exports
 from dataset_builders.sources.viewing_history.export_files import ExportFile, open_export, unpack
 from dataset_builders.sources.viewing_history.exports import Export, recognise
@@ -55,7 +55,12 @@ _READERS: dict[Export, Reader] = {
 
 
 def read_viewing_history(
-    connection: DuckDB, path: str | Path, *, profile: str | None = None, day_first: bool | None = None
+    connection: DuckDB,
+    path: str | Path,
+    *,
+    profile: str | None = None,
+    day_first: bool | None = None,
+    encoding: str | None = None,
 ) -> RawLog:
     """Read a person's own viewing or listening history, as the service exports it. Nothing leaves the machine.
 
@@ -66,6 +71,8 @@ def read_viewing_history(
         profile (`str`, *optional*): Keep only this profile of the account. Without it each profile is a user.
         day_first (`bool`, *optional*): Whether 03/04/2024 is in April (`True`) or in March (`False`). Asked for only
             where the dates of a file leave it open.
+        encoding (`str`, *optional*): How the text is encoded, as Python spells it. Without it, what is no UTF-8 counts
+            as Western European (cp1252): a spreadsheet in Prague or Istanbul may have saved it as cp1250 or cp1254.
 
     Returns:
         [`RawLog`]: One row per viewing. `series` of an episode is parsed from its title or named by the service; what
@@ -84,7 +91,8 @@ def read_viewing_history(
         ...     raw.name, raw.items.execute()["series"].to_list()
         ('netflix-history', ['Dark'])
     """
-    with TemporaryDirectory() as scratch, open_export(path) as files:
+    told = None if encoding is None else known_encoding(encoding)
+    with TemporaryDirectory() as scratch, open_export(path, told) as files:
         export, chosen = recognise(files, str(path))
         read = _READERS[export](connection, unpack(chosen, Path(scratch)), day_first)
         read = ReadRows(store("viewing_rows", read.rows, connection), read.rejected)

@@ -116,6 +116,13 @@ def test_later_datasets_are_csv(tmp_path, variant):
     assert items[2] == ("267", 'Say "Hi"', None, [])
 
 
+def test_a_csv_whose_columns_are_in_another_order_is_refused(tmp_path):
+    ratings = "movieId,userId,rating,timestamp\n" + joined(",")
+    folder = write(tmp_path / "ml", {"ratings.csv": ratings, "movies.csv": "movieId,title,genres\n1,Fog,Drama\n"})
+    with pytest.raises(InputError, match="begins with 'movieId,userId,rating,timestamp', and MovieLens with 'userId,"):
+        read_movielens(connect(tmp_path), variant="25m", folder=folder)
+
+
 def test_the_rows_may_not_be_redistributed(tmp_path, grouplens):
     assert not read_movielens(connect(tmp_path), folder=grouplens).license.redistributable
 

@@ -75,6 +75,16 @@ def test_a_glob_reads_every_file(tmp_path, triples, connection):
     assert sorted((row["source_file"], row["source_row"]) for row in rows) == [("ann.csv", 2), ("bob.csv", 2)]
 
 
+def test_columns_of_a_shop_are_recognised(tmp_path, triples):
+    (tmp_path / "log.csv").write_text(csv_text("CustomerID,StockCode,InvoiceDate"))
+    assert triples(tmp_path / "log.csv") == TRIPLES
+
+
+def test_commas_in_a_file_that_is_called_tsv(tmp_path, triples):
+    (tmp_path / "log.tsv").write_text(csv_text())
+    assert triples(tmp_path / "log.tsv") == TRIPLES
+
+
 def test_a_map_names_any_column(tmp_path, triples):
     (tmp_path / "log.csv").write_text(csv_text('"wer, ""genau""",ID,id'))
     columns = {"user_id": 'wer, "genau"', "item_id": "ID", "timestamp": "id"}
@@ -112,6 +122,26 @@ def test_catalogues(tmp_path, connection, name, items):
     assert (first["title"], first["tags"], first["year"]) == ("Alien", ["Horror", "Sci-Fi"], 1979)
 
 
+@pytest.mark.parametrize(("name", "pack"), [("log.csv", bytes), ("log.csv.gz", gzip.compress)])
+@pytest.mark.parametrize("encoding", ["cp1250", "utf-16"])
+def test_a_log_in_an_encoding_that_the_user_names(tmp_path, connection, name, pack, encoding):
+    (tmp_path / name).write_bytes(pack("user_id,item_id,timestamp\nZoë,Řada,1714521600\n".encode(encoding)))
+    raw = read_tabular(connection, str(tmp_path / name), encoding=encoding)
+    row = raw.interactions.to_pyarrow().to_pylist()[0]
+    assert (row["user_id"], row["item_id"], row["source_file"]) == ("Zoë", "Řada", "log.csv")
+
+
+def test_encodings_that_are_wrong(tmp_path, connection):
+    (tmp_path / "log.csv").write_text(csv_text())
+    with pytest.raises(InputError, match=r"no encoding 'latin-99'\. Usual ones are utf-8"):
+        read_tabular(connection, str(tmp_path / "log.csv"), encoding="latin-99")
+    with pytest.raises(InputError, match="is not encoded as utf-16"):
+        read_tabular(connection, str(tmp_path / "log.csv"), encoding="utf-16")
+    (tmp_path / "log.csv.gz").write_bytes(gzip.compress(csv_text().encode())[:-20])
+    with pytest.raises(InputError, match="Check that the file is complete"):
+        read_tabular(connection, str(tmp_path / "log.csv.gz"), encoding="cp1250")
+
+
 def test_the_tag_separator_can_be_chosen(tmp_path, connection):
     (tmp_path / "log.csv").write_text(csv_text())
     (tmp_path / "items.tsv").write_text("item_id\ttags\ni1\tHorror, Sci-Fi\n")
@@ -134,9 +164,12 @@ def test_the_tag_separator_can_be_chosen(tmp_path, connection):
         ("log.csv.gz", b"user_id,item_id,timestamp\n", "cannot be read"),
         ("log.jsonl", b"\x00\x01\x02\n", "not UTF-8 text"),
         ("log.jsonl", b"\n\n", "has no rows"),
-        ("log.jsonl", b"[1]\n", "has no column that is clearly user_id; it has none"),
+        ("log.csv", b"user_id,what,when\na,b,1\n", r"clearly item_id or timestamp.*--map item_id=COLUMN,timestamp="),
+        ("log.csv", b"Title,Date\na,1\n", "build viewing-history"),
+        ("log.jsonl", b"1\n", "has no column that is clearly user_id"),
+        ("log.jsonl", b'[{"user_id": "ann"}]\n', "is one JSON array; write one object per line"),
         ("log.parquet", b"PAR1 and no more", "cannot be read as Parquet"),
-        ("log.xlsx", b"PK", "files of one kind"),
+        ("log.xlsx", b"PK", r"files of one kind.*as CSV"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path, connection, name, content, message):

@@ -78,6 +78,18 @@ def test_csv_in_any_encoding(read, told, write, encoding):
     assert told(read(write("h.csv", text, encoding)), "item_id") == [("Ñandú, café: Temporada 1: €",)]
 
 
+@pytest.mark.parametrize(("encoding", "title"), [("cp1250", "Řeka"), ("cp1251", "Туман"), ("cp1254", "Işık")])
+def test_a_spreadsheet_of_another_country_needs_its_encoding(read, told, write, encoding, title):
+    header = {"cp1251": "Название,Дата"}.get(encoding, "Title,Date")
+    path = write("h.csv", f"{header}\n{title},13.04.24\n", encoding)
+    assert told(read(path, encoding=encoding), "item_id") == [(title,)]
+
+
+def test_a_byte_order_mark_knows_better_than_the_user(read, told, write):
+    path = write("h.csv", "Title,Date\nŘeka,13.04.24\n", "utf-16")
+    assert told(read(path, encoding="cp1250"), "item_id") == [("Řeka",)]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_json_in_any_encoding(read, told, write, encoding):
     text = json.dumps([{**PLAY, "master_metadata_track_name": "Ñandú"}], ensure_ascii=False)

@@ -1,5 +1,6 @@
 import json
 import shutil
+import zipfile
 
 import pytest
 
@@ -93,3 +94,10 @@ def test_exports_that_are_no_one_log_are_refused(exports, tmp_path):
         recognised(tmp_path / "both")
     with pytest.raises(InputError, match="two exports that are no one log"):
         recognised(exports)
+
+
+def test_a_spreadsheet_is_to_be_saved_as_csv(tmp_path):
+    with zipfile.ZipFile(tmp_path / "history.xlsx", "w") as book:
+        book.writestr("xl/workbook.xml", "<workbook/>")
+    with pytest.raises(InputError, match=r"is a spreadsheet\. Give the CSV file"):
+        recognised(tmp_path / "history.xlsx")
