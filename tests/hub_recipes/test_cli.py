@@ -122,7 +122,7 @@ def test_an_adapter_adds_its_row_and_is_named_in_the_results(
     assert code == 0
     template, action = json.loads((output / "results.json").read_text())["rows"]
     assert "verbalizer" not in template
-    assert (action["row"], action["verbalizer"]["id"]) == ("action", str(adapter))
+    assert (action["row"], action["verbalizer"]["id"]) == ("action", adapter.name)
     assert "+" in action["verbalizer"]["fingerprint"]  # of the base model and of the adapter
     decided = action["decisions"]
     assert (decided["drop"] + decided["keep"] + decided["detail"], decided["undecided"]) == (3 * 2, 0)
