@@ -38,6 +38,7 @@ from dataset_builders.export import (
 from dataset_builders.input_error import InputError
 from dataset_builders.interactions import CanonicalLog, canonicalize
 from dataset_builders.machine_limits import plain_limits
+from dataset_builders.output_paths import require_folder_place
 from dataset_builders.prompt_configs import to_prompt_rows
 from dataset_builders.raw_log import RawLog, connect
 from dataset_builders.schema import (
@@ -262,11 +263,7 @@ def _count_examples(folder: Path, split: str) -> dict[str, int]:
 
 
 def _refuse_foreign_folder(output: Path) -> None:
-    blocking = next((folder for folder in output.parents if folder.exists() and not folder.is_dir()), None)
-    if blocking is not None:
-        raise InputError(f"{output} cannot be a folder, because {blocking} is a file. Choose another folder.")
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file; give the path of a folder to write the dataset into.")
+    require_folder_place(output)
     if output.exists() and any(output.iterdir()) and not (output / REPORT_FILE).exists():
         raise InputError(f"{output} is not empty and holds no built dataset; choose another folder or empty it.")
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
+import pyarrow as pa
 from datasets import Dataset, load_dataset
+from datasets.exceptions import DatasetGenerationError
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -72,7 +74,15 @@ class BuiltDataset:
             raise InputError(
                 f"{self.folder} has no {split!r} split of {name!r}. Build it again with `logs2lang build`."
             )
-        return cast(Dataset, load_dataset("parquet", data_files=[str(shard) for shard in shards], split="train"))
+        files = [str(shard) for shard in shards]
+        try:
+            return cast(Dataset, load_dataset("parquet", data_files=files, split="train"))
+        except (pa.ArrowInvalid, DatasetGenerationError) as error:
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise InputError(
+                f"The {split!r} split of {name!r} in {self.folder} cannot be read: {reason} Build it again with "
+                "`logs2lang build`."
+            ) from error
 
     def examples(self, split: str) -> Dataset:
         """The examples of one split, in the order of the files."""

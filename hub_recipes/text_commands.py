@@ -84,6 +84,7 @@ def evaluate(
     from datasets import disable_progress_bars
 
     from dataset_builders.built_dataset import BuiltDataset
+    from dataset_builders.output_paths import require_folder_place
     from hub_recipes.evaluation import evaluate_rows
     from hub_recipes.progress_bars import progress_bars
     from hub_recipes.table_rows import CEILING_ROW, needs_reasoner, to_row_names
@@ -94,6 +95,7 @@ def evaluate(
     names = to_row_names([*rows.split(","), *adapters], adapters)
     settings = {"concurrency": concurrency, "max_calls": max_calls, "max_cost": max_cost}
     remote = _endpoint_reasoner(endpoint, endpoint_model, reasoner, answer, prices, settings)
+    require_folder_place(output)
     built = BuiltDataset.open(dataset)
     if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
         names.append(CEILING_ROW)
@@ -187,6 +189,7 @@ def verbalize(
     from datasets import disable_progress_bars
 
     from dataset_builders.built_dataset import BuiltDataset
+    from dataset_builders.output_paths import require_file_place
     from dataset_builders.schema import EXAMPLE_ID, HISTORY
     from hub_recipes.evaluation import choose_examples
     from hub_recipes.language_models import DEFAULT_BASE_MODEL, load_language_model
@@ -200,6 +203,7 @@ def verbalize(
     if adapters.keys() - {verbalizer}:
         raise InputError(f"--verbalizer-adapter names {', '.join(adapters)}, but --verbalizer is {verbalizer}.")
     to_row_names([verbalizer], adapters)  # says at once where an adapter is missing
+    require_file_place(output)
     built = BuiltDataset.open(dataset)
     examples = choose_examples(built.examples(split), limit, seed, history_length)
     language_model = load_language_model(model or DEFAULT_BASE_MODEL)

@@ -14,6 +14,7 @@ from dataset_builders.build_options import BuildOptions
 from dataset_builders.builder import build_dataset
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.checks import violations
+from dataset_builders.export import shards_of
 from dataset_builders.input_error import InputError
 from dataset_builders.log_dataset import LogDatasetBuilder
 from dataset_builders.raw_log import OWN_LOG, RawLog
@@ -130,6 +131,14 @@ def test_a_folder_with_other_things_in_it_is_left_alone(make_source, crowd, tmp_
     with pytest.raises(InputError, match="is not empty and holds no built dataset"):
         build_dataset(make_source(crowd), tmp_path / "mine", OPTIONS)
     assert contents(tmp_path / "mine") == {"thesis.txt": b"years of work"}
+
+
+def test_a_shard_that_was_cut_off_is_an_input_error(built, tmp_path):
+    shutil.copytree(built, tmp_path / "mine")
+    (shard,) = shards_of(tmp_path / "mine", "examples", "test")
+    shard.write_bytes(shard.read_bytes()[:2000])
+    with pytest.raises(InputError, match=r"The 'test' split of 'examples' in .* cannot be read: .* Build it again"):
+        BuiltDataset.open(tmp_path / "mine").examples("test")
 
 
 def test_a_folder_cannot_lie_below_a_file(make_source, crowd, tmp_path):

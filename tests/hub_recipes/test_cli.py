@@ -174,6 +174,23 @@ def test_a_wrong_row_is_one_line_and_exit_code_2(run_main, built, tmp_path, argu
     assert said in next(line for line in err.splitlines() if line.startswith("Error: "))
 
 
+@pytest.mark.parametrize(
+    ("words", "output", "said"),
+    [
+        (["evaluate", "--rows", "popularity"], "notes", "notes is a file"),
+        (["evaluate", "--rows", "popularity"], "notes/results", "notes is a file. Choose another folder"),
+        (["verbalize"], ".", "is a folder; give the path of a file"),
+        (["verbalize"], "notes/texts.parquet", "notes is a file; give the path of a folder"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(run_main, tmp_path, words, output, said):
+    (tmp_path / "notes").write_text("years of work")
+    code, _, err = run_main(*words, tmp_path / "no-dataset-yet", "-o", tmp_path / output)
+    assert code == 2
+    assert said in next(line for line in err.splitlines() if line.startswith("Error: "))
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
 def test_a_folder_that_is_no_dataset_is_one_line_and_exit_code_2(run_main, tmp_path):
     code, _, err = run_main("evaluate", tmp_path, "--rows", "popularity", "-o", tmp_path / "results")
     assert code == 2
