@@ -84,7 +84,7 @@ def test_the_command_serves_results_and_adapters_of_ones_own(tmp_path, tiny_base
     shutil.copytree(ROOT / "model_cards" / "results" / "movielens-100k", tmp_path / "results" / "mine")
     adapter = shutil.copytree(to_adapter(), tmp_path / "adapters" / "my-rewriter")
     history = [{"step": step, "reward": step / 10, "loss": 1.0} for step in range(5)]
-    run = {"role": "verbalizer", "verbalizer": "rewrite", "release": "smoke", "history": history}
+    run = {"role": "verbalizer", "verbalizer": "rewrite", "release": "full", "history": history}
     (adapter / "run.json").write_text(json.dumps(run))
     port = free_port()
     words = ["demo", "--no-browser", "--port", str(port), "--model", str(tiny_base)]
