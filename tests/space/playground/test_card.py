@@ -101,9 +101,7 @@ def test_the_command_serves_results_and_adapters_of_ones_own(tmp_path, tiny_base
         page.get_by_role("tab", name="Results").click()
         expect(page.locator("canvas, .vega-embed svg").first).to_be_visible()
         page.get_by_role("tab", name="About").click()
-        expect(page.locator(".about li").filter(has_text="my-rewriter")).to_have_text(
-            "my-rewriter: rewrite, full run"
-        )
+        expect(page.locator(".about li").filter(has_text="my-rewriter")).to_have_text("my-rewriter: rewrite, full run")
     finally:
         process.terminate()
         process.wait(timeout=30)
