@@ -23,7 +23,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 from dataset_builders.build_options import BuildOptions
 from dataset_builders.candidates import CandidatePool, draw_candidates, to_pool
 from dataset_builders.checks import check_accounting, check_examples
-from dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
+from dataset_builders.events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
 from dataset_builders.examples import to_decisions, to_examples, to_windows
 from dataset_builders.export import (
     QUARANTINE_FILE,
@@ -160,6 +160,11 @@ def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -
     """Key a canonical log and choose its targets; the interactions of the log itself are gone then."""
     keyed = key_log(log.interactions, log.items, options, connection)
     drop_stored("interactions", connection)  # keyed they take a third of the memory, and nothing else is read again
+    if options.candidates == "impressions" and not keyed.impressions.count().execute():
+        raise InputError(
+            f"This log has no event {IMPRESSION!r}, so nothing that was shown can be a candidate. Use --candidates "
+            "popularity or uniform, or bring the records of what was shown."
+        )
     cuts = cut_times(keyed.events, options)
     targets = store("targets", to_targets(keyed.events, options, cuts), connection)
     if not targets.filter(targets[SPLIT] == "test").count().execute():

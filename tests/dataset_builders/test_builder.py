@@ -141,6 +141,11 @@ def test_a_shard_that_was_cut_off_is_an_input_error(built, tmp_path):
         BuiltDataset.open(tmp_path / "mine").examples("test")
 
 
+def test_candidates_of_impressions_need_impressions(make_source, crowd, tmp_path):
+    with pytest.raises(InputError, match=r"no event 'impression'.*--candidates popularity or uniform"):
+        build_dataset(make_source(crowd), tmp_path / "mine", BuildOptions(candidates="impressions"))
+
+
 def test_a_folder_cannot_lie_below_a_file(make_source, crowd, tmp_path):
     (tmp_path / "notes").write_text("years of work")
     with pytest.raises(InputError, match=r"notes is a file\. Choose another folder"):
