@@ -52,6 +52,9 @@ def public_name(name: str) -> str:
     Args:
         name (`str`): Hub id or folder.
 
+    Raises:
+        InputError: The `run.json` in the folder is damaged.
+
     Example:
         >>> public_name("somebody/smollm2-verbalizer")
         'somebody/smollm2-verbalizer'
@@ -60,7 +63,12 @@ def public_name(name: str) -> str:
     if not folder.is_dir():
         return name
     record = folder / RUN_FILE
-    return json.loads(record.read_text(encoding="utf-8"))["name"] if record.is_file() else folder.resolve().name
+    if not record.is_file():
+        return folder.resolve().name
+    try:
+        return json.loads(record.read_text(encoding="utf-8"))["name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{record} does not say how the adapter is called ({error}). Train it again.") from error
 
 
 def is_complete(folder: Path) -> bool:

@@ -169,9 +169,12 @@ def render_cards(
 @cards_app.command("adopt")
 def adopt(
     adapter: Annotated[Path, typer.Argument(help="As training wrote it, such as runs/mt/verbalizer/adapter.")],
-    results: Annotated[Path, typer.Option(help="What `logs2lang evaluate` wrote about it; keeps its name.")],
+    results: Annotated[Path, typer.Option(help="The folder that `logs2lang evaluate` wrote about it.")],
     dataset: Annotated[Path, typer.Option(help="The built dataset it was trained on.")],
     row: Annotated[str, typer.Option(help="Its row of the results.")] = "rewrite",
+    name: Annotated[
+        str | None, typer.Option(help="Name of the results; that of the dataset and the row else.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Where released adapters lie; model_cards by default.")] = None,
 ) -> None:
     """Put a trained adapter among the released ones, with its results and its card.
@@ -181,7 +184,7 @@ def adopt(
     from hub_recipes.release.adoption import adopt_adapter
     from hub_recipes.release.plan import MODEL_CARDS
 
-    print(f"Written: {adopt_adapter(adapter, results, row, dataset, output or MODEL_CARDS)}")
+    print(f"Written: {adopt_adapter(adapter, results, row, dataset, output or MODEL_CARDS, name)}")
 
 
 @cards_app.command("check")

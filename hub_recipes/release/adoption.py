@@ -1,49 +1,61 @@
 """A training run's adapter becomes a released one: the folder that is its Hub repository, and the results it names."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from dataset_builders.input_error import InputError
 from hub_recipes.charts import CHART_FILE, GAP_CHART_FILE
 from hub_recipes.release.adapter import KNOWN_FILES, RESULTS_FOLDER
-from hub_recipes.release.cards import write_cards
+from hub_recipes.release.cards import require_its_dataset, write_cards
 from hub_recipes.results import RESULTS_FILE, read_document
 from hub_recipes.training.adapters import replaced_folder
 from hub_recipes.training.run_record import RUN_FILE, read_run, write_json
 
 
-def adopt_adapter(adapter: Path, results: Path, row: str, dataset: Path, model_cards: Path) -> Path:
+def adopt_adapter(
+    adapter: Path, results: Path, row: str, dataset: Path, model_cards: Path, name: str | None = None
+) -> Path:
     """Put an adapter among the released ones, with the row of results that is its own, and write its card.
 
     Args:
         adapter (`Path`): The folder that training wrote, with `run.json`.
-        results (`Path`): The folder that `logs2lang evaluate` wrote. Its name is kept; what is copied of it is
-            `results.json` and the charts, never the predictions.
+        results (`Path`): The folder that `logs2lang evaluate` wrote. What is copied of it is `results.json` and the
+            charts, never the predictions.
         row (`str`): The row of the adapter: of a reasoner, the texts it was trained on.
         dataset (`Path`): The built dataset it was trained on.
         model_cards (`Path`): Where released adapters lie.
+        name (`str`, *optional*): Of the results there; the name of the dataset's folder and the row by default.
 
     Returns:
         `Path`: `model_cards/<name in run.json>`.
 
     Raises:
-        InputError: The folder holds no trained adapter, the results have no such row, or belong to another dataset.
+        InputError: The folder holds no trained adapter, the results have no such row, or one of them belongs to
+            another dataset. Nothing is written then.
     """
-    run = read_run(adapter)
-    document = read_document(results / RESULTS_FILE)
+    run, document = read_run(adapter), read_document(results / RESULTS_FILE)
+    require_its_dataset(run["name"], run["dataset"]["report_sha256"], dataset)
+    if document["dataset"]["name"] != run["dataset"]["name"]:
+        raise InputError(
+            f"{results} was measured on {document['dataset']['name']}, and {run['name']} was trained on "
+            f"{run['dataset']['name']}. Evaluate it there."
+        )
     rows = [entry["row"] for entry in document["rows"]]
     if row not in rows:
         raise InputError(f"{results / RESULTS_FILE} has no row {row!r}, only {', '.join(rows)}.")
-    place = Path(RESULTS_FOLDER, results.resolve().name)
+    place = Path(RESULTS_FOLDER, name or f"{dataset.resolve().name}-{row}")
     with replaced_folder(model_cards / place) as partial:
-        for name in (RESULTS_FILE, CHART_FILE, GAP_CHART_FILE):
-            if (results / name).is_file():
-                shutil.copyfile(results / name, partial / name)
+        _copy((RESULTS_FILE, CHART_FILE, GAP_CHART_FILE), results, partial)
     folder = model_cards / run["name"]
     with replaced_folder(folder) as partial:
-        for name in sorted(KNOWN_FILES):
-            if (adapter / name).is_file():
-                shutil.copyfile(adapter / name, partial / name)
+        _copy(KNOWN_FILES, adapter, partial)
         write_json({**run, "results": {"path": (place / RESULTS_FILE).as_posix(), "row": row}}, partial / RUN_FILE)
     write_cards(folder, dataset)
     return folder
+
+
+def _copy(names: Iterable[str], source: Path, target: Path) -> None:
+    for name in names:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)

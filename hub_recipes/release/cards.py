@@ -95,17 +95,31 @@ def _refuse_empty_curves(adapter: ReleasedAdapter) -> None:
         )
 
 
-def _keep_report(adapter: ReleasedAdapter, dataset: Path) -> Path:
-    """Put the build report of a dataset beside the results, if the adapter was trained on that dataset."""
+def require_its_dataset(name: str, wanted: str, dataset: Path) -> Path:
+    """The build report of a dataset, if an adapter was trained on that dataset.
+
+    Args:
+        name (`str`): Of the adapter.
+        wanted (`str`): SHA-256 of the build report, as `run.json` says.
+        dataset (`Path`): A built dataset.
+
+    Raises:
+        InputError: The folder holds no built dataset, or another one.
+    """
     source = dataset / REPORT_FILE
-    wanted = adapter.fact("dataset", "report_sha256")
     if not source.is_file():
         raise InputError(f"{dataset} is not a built dataset: it has no {REPORT_FILE}.")
     if sha256_of(source) != wanted:
         raise InputError(
-            f"{adapter.name} was trained on a dataset whose build report has the SHA-256 {wanted[:12]}, and that of "
+            f"{name} was trained on a dataset whose build report has the SHA-256 {wanted[:12]}, and that of "
             f"{dataset} has {sha256_of(source)[:12]}. Give the dataset it was trained on, or train again on this one."
         )
+    return source
+
+
+def _keep_report(adapter: ReleasedAdapter, dataset: Path) -> Path:
+    """Put the build report of a dataset beside the results, if the adapter was trained on that dataset."""
+    source = require_its_dataset(adapter.name, adapter.fact("dataset", "report_sha256"), dataset)
     target = adapter.folder.parent / RESULTS_FOLDER / dataset.resolve().name / REPORT_FILE
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")

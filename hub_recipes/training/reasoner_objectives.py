@@ -90,7 +90,7 @@ class ObjectiveSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}; expected at least 1.")
-        if self.temperature <= 0:
+        if not self.temperature > 0:  # nor is it no number
             raise InputError(f"temperature is {self.temperature}; expected more than 0.")
         if self.beta < 0:
             raise InputError(f"beta is {self.beta}; expected at least 0.")

@@ -18,7 +18,7 @@ from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.checksums import sha256_of
 from dataset_builders.export import REPORT_FILE
 from dataset_builders.input_error import InputError
-from hub_recipes.model_folders import ADAPTER_WEIGHTS, RUN_FILE, content_hash, model_folder
+from hub_recipes.model_folders import ADAPTER_WEIGHTS, RUN_FILE, content_hash, model_folder, public_name
 
 SCHEMA_VERSION = 1
 """Raised whenever a reader of an earlier `run.json` would misread a later one."""
@@ -40,18 +40,7 @@ def parent_entry(name: str | None) -> dict[str, Any] | None:
         return None
     folder = model_folder(name)
     weights = folder / ADAPTER_WEIGHTS
-    return {"name": adapter_name(name), "sha256": sha256_of(weights) if weights.is_file() else content_hash(folder)}
-
-
-def adapter_name(name: str) -> str:
-    """What an adapter is called where it is mentioned: the name in its `run.json`, else the last part of its path.
-
-    Example:
-        >>> adapter_name("somebody/smollm2-verbalizer")
-        'smollm2-verbalizer'
-    """
-    path = Path(name) / RUN_FILE
-    return read_run(path.parent)["name"] if path.is_file() else Path(name).name
+    return {"name": public_name(name), "sha256": sha256_of(weights) if weights.is_file() else content_hash(folder)}
 
 
 def machine_entry() -> dict[str, Any]:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hub_recipes.model_folders import ADAPTER_WEIGHTS
+from hub_recipes.model_folders import ADAPTER_WEIGHTS, RUN_FILE
 
 MODEL_CARDS = Path(__file__).parents[2] / "model_cards"
-RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True)

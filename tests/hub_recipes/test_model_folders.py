@@ -4,7 +4,7 @@ import pytest
 
 from dataset_builders.input_error import InputError
 from hub_recipes import model_folders
-from hub_recipes.model_folders import content_hash, model_folder
+from hub_recipes.model_folders import content_hash, model_folder, public_name
 from hub_recipes.packaged_model import DEFAULT_BASE_MODEL
 
 
@@ -60,3 +60,18 @@ def test_the_hash_follows_the_weights(tiny_model_folder, tmp_path):
 def test_in_the_cache_of_the_hub_the_commit_is_the_hash(tmp_path):
     commit = tmp_path / "models--org--name" / "snapshots" / "abc123"
     assert content_hash(commit) == "abc123"
+
+
+def test_a_folder_is_named_by_its_record_and_never_by_where_it_lies(tmp_path):
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    assert public_name(str(folder)) == "adapter"
+    (folder / "run.json").write_text('{"name": "my-verbalizer"}')
+    assert public_name(str(folder)) == "my-verbalizer"
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]", "{}"])
+def test_a_damaged_record_is_told(tmp_path, damaged):
+    (tmp_path / "run.json").write_text(damaged)
+    with pytest.raises(InputError, match="does not say how the adapter is called"):
+        public_name(str(tmp_path))

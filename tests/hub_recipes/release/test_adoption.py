@@ -3,7 +3,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from small_release import ADAPTER, results_document, run_record, write_json
+from small_release import ADAPTER, DATASET, results_document, run_record, write_json
 
 from dataset_builders.input_error import InputError
 from hub_recipes.release.adoption import adopt_adapter
@@ -33,8 +33,27 @@ def test_what_training_wrote_becomes_a_released_adapter(trained, simulation_fold
     assert folder == released / ADAPTER
     assert stale_cards(released) == []
     assert "**rewrite** (this adapter) | 0.300" in (folder / "README.md").read_text()
-    assert json.loads((folder / "run.json").read_text())["results"]["path"] == "results/results_rewrite/results.json"
+    assert (
+        json.loads((folder / "run.json").read_text())["results"]["path"] == f"results/{DATASET}-rewrite/results.json"
+    )
     assert not list(released.rglob(PREDICTIONS_FILE))
+
+
+@pytest.mark.parametrize("of_another", ["dataset", "results"])
+def test_what_belongs_to_another_dataset_is_refused_before_anything_is_written(
+    trained, simulation_folder, tmp_path, of_another
+):
+    adapter, results, dataset = trained / "verbalizer" / "adapter", trained / "results_rewrite", simulation_folder
+    if of_another == "dataset":
+        dataset = tmp_path / "other"
+        dataset.mkdir()
+        write_json(dataset / "build_report.json", {"name": "other"})
+    else:
+        document = results_document(simulation_folder)
+        write_json(results / "results.json", {**document, "dataset": {**document["dataset"], "name": "other"}})
+    with pytest.raises(InputError, match="was trained on"):
+        adopt_adapter(adapter, results, "rewrite", dataset, tmp_path / "released")
+    assert not (tmp_path / "released").exists()
 
 
 def test_a_row_that_is_not_there_is_named(trained, simulation_folder, tmp_path):

@@ -186,6 +186,7 @@ def test_a_loss_that_is_no_number_stops_training_and_leaves_the_last_checkpoint(
         ({"method": "exact", "beta": -1.0}, "at least 0"),
         ({"method": "sft", "max_length": 0}, "at least 1"),
         ({"method": "exact", "temperature": 0.0}, "more than 0"),
+        ({"method": "exact", "temperature": math.nan}, "more than 0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(choices, message):
