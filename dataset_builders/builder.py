@@ -251,6 +251,7 @@ def _to_report(
         "license": asdict(raw.license),
         "homepage": raw.homepage,
         "citation": raw.citation,
+        "notes": list(raw.notes),
         "counts": {
             **log.counts,
             "users": num_users,

@@ -47,6 +47,7 @@ class RawLog:
         citation (`str`): BibTeX, or an empty string.
         truth (`dict[str, ibis.Table]`): What only a simulator knows (which events are noise, what a user likes), by
             name. Exported beside the dataset with the same opaque ids, and read by evaluation alone.
+        notes (`tuple[str, ...]`): What the reader had to assume, a sentence each; shown with the counts.
     """
 
     name: str
@@ -58,6 +59,7 @@ class RawLog:
     homepage: str = ""
     citation: str = ""
     truth: Mapping[str, ir.Table] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 OWN_LOG = LogLicense("other", redistributable=False, notice="Your own log; it is yours to license.")

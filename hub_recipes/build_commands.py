@@ -118,6 +118,8 @@ def build(
             source, output, options, strict=strict, threads=threads, memory_limit=memory_limit, progress=status.update
         )
     Console().print(build_table(report))
+    for note in report["notes"]:
+        print(f"Note: {note}")
     print(f"Written: {output}; load_dataset({str(output)!r}, 'examples') reads it.")
     print(next_step(report, output))
 

@@ -360,7 +360,8 @@ def _of_upload(log: UploadedLog, decision: Decision, choices: Choices) -> Scene:
     said = f"{counts['used']:,} of {counts['input_rows']:,} rows are used"
     said += f"; {counts['merged_duplicates']:,} were copies" if counts["merged_duplicates"] else ""
     said += f"; set aside: {', '.join(aside)}" if aside else ""
-    return replace(begun(decision, choices), status=f"Read: {said}. Press “Write and recommend”.")
+    sentences = [f"Read: {said}.", *log.notes, "Press “Write and recommend”."]
+    return replace(begun(decision, choices), status=" ".join(sentences))
 
 
 def _show_error(scene: Scene, message: str) -> list[Any]:

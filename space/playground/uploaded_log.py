@@ -172,6 +172,7 @@ class UploadedLog:
         items (`dict[str, Item]`): What users touched, and what other candidates can be drawn from.
         popularity (`dict[str, int]`): Users per item.
         counts (`dict`): What became of the rows; see `CanonicalLog.counts`.
+        notes (`tuple[str, ...]`): What had to be assumed, a sentence each.
     """
 
     users: Sequence[UploadedUser]
@@ -179,6 +180,7 @@ class UploadedLog:
     items: Mapping[str, Item]
     popularity: Mapping[str, int]
     counts: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 def look_at(file: UploadedFile) -> FileColumns:
@@ -213,7 +215,8 @@ def read_upload(file: UploadedFile, columns: Mapping[str, str]) -> UploadedLog:
     with file.on_disk() as (path, connection):
         exported = _service(path) is not None
         raw = read_viewing_history(connection, path) if exported else _read_table(connection, path, columns)
-        return _to_uploaded(canonicalize(raw, connection), connection)
+        notes = tuple(note.replace(path.name, "The file") for note in raw.notes)
+        return replace(_to_uploaded(canonicalize(raw, connection), connection), notes=notes)
 
 
 def to_decision(

@@ -57,6 +57,15 @@ def test_the_log_of_one_person_says_why_it_has_no_examples(run_main, tmp_path):
     assert "logs2lang evaluate" not in out
 
 
+def test_an_export_in_a_guessed_encoding_is_said_to_be_one(run_main, tmp_path):
+    export = tmp_path / "NetflixViewingHistory.csv"
+    lines = [f'"Řeka {day}","2024-05-{day:02}"' for day in range(1, 13)]
+    export.write_bytes("\n".join(["Title,Date", *lines, ""]).encode("cp1250"))
+    said = "Note: NetflixViewingHistory.csv is no UTF-8"
+    assert said in run_main("build", "viewing-history", export, "-o", tmp_path / "mine")[1]
+    assert said not in run_main("build", "viewing-history", export, "--encoding", "cp1250", "-o", tmp_path / "mine")[1]
+
+
 def test_flags_of_the_map_win_over_the_mapping_file(run_main, log_file, tmp_path):
     mapping = tmp_path / "map.yaml"
     mapping.write_text("interactions: {user_id: nobody, item_id: film, timestamp: when}\ntime_format: seconds\n")

@@ -19,6 +19,9 @@ from dataset_builders.sources.delimited import copy_as_utf8
 MAX_UNPACKED_BYTES = 4 << 30
 """What the files of an archive that are read may take unpacked, all together. Real exports stay far below."""
 
+WESTERN = "cp1252"
+"""Windows' Latin-1, what text without a byte order mark is taken for that is no UTF-8."""
+
 _HEAD_BYTES = 1 << 16
 _CHUNK = 1 << 20
 _SUFFIXES = {".csv", ".json", ".html"}
@@ -39,12 +42,14 @@ class ExportFile:
         path (`Path`): The file, or the archive that holds it.
         archive (`zipfile.ZipFile`, *optional*): The archive, open; `name` is then the name of a member.
         encoding (`str`, *optional*): How its text is encoded, where the user said so.
+        guessed (`bool`, *optional*, defaults to `False`): Whether `WESTERN` was taken because nothing told otherwise.
     """
 
     name: str
     path: Path
     archive: zipfile.ZipFile | None = None
     encoding: str | None = None
+    guessed: bool = False
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
@@ -106,7 +111,7 @@ def head_of(file: ExportFile) -> str:
         # Not final: the head may end in the middle of a letter.
         return codecs.getincrementaldecoder(told or "utf-8")().decode(head)
     except UnicodeError:
-        return head.decode(file.encoding or "cp1252", "replace")
+        return head.decode(file.encoding or WESTERN, "replace")
 
 
 def unpack(files: Sequence[ExportFile], folder: Path) -> list[ExportFile]:
@@ -117,7 +122,8 @@ def unpack(files: Sequence[ExportFile], folder: Path) -> list[ExportFile]:
         folder (`Path`): An empty folder for the copies.
 
     Returns:
-        `list[ExportFile]`: The same names; no members of archives. Bytes that cannot be decoded became U+FFFD.
+        `list[ExportFile]`: The same names, in UTF-8; no members of archives. Bytes that cannot be decoded became
+        U+FFFD.
 
     Raises:
         InputError: An archive is damaged, or larger than `MAX_UNPACKED_BYTES`.
@@ -126,7 +132,9 @@ def unpack(files: Sequence[ExportFile], folder: Path) -> list[ExportFile]:
     copies = []
     for number, file in enumerate(files):
         plain = file.path if file.archive is None else _extracted(file, folder / f"{number}.unpacked")
-        copies.append(ExportFile(file.name, _to_utf8(plain, folder / f"{number}.text", file.encoding)))
+        encoding = encoding_of(plain, file.encoding)
+        text = plain if encoding is None else copy_as_utf8(plain, folder / f"{number}.text", encoding)
+        copies.append(ExportFile(file.name, text, guessed=encoding == WESTERN and file.encoding is None))
     return copies
 
 
@@ -139,7 +147,7 @@ def encoding_of(path: Path, said: str | None = None) -> str | None:
 
     Returns:
         `str` or `None`: A Python codec; `None` for clean UTF-8. A file without a byte order mark that is no clean
-        UTF-8 is UTF-8 with damage when some letter of it is right UTF-8, else Windows' Latin-1.
+        UTF-8 is UTF-8 with damage when some letter of it is right UTF-8, else `WESTERN`.
     """
     with path.open("rb") as file:
         marked = _marked_encoding(file.read(3))
@@ -150,7 +158,7 @@ def encoding_of(path: Path, said: str | None = None) -> str | None:
             pass
     except UnicodeDecodeError:
         plain = all(text.isascii() for text in _decoded(path, "ignore"))
-        return "cp1252" if plain else "utf-8"
+        return WESTERN if plain else "utf-8"
     return None
 
 
@@ -216,11 +224,6 @@ def _extracted(file: ExportFile, target: Path) -> Path:
     with file.open() as source, target.open("wb") as sink:
         shutil.copyfileobj(source, sink, _CHUNK)
     return target
-
-
-def _to_utf8(path: Path, target: Path, said: str | None) -> Path:
-    encoding = encoding_of(path, said)
-    return path if encoding is None else copy_as_utf8(path, target, encoding)
 
 
 def _marked_encoding(head: bytes) -> str | None:

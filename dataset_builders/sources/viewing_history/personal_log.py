@@ -94,7 +94,8 @@ def read_viewing_history(
     told = None if encoding is None else known_encoding(encoding)
     with TemporaryDirectory() as scratch, open_export(path, told) as files:
         export, chosen = recognise(files, str(path))
-        read = _READERS[export](connection, unpack(chosen, Path(scratch)), day_first)
+        texts = unpack(chosen, Path(scratch))
+        read = _READERS[export](connection, texts, day_first)
         read = ReadRows(store("viewing_rows", read.rows, connection), read.rejected)
     read = set_aside(read, _is_absurd(read.rows[DURATION]), TOO_LONG)
     if not connection.execute(read.rows.count()) and not connection.execute(read.rejected.count()):
@@ -102,7 +103,18 @@ def read_viewing_history(
     rows = _of_profile(read.rows, profile, connection, str(path))
     interactions = rows.select(*INTERACTION_COLUMNS, SOURCE_FILE, SOURCE_ROW)
     name = f"{export.service.lower()}-history"
-    return RawLog(name, interactions, _items(rows), read.rejected, "iso", LICENSE)
+    return RawLog(name, interactions, _items(rows), read.rejected, "iso", LICENSE, notes=_notes(texts))
+
+
+def _notes(texts: Sequence[ExportFile]) -> tuple[str, ...]:
+    guessed = [file.name for file in texts if file.guessed]
+    if not guessed:
+        return ()
+    return (
+        f"{guessed[0]}{f' and {len(guessed) - 1} more' if guessed[1:] else ''} is no UTF-8 and was read as Western "
+        "European (cp1252). If titles look wrong, save it as UTF-8, or build it with --encoding cp1250 (Central "
+        "Europe), cp1251 (Cyrillic) or cp1254 (Turkish).",
+    )
 
 
 def _is_absurd(duration: ir.StringValue) -> ir.BooleanValue:

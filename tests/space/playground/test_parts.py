@@ -246,6 +246,12 @@ def test_a_table_of_one_person_needs_no_user_and_no_id():
     assert decision.items[decision.target]["title"] == "Dew"  # the newest that was new
 
 
+def test_a_guessed_encoding_is_said_of_an_upload():
+    export = "Title,Date\nŘeka,2024-05-01\nFog,2024-05-02\n".encode("cp1250")
+    (note,) = read_upload(UploadedFile("mine.csv", export), {}).notes
+    assert note.startswith("The file is no UTF-8")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dataset_builders.input_error import InputError
-from dataset_builders.sources.viewing_history import export_files
+from dataset_builders.sources.viewing_history import export_files, read_viewing_history
 from dataset_builders.sources.viewing_history.export_files import ExportFile, encoding_of, unpack
 
 PLAY = {"ts": "2024-05-01T20:00:00Z", "ms_played": 200_000, "master_metadata_track_name": "Low Water"}
@@ -83,6 +83,17 @@ def test_a_spreadsheet_of_another_country_needs_its_encoding(read, told, write, 
     header = {"cp1251": "Название,Дата"}.get(encoding, "Title,Date")
     path = write("h.csv", f"{header}\n{title},13.04.24\n", encoding)
     assert told(read(path, encoding=encoding), "item_id") == [(title,)]
+
+
+def test_a_guessed_encoding_is_said(connection, write):
+    (note,) = read_viewing_history(connection, write("h.csv", "Title,Date\nŘeka,13.04.24\n", "cp1250")).notes
+    assert note.startswith("h.csv is no UTF-8 and was read as Western European (cp1252). If titles look wrong, ")
+
+
+@pytest.mark.parametrize(("encoding", "said"), [("utf-8", None), ("utf-16", None), ("cp1250", "cp1250")])
+def test_an_encoding_that_was_told_needs_no_note(connection, write, encoding, said):
+    path = write("h.csv", "Title,Date\nŘeka,13.04.24\n", encoding)
+    assert read_viewing_history(connection, path, encoding=said).notes == ()
 
 
 def test_a_byte_order_mark_knows_better_than_the_user(read, told, write):
