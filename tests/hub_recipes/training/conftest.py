@@ -1,6 +1,7 @@
 """A built dataset and a random model under a Hub id, in a folder of their own: what training runs start from."""
 
 import csv
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +34,14 @@ def training_folder(tmp_path_factory, tiny_model_folder) -> Path:
 def at_training_folder(training_folder, monkeypatch) -> Path:
     monkeypatch.chdir(training_folder)
     return training_folder
+
+
+@pytest.fixture
+def on_two_processors() -> list[str]:
+    """The words before a script, or before `-m` and a module, that start it as two processes."""
+    address = ("hub_recipes", "configs", "accelerate", "cpu.yaml")
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--main_process_port", "0"]
+    return [*launch, "--config_file", str(Path(__file__).parents[3].joinpath(*address))]
 
 
 def grpo_words(output: str, **others) -> list[str]:

@@ -214,15 +214,13 @@ Path(sys.argv[3], f"recall-{args.process_index}").write_text(str(trainer.evaluat
 
 
 @pytest.mark.slow
-def test_two_processes_take_the_steps_of_one(tiny_model_folder, tmp_path):
+def test_two_processes_take_the_steps_of_one(tiny_model_folder, on_two_processors, tmp_path):
     script = tmp_path / "train.py"
     script.write_text(TWO_PROCESSES)
-    # `accelerate launch --cpu` starts one process where there is no MPI; torchrun starts the same code twice.
-    for processes, batch in ((1, 8), (2, 4)):
-        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", processes, script]
-        paths = [Path(__file__).parent, tiny_model_folder, tmp_path / str(processes)]
-        command = map(str, [sys.executable, *launch, *paths, batch])
-        subprocess.run(list(command), check=True, capture_output=True, timeout=300)
+    for start, batch in (([sys.executable], 8), (on_two_processors, 4)):
+        folder = tmp_path / str(8 // batch)
+        command = [*start, script, Path(__file__).parent, tiny_model_folder, folder, batch]
+        subprocess.run([str(word) for word in command], check=True, capture_output=True, timeout=300)
     one, two = (load_file(tmp_path / processes / WEIGHTS) for processes in ("1", "2"))
     start = get_peft_model_state_dict(with_adapter(tiny_model_folder).model)
     moved, apart = (

@@ -131,11 +131,9 @@ def test_a_run_in_pieces_ends_with_the_same_weights(whole_run, at_training_folde
     assert [row["step"] for row in run["history"]] == [1, 2, 3, 4]
 
 
-def test_two_processes_train_together(at_training_folder):
-    # `accelerate launch --cpu` starts one process where there is no MPI; torchrun starts the same code twice.
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+def test_two_processes_train_together(on_two_processors, at_training_folder):
     words = grpo_words("two", per_device_train_batch_size=2, max_steps=2)
-    launched = [*command, "--module", "hub_recipes.train_verbalizer", *words]
+    launched = [*on_two_processors, "-m", "hub_recipes.train_verbalizer", *words]
     subprocess.run(launched, env=_environment(), check=True, timeout=300, capture_output=True)
     run = json.loads(Path("two/adapter/run.json").read_text())
     assert (run["steps"], run["machine"]["processes"]) == (2, 2)
