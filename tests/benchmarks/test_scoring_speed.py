@@ -88,7 +88,8 @@ def test_scoring_costs_what_reading_costs_and_saves_all_the_writing(reasoner, qu
     can be asked for is that nothing is paid but the reading, which is what `model.generate` takes for a single token.
     How long an answer would have to be for five times is printed.
     """
-    costs = np.array([_compare(reasoner, context, shown) for context, shown in zip(*questions, strict=True)][:WRITTEN])
+    few = [of_all[:WRITTEN] for of_all in questions]
+    costs = np.array([_compare(reasoner, context, shown) for context, shown in zip(*few, strict=True)])
     scoring, reading, answering, tokens = costs.T
     per_token = np.median((answering - reading) / (tokens - 1))
     speedup, most = np.median(answering / scoring), np.median(answering / reading)
