@@ -42,6 +42,13 @@ def test_it_reads_on_a_phone(open_page):
     expect(page.locator(".status")).to_have_text(re.compile("^Done"))
 
 
+def test_all_five_stand_side_by_side_on_a_laptop(open_page):
+    page = ready(open_page(viewport={"width": 1200, "height": 800}))
+    tops = [box["y"] for box in (card.bounding_box() for card in page.locator("article.writing").all())]
+    assert len(tops) == 5
+    assert len(set(tops)) == 1
+
+
 def test_dark_is_dark_and_light_is_light(open_page):
     def brightness(theme, selector):
         page = ready(open_page(f"?__theme={theme}"))
