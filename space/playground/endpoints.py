@@ -121,13 +121,24 @@ def _add_file_endpoints(models: LoadedModels, slow: dict[str, Any]) -> None:
         return {"service": seen.service, "columns": list(seen.names), "guess": dict(seen.guess), "roles": list(ROLES)}
 
     @_answering_steps
-    def compare_log(file: str, columns: Any, user: int, candidates: str, *values: Any) -> Iterator[dict[str, Any]]:
+    def compare_log(
+        file: str,
+        columns: Any,
+        user: int,
+        candidates: str,
+        history_length: int,
+        action_adapter: str,
+        rewrite_adapter: str,
+        reasoner_adapter: str,
+        answer: str,
+        seed: int,
+    ) -> Iterator[dict[str, Any]]:
         """Write a log of one's own in five ways and let the reasoner choose. Nothing of it is kept.
 
         `columns` maps roles (user_id, item_id, title, timestamp, ...) to the file's columns where the guess is wrong;
         `user` counts from 0, the one with the most records first; `candidates` are titles, one a line, or empty.
         """
-        choices = _checked(*values)
+        choices = _checked(history_length, action_adapter, rewrite_adapter, reasoner_adapter, answer, seed)
         uploaded = take(file)
         if not isinstance(columns, dict):
             raise InputError('columns must be an object such as {"timestamp": "when"}.')

@@ -61,6 +61,18 @@ def test_a_comparison_streams(client):
     assert final["target"] in final["candidates"]
 
 
+def test_every_input_has_a_name_and_a_type(client):
+    endpoints = client.view_api(return_format="dict")["named_endpoints"]
+    inputs = {
+        name: [shown["parameter_name"] for shown in endpoint["parameters"]] for name, endpoint in endpoints.items()
+    }
+    choices = ["history_length", "action_adapter", "rewrite_adapter", "reasoner_adapter", "answer", "seed"]
+    assert inputs["/compare"] == ["name", *choices]
+    assert inputs["/compare_log"] == ["file", "columns", "user", "candidates", *choices]
+    assert not [name for names in inputs.values() for name in names if name.startswith("param_")]
+    assert all(shown["python_type"]["type"] for endpoint in endpoints.values() for shown in endpoint["parameters"])
+
+
 def test_another_seed_is_another_order_of_the_same_candidates(client):
     orders = [client.predict("Ada", 3, seed=seed, api_name="/compare")["candidates"] for seed in (0, 1)]
     assert orders[0] != orders[1]
