@@ -16,7 +16,7 @@ from hub_recipes.report import NOISE_COLUMNS, TERMINAL_COLUMNS, markdown_table, 
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-REPORT = {"splits": {"test": {"examples": 1}}}
+REPORT = {"splits": {"test": {"examples": 1}}, "notes": []}
 RESULTS = sorted((ROOT / "model_cards" / "results").glob("*/results.json"))
 
 

@@ -260,6 +260,7 @@ REPORT = {
     "name": "toy",
     "counts": {"input_rows": 1, "quarantined_by_reason": {}, "targets_without_candidates": 0},
     "splits": {},
+    "notes": [],
 }
 
 
