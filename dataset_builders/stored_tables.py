@@ -79,13 +79,16 @@ def enumerate_texts(table: ir.Table, columns: Sequence[str], connection: DuckDB)
     Collecting histories and sorting them is then several times as fast, because no text is copied.
     """
     name = table.op().name
-    stored = f'{_DATABASE}.main."{name}"'
+    home = connection.current_catalog
     for column in columns:
-        kind = f'{_DATABASE}.main."{name}_{column}"'
+        kind = f'"{name}_{column}"'
         # Sorted, so that neither order nor bytes depend on threads; never empty, which DuckDB would refuse.
-        texts = f"SELECT DISTINCT coalesce({column}, '') AS text FROM {stored} ORDER BY text"
-        connection.raw_sql(f"CREATE TYPE {kind} AS ENUM ({texts})")
-        connection.raw_sql(f"ALTER TABLE {stored} ALTER {column} TYPE {kind}")
+        texts = f"SELECT DISTINCT coalesce({column}, '') AS text FROM \"{name}\" ORDER BY text"
+        connection.raw_sql(
+            # USE, because DuckDB 1 cannot read the name of a type with that of its database before it.
+            f'''USE {_DATABASE}.main; CREATE TYPE {kind} AS ENUM ({texts});
+            ALTER TABLE "{name}" ALTER {column} TYPE {kind}; USE "{home}".main'''
+        )
 
 
 def beside(connection: DuckDB) -> DuckDB:

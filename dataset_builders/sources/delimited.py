@@ -40,6 +40,8 @@ _REASONS = {
 }
 """What DuckDB calls the errors of a line, and the reason that the quarantine gives."""
 
+COMPRESSED = (".gz", ".zst")
+
 MAX_RAW_CHARS = 10_000
 REJECTED_TYPES = {SOURCE_FILE: "string", SOURCE_ROW: "int64", RAW: "string", REASON: "string"}
 _MAX_LINE = 2_000_000  # DuckDB's own limit
@@ -96,6 +98,9 @@ def read_delimited(connection: DuckDB, name: str, paths: Sequence[Path], dialect
         InputError: A file cannot be read at all.
     """
     shown = dict(zip(map(str, paths), names_below_common_folder(paths), strict=True))
+    for path in paths:
+        if path.suffix.lower() in COMPRESSED:
+            _require_whole(path)
     try:
         read = _read(connection, name, shown, dialect)
         troubled = connection.execute(
@@ -104,6 +109,16 @@ def read_delimited(connection: DuckDB, name: str, paths: Sequence[Path], dialect
     except duckdb.InvalidInputException:  # mixed line ends, or a quote that closes in the middle of a value
         troubled = True
     return _read_repaired(connection, name, shown, dialect) if troubled else read
+
+
+def _require_whole(path: Path) -> None:
+    """Refuse a compressed file that was cut off, of which DuckDB 1 reads what is there and says nothing."""
+    try:
+        with pa.input_stream(str(path), compression="detect") as unpacked:
+            while unpacked.read(_CHUNK):
+                pass
+    except OSError as error:
+        raise _unreadable(path.name, error) from error
 
 
 def names_below_common_folder(paths: Sequence[Path]) -> list[str]:
@@ -268,5 +283,5 @@ def _numbered(scanned: ir.Table, rejected: ir.Table, files: ir.Table, first_line
     return joined.mutate(source_row=number).select(*scanned.drop(_FILENAME).columns, SOURCE_FILE, SOURCE_ROW)
 
 
-def _unreadable(files: str, error: duckdb.Error) -> InputError:
+def _unreadable(files: str, error: Exception) -> InputError:
     return InputError(f"{files} cannot be read: {str(error).splitlines()[0]}. Check that the file is complete.")

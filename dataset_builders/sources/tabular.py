@@ -39,6 +39,7 @@ from dataset_builders.schema import (
     YEAR,
 )
 from dataset_builders.sources.delimited import (
+    COMPRESSED,
     REJECTED_TYPES,
     Dialect,
     ReadRows,
@@ -104,7 +105,6 @@ _SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_COMPRESSED = (".gz", ".zst")
 _DELIMITERS = (",", "\t", ";", "|")
 _HEAD_CHARS = 1 << 20
 
@@ -269,7 +269,7 @@ def _read_files(connection: DuckDB, name: str, pattern: str, encoding: str | Non
 def _in_utf8(paths: Sequence[Path], encoding: str, folder: Path) -> list[Path]:
     """Copies of text files, under the same names but for what says that they were compressed."""
     names = [Path(name) for name in names_below_common_folder(paths)]
-    plain = [name.with_suffix("") if name.suffix.lower() in _COMPRESSED else name for name in names]
+    plain = [name.with_suffix("") if name.suffix.lower() in COMPRESSED else name for name in names]
     known = known_encoding(encoding)
     return [_copy(path, folder / name, known) for path, name in zip(paths, plain, strict=True)]
 
@@ -310,7 +310,7 @@ def _neighbours(path: Path) -> str:
 def _kind(paths: Sequence[Path], pattern: str) -> str:
     kinds = set()
     for path in paths:
-        suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in _COMPRESSED]
+        suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSED]
         kinds.add(_SUFFIXES.get(suffixes[-1] if suffixes else ""))
     if len(kinds) != 1 or None in kinds:
         raise InputError(
