@@ -22,6 +22,7 @@ from transformers import (
 
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message
+from hub_recipes.accelerators import accelerator
 from hub_recipes.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, content_hash, model_folder, public_name
 from hub_recipes.packaged_model import DEFAULT_BASE_MODEL
 from hub_recipes.token_batches import branch_batch, pad_left, to_batches
@@ -319,7 +320,7 @@ def load_language_model(
     Raises:
         InputError: The files are not to be had, have no chat template, or the adapter belongs to another base model.
     """
-    device = device or str(torch.accelerator.current_accelerator() or "cpu")
+    device = device or str(accelerator() or "cpu")
     folder = model_folder(name, revision)
     if not (folder / ADAPTER_CONFIG).exists():
         model = _load_base(folder, device)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hub_recipes.accelerators import accelerator
 from hub_recipes.baselines.recommender import Progress
 from hub_recipes.baselines.sasrec_batches import Batch, Sequences, batches
 from hub_recipes.baselines.sasrec_network import SasRecNetwork
@@ -60,8 +61,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _device() -> torch.device:
-    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return accelerator or torch.device("cpu")
+    return accelerator() or torch.device("cpu")
 
 
 def _train(network: SasRecNetwork, sequences: Sequences, settings: SasRecSettings, watch: Watch) -> None:

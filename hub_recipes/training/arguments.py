@@ -11,11 +11,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
 
-import torch
 import yaml
 from trl import TrlParser
 
 from dataset_builders.input_error import InputError
+from hub_recipes.accelerators import accelerator
 from hub_recipes.training.adapters import AdapterArguments
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -226,14 +226,14 @@ def _refuse_unknown(recipe: Mapping[str, Any], types: Sequence[type]) -> None:
 def _defaults_here(recipe: Mapping[str, Any], types: Sequence[type]) -> dict[str, Any]:
     """Defaults that depend on the machine, where the recipe does not choose: TRL's bf16 is for GPUs."""
     known = {part.name for part in fields(types[-1])}
-    here = {"bf16": False, "gradient_checkpointing": False} if torch.accelerator.current_accelerator() is None else {}
+    here = {"bf16": False, "gradient_checkpointing": False} if accelerator() is None else {}
     # Anything that reports to a service asks first; the numbers are in run.json anyway.
     chosen = {"report_to": "none", "save_total_limit": 2, **here}
     return {name: value for name, value in chosen.items() if name in known and name not in recipe}
 
 
 def _refuse_slow(training_args: Any) -> None:
-    if training_args.bf16 and torch.accelerator.current_accelerator() is None:
+    if training_args.bf16 and accelerator() is None:
         raise InputError(
             "bf16 is on and there is no accelerator: most CPUs compute bfloat16 hundreds of times slower. Set bf16: "
             "false, or use a recipe for this machine such as smollm2-135m/verbalizer/cpu.yaml."

@@ -18,6 +18,7 @@ from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.checksums import sha256_of
 from dataset_builders.export import REPORT_FILE
 from dataset_builders.input_error import InputError
+from hub_recipes.accelerators import accelerator
 from hub_recipes.model_folders import ADAPTER_WEIGHTS, RUN_FILE, content_hash, model_folder, public_name
 
 SCHEMA_VERSION = 1
@@ -45,10 +46,10 @@ def parent_entry(name: str | None) -> dict[str, Any] | None:
 
 def machine_entry() -> dict[str, Any]:
     """What the run was computed on, without naming the machine."""
-    accelerator = torch.accelerator.current_accelerator()
-    on_gpu = accelerator is not None and accelerator.type == "cuda"
+    here = accelerator()
+    on_gpu = here is not None and here.type == "cuda"
     return {
-        "device": "cpu" if accelerator is None else accelerator.type,
+        "device": "cpu" if here is None else here.type,
         "cores": os.cpu_count(),
         "processes": PartialState().num_processes,
         "accelerator": torch.cuda.get_device_name() if on_gpu else None,
