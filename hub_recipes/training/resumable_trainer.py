@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 import torch
+from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
@@ -64,6 +65,16 @@ class ResumableTrainer:
     def _get_output_dir(self, trial: Any) -> str:
         folder = super()._get_output_dir(trial)  # type: ignore[misc]
         return os.path.join(folder, _STAGING) if self._is_staging else folder
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[misc]
+        # transformers before 5.21 loads only the adapters in folders of their own, such as the reference of a KL term,
+        # and would go on with the learned one as it was before the first step.
+        learned = self.model if model is None else model
+        if isinstance(learned, PeftModel) and len(learned.peft_config) > 1:
+            active = learned.active_adapter
+            learned.load_adapter(resume_from_checkpoint, active, is_trainable=True)
+            learned.set_adapter(active)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self._refuse_broken_weights()
