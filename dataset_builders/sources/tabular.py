@@ -355,8 +355,8 @@ def _first_line(path: Path) -> str:
         raise InputError(f"{path} cannot be read: {error}. Check that the file is complete.") from error
     if "\0" in line or "\ufffd" in line:
         raise InputError(
-            f"{path} is not UTF-8 text. Say how it is encoded, such as --encoding cp1252 or utf-16, or check that it "
-            "is no binary file."
+            f"{path} is not UTF-8 text. Save it as UTF-8 or build it with --encoding cp1252, utf-16 or what it is; or "
+            "check that it is no binary file."
         )
     return line
 
