@@ -10,7 +10,7 @@ import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file
 from toy_taste import ITEMS, NUM_CANDIDATES, to_examples
-from transformers import TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from dataset_builders.input_error import InputError
@@ -155,6 +155,27 @@ def test_a_run_that_was_killed_ends_like_one_that_was_not(tiny_model_folder, tmp
         final.append(load_file(tmp_path / run / "checkpoint-6" / WEIGHTS))
     assert final[0].keys() == final[1].keys()
     assert all(torch.equal(weights, final[1][name]) for name, weights in final[0].items())
+
+
+def test_the_learned_adapter_is_resumed_where_transformers_loads_only_the_reference(
+    tiny_model_folder, tmp_path, monkeypatch
+):
+    settings = ObjectiveSettings("exact", "title", beta=0.1, reference="start")
+    choices = {"save_strategy": "steps", "save_steps": 1, "per_device_train_batch_size": 4, "learning_rate": 1e-2}
+    train(with_adapter(tiny_model_folder), settings, arguments(tmp_path, max_steps=2, **choices), count=16)
+    last = get_last_checkpoint(str(tmp_path))
+    monkeypatch.setattr(Trainer, "_load_from_checkpoint", lambda self, folder, model=None: None)  # before 5.21
+    begun = {}
+
+    class Look(TrainerCallback):
+        def on_train_begin(self, args, state, control, model=None, **rest):
+            begun.update({name: weights.clone() for name, weights in get_peft_model_state_dict(model).items()})
+
+    args = arguments(tmp_path, max_steps=3, **choices)
+    train(with_adapter(tiny_model_folder), settings, args, count=16, callbacks=[Look()], resume_from_checkpoint=last)
+    saved = load_file(Path(last) / WEIGHTS)
+    assert begun.keys() == saved.keys()
+    assert all(torch.equal(weights, saved[name]) for name, weights in begun.items())
 
 
 def test_only_the_adapter_is_saved(tiny_model_folder, tmp_path):
