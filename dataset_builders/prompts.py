@@ -174,8 +174,21 @@ def item_text(item: Mapping[str, Any]) -> str:
     if item[YEAR] is not None:
         text += f" ({item[YEAR]})"
     if item[TAGS]:
-        text += ": " + ", ".join(neutralise(tag) for tag in item[TAGS][:MAX_TAGS])
+        text += ": " + tags_text(item)
     return text
+
+
+def tags_text(item: Mapping[str, Any]) -> str:
+    """The tags of an item on one line, empty where it has none.
+
+    Args:
+        item (`dict`): An item with `tags`; see `dataset_builders.schema.Item`.
+
+    Example:
+        >>> tags_text({"tags": ["Crime", "Drama"]})
+        'Crime, Drama'
+    """
+    return ", ".join(neutralise(tag) for tag in (item[TAGS] or ())[:MAX_TAGS])
 
 
 def candidate_lines(candidates: Sequence[Mapping[str, Any]]) -> str:

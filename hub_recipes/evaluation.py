@@ -18,7 +18,7 @@ from datasets import Dataset
 
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
-from dataset_builders.schema import CANDIDATES, EXAMPLE_ID, HISTORY, Item
+from dataset_builders.schema import CANDIDATES, EXAMPLE_ID, HISTORY, IS_DISCOVERY, Item
 from hub_recipes.language_models import load_tokenizer
 from hub_recipes.noise_truth import noise_measures
 from hub_recipes.reasoners.reasoner import Reasoner
@@ -44,6 +44,7 @@ def evaluate_rows(
     reasoner: Reasoner | None = None,
     verbalizers: Mapping[str, Any] | None = None,
     history_length: int | None = None,
+    discoveries: bool = False,
     seed: int = 0,
     output: Path | None = None,
     overwrite: bool = False,
@@ -61,6 +62,7 @@ def evaluate_rows(
         reasoner ([`Reasoner`], *optional*): Reads the texts; baselines do without.
         verbalizers (`dict[str, Verbalizer]`, *optional*): Your own, by row name, beside those built in.
         history_length (`int`, *optional*): Keep only so many of the newest records of each history.
+        discoveries (`bool`, *optional*, defaults to `False`): Only examples whose target the user never touched.
         seed (`int`, *optional*, defaults to 0): Chooses the examples, breaks ties, drives the bootstrap.
         output (`Path`, *optional*): Folder to write after each row. Rows that stand there unchanged are not run again.
         overwrite (`bool`, *optional*, defaults to `False`): Start anew, whatever `output` holds.
@@ -76,8 +78,9 @@ def evaluate_rows(
             reasoner.
     """
     table = to_rows(rows, dataset, reasoner, verbalizers, seed)
-    examples = choose_examples(dataset.examples(split), limit, seed, history_length)
+    examples = choose_examples(dataset.examples(split), limit, seed, history_length, discoveries)
     choices = {"split": split, "n": len(examples), "seed": seed, "history_length": history_length}
+    choices = {**choices, "discoveries": discoveries}
     record = {"command": command, "created": created and created.isoformat()}
     context = {**record, **to_context(dataset, examples, choices, reasoner)}
     results = _resume(context, output, overwrite)
@@ -170,7 +173,9 @@ def _gains(row: dict[str, Any], predictions: pd.DataFrame, template: pd.DataFram
     return {**measure_gains(predictions, template, seed), "by_gap": by_gap}
 
 
-def choose_examples(examples: Dataset, limit: int | None, seed: int, history_length: int | None) -> Dataset:
+def choose_examples(
+    examples: Dataset, limit: int | None, seed: int, history_length: int | None, discoveries: bool = False
+) -> Dataset:
     """The examples that every row is run on.
 
     Args:
@@ -178,18 +183,23 @@ def choose_examples(examples: Dataset, limit: int | None, seed: int, history_len
         limit (`int` or `None`): How many to draw by `seed`; all when `None` or when there are no more.
         seed (`int`): Decides the draw.
         history_length (`int` or `None`): How many of the newest records of each history to keep; all when `None`.
+        discoveries (`bool`, *optional*, defaults to `False`): Only examples whose target the user never touched.
 
     Returns:
         `datasets.Dataset`: In the order of the dataset.
 
     Raises:
-        InputError: `limit` or `history_length` is below 1.
+        InputError: `limit` or `history_length` is below 1, or there is nothing to choose from.
     """
     for name, value in (("limit", limit), ("history_length", history_length)):
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}; expected at least 1, or nothing for all.")
     if not len(examples):
         raise InputError("This split has no examples. Choose another --split, or build from a longer log.")
+    if discoveries:
+        examples = examples.select(np.flatnonzero(examples[IS_DISCOVERY]))
+        if not len(examples):
+            raise InputError("No target of this split is a discovery: users had touched all of them before.")
     if limit is not None and limit < len(examples):
         examples = examples.select(np.sort(np.random.default_rng(seed).permutation(len(examples))[:limit]))
     if history_length is None:

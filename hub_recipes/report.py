@@ -151,7 +151,8 @@ def setting_line(document: Mapping[str, Any]) -> str:
         >>> setting_line({"dataset": {"name": "movielens-100k"}, "split": "test", "n": 40, "reasoner": None})
         'movielens-100k, test, n = 40; no reasoner'
     """
-    return f"{document['dataset']['name']}, {document['split']}, n = {document['n']}; {reasoner_phrase(document)}"
+    examples = f"{document['split']}{' discoveries' if document.get('discoveries') else ''}"
+    return f"{document['dataset']['name']}, {examples}, n = {document['n']}; {reasoner_phrase(document)}"
 
 
 def reasoner_phrase(document: Mapping[str, Any]) -> str:

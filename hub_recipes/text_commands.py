@@ -22,6 +22,9 @@ LimitOption = Annotated[int | None, typer.Option(min=1, help="How many examples,
 HistoryOption = Annotated[
     int | None, typer.Option(min=1, help="Keep only so many of the newest records; all by default.")
 ]
+DiscoveriesOption = Annotated[
+    bool, typer.Option("--discoveries", help="Only examples whose target the user never touched before.")
+]
 ModelOption = Annotated[
     str | None,
     typer.Option(help="A base model or an adapter, by Hub id or folder; by default SmolLM2-135M-Instruct, untrained."),
@@ -50,9 +53,12 @@ def evaluate(
     verbalizer_adapter: AdapterOption = None,
     reasoner: ModelOption = None,
     answer: Annotated[
-        Literal["label", "title", "generate"],
-        typer.Option(help="How the reasoner answers: ten labels, ten titles (each one forward pass), or free text."),
-    ] = "label",
+        Literal["label", "title", "tags", "generate"] | None,
+        typer.Option(
+            help="How the reasoner answers: ten labels, ten titles, the tags of ten items (each one forward pass), "
+            "or free text. By default as it was trained; label where nothing says."
+        ),
+    ] = None,
     endpoint: Annotated[
         str | None,
         typer.Option(
@@ -72,6 +78,7 @@ def evaluate(
         typer.Option(metavar="INPUT OUTPUT", help="The endpoint's US dollars per million tokens."),
     ] = None,
     history_length: HistoryOption = None,
+    discoveries: DiscoveriesOption = False,
     seed: Annotated[int, typer.Option(help="Chooses the examples, breaks ties, drives the bootstrap.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew, whatever the folder holds.")] = False,
 ) -> None:
@@ -110,6 +117,7 @@ def evaluate(
             reasoner=model,
             verbalizers=verbalizers,
             history_length=history_length,
+            discoveries=discoveries,
             seed=seed,
             output=output,
             overwrite=overwrite,
@@ -142,14 +150,14 @@ def _endpoint_reasoner(
     return EndpointReasoner(
         model,
         url,
-        answer=answer,
+        answer=answer or "label",
         price_per_million_input_tokens=of_input,
         price_per_million_output_tokens=of_output,
         **settings,
     )
 
 
-def _load_reasoner(name: str | None, answer: Literal["label", "title", "generate"]) -> Any:
+def _load_reasoner(name: str | None, answer: Any) -> Any:
     from hub_recipes.language_models import DEFAULT_BASE_MODEL
     from hub_recipes.reasoners.local import LocalReasoner
 
@@ -180,6 +188,7 @@ def verbalize(
     limit: LimitOption = None,
     model: ModelOption = None,
     history_length: HistoryOption = None,
+    discoveries: DiscoveriesOption = False,
     seed: Annotated[int, typer.Option(help="Chooses the examples.")] = 0,
 ) -> None:
     """Write the histories of a dataset as text: one row per example, with its length in tokens.
@@ -205,7 +214,7 @@ def verbalize(
     to_row_names([verbalizer], adapters)  # says at once where an adapter is missing
     require_file_place(output)
     built = BuiltDataset.open(dataset)
-    examples = choose_examples(built.examples(split), limit, seed, history_length)
+    examples = choose_examples(built.examples(split), limit, seed, history_length, discoveries)
     language_model = load_language_model(model or DEFAULT_BASE_MODEL)
     items = built.items()
     writer = load_adapters(adapters, items).get(verbalizer) or to_verbalizer(verbalizer, items, language_model)

@@ -133,7 +133,7 @@ class EndpointReasoner:
     def _check_choices(self) -> None:
         if self.answer not in ("label", "generate"):
             raise InputError(
-                f"An endpoint answers by 'label' or 'generate', not by {self.answer!r}; title needs a model."
+                f"An endpoint answers by 'label' or 'generate', not by {self.answer!r}, which needs a model here."
             )
         if not 1 <= self.concurrency <= MAX_CONCURRENCY:
             raise InputError(f"concurrency must be 1 to {MAX_CONCURRENCY}, and {self.concurrency} was given.")

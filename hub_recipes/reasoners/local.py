@@ -1,27 +1,39 @@
 """A reasoner on this machine: a language model reads a text about a user and ranks the candidates."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from scipy.special import softmax
 from transformers.utils import logging
 
+from dataset_builders.input_error import InputError
 from dataset_builders.prompts import to_reasoner_prompt
 from dataset_builders.schema import ITEM_ID
 from hub_recipes.language_models import DEFAULT_BASE_MODEL, LanguageModel, load_language_model
+from hub_recipes.model_folders import RUN_FILE, model_folder
 from hub_recipes.reasoners.answer import parse_answer
-from hub_recipes.reasoners.questions import Candidates, ToPrompt, answer_ids, fit_prompt, label_ids, to_title_prompt
+from hub_recipes.reasoners.questions import (
+    Candidates,
+    ScoredAnswer,
+    ToPrompt,
+    answer_ids,
+    fit_prompt,
+    label_ids,
+    to_prompt_of,
+)
 from hub_recipes.reasoners.ranking import Ranking
 
-Answer = Literal["label", "title", "generate"]
+Answer = Literal["label", "title", "tags", "generate"]
 
 MAX_ANSWER_TOKENS = 24
 """Room for a sentence around a title, where an answer is generated."""
 
 PRIORS_PER_PASS = 64
-"""Titles that share one prompt; attention over them grows with the square."""
+"""Branches that share one prompt; attention over them grows with the square."""
 
 logger = logging.get_logger(__name__)
 
@@ -34,9 +46,15 @@ class LocalReasoner:
         language_model ([`LanguageModel`]): Reads and answers.
         answer (`str`, *optional*, defaults to `"label"`): `"label"`: one forward pass, softmax over the labels A to J.
             `"title"`: one forward pass over the context with the titles as branches, softmax over their
-            log-probabilities. `"generate"`: write an answer and parse it; an answer without a pick is invalid.
-        subtract_prior (`bool`, *optional*, defaults to `True`): For `"title"`: subtract the log-probability that the
-            title has without any context, so that a short or famous title gains nothing from being one.
+            log-probabilities. `"tags"`: the same with the tags of each item in place of its title, for catalogues
+            whose titles say little; items with equal tags are equal. `"generate"`: write an answer and parse it; an
+            answer without a pick is invalid.
+        subtract_prior (`bool`, *optional*, defaults to `True`): For `"title"` and `"tags"`: subtract the
+            log-probability that the branch has without any context, so that a short or famous title gains nothing
+            from being one.
+        temperature (`float`, *optional*, defaults to 1.0): For `"title"` and `"tags"`: divides the scores before the
+            softmax. The ranking does not depend on it; an oracle's log-likelihoods do. Sums over many tokens lie many
+            nats apart, so a model trained with a temperature is sure of far too much without it.
 
     Example:
         >>> reasoner = LocalReasoner.from_pretrained()  # doctest: +SKIP
@@ -46,13 +64,37 @@ class LocalReasoner:
     language_model: LanguageModel
     answer: Answer = "label"
     subtract_prior: bool = True
+    temperature: float = 1.0
 
     @classmethod
     def from_pretrained(
-        cls, name: str = DEFAULT_BASE_MODEL, *, answer: Answer = "label", **loading: Any
+        cls, name: str = DEFAULT_BASE_MODEL, *, answer: Answer | None = None, **loading: Any
     ) -> "LocalReasoner":
-        """Load a base model or an adapter; see [`load_language_model`] for `name` and the rest."""
-        return cls(load_language_model(name, **loading), answer)
+        """Load a base model or an adapter.
+
+        Args:
+            name (`str`, *optional*): Hub id or folder; see [`load_language_model`], also for `loading`.
+            answer (`str`, *optional*): How it answers; as it was trained by default, and a base model by `"label"`.
+
+        Raises:
+            InputError: The files are not to be had, or the record of the training is damaged.
+        """
+        language_model = load_language_model(name, **loading)
+        return cls.as_trained(language_model, model_folder(name, loading.get("revision")), answer)
+
+    @classmethod
+    def as_trained(cls, language_model: LanguageModel, folder: Path, answer: Answer | None = None) -> "LocalReasoner":
+        """A reasoner that asks a model that is already loaded as its training did.
+
+        Args:
+            language_model ([`LanguageModel`]): With or without an adapter.
+            folder (`Path`): Where its files lie; `run.json` among them tells how it was trained.
+            answer (`str`, *optional*): Another way to answer, for which nothing else is taken from the training.
+        """
+        trained = trained_choices(folder)
+        if answer in (None, trained.get("answer")):
+            return cls(language_model, **trained)
+        return cls(language_model, answer)
 
     def rank(
         self,
@@ -71,7 +113,12 @@ class LocalReasoner:
         Returns:
             `list[Ranking | None]`: Per context; `None` where the answer is invalid.
         """
-        ways = {"label": self._by_label, "title": self._by_title, "generate": self._by_text}
+        ways = {
+            "label": self._by_label,
+            "title": self._by_branches,
+            "tags": self._by_branches,
+            "generate": self._by_text,
+        }
         return ways[self.answer](contexts, candidates, progress)
 
     def entry(self) -> dict[str, Any]:
@@ -83,23 +130,25 @@ class LocalReasoner:
         log_probs = self.language_model.next_token_log_probs(prompts, label_ids(self.language_model), progress)
         return [_to_ranking(shown, scores[: len(shown)]) for shown, scores in zip(candidates, log_probs, strict=True)]
 
-    def _by_title(self, contexts: Any, candidates: Any, progress: Any) -> list[Ranking | None]:
-        branches = [answer_ids(self.language_model, "title", shown) for shown in candidates]
+    def _by_branches(self, contexts: Any, candidates: Any, progress: Any) -> list[Ranking | None]:
+        answer = cast(ScoredAnswer, self.answer)
+        branches = [answer_ids(self.language_model, answer, shown) for shown in candidates]
         longest = max((sum(map(len, of_row)) for of_row in branches), default=0)
-        prompts = self._prompts(contexts, candidates, to_title_prompt, room=longest)
+        prompts = self._prompts(contexts, candidates, to_prompt_of(answer), room=longest)
         scores = self.language_model.branch_log_probs(prompts, branches, progress)
         if self.subtract_prior:
-            scores = [score - prior for score, prior in zip(scores, self._priors(branches), strict=True)]
-        return [_to_ranking(shown, score) for shown, score in zip(candidates, scores, strict=True)]
+            priors = self._priors(branches, to_prompt_of(answer))
+            scores = [score - prior for score, prior in zip(scores, priors, strict=True)]
+        return [_to_ranking(shown, score / self.temperature) for shown, score in zip(candidates, scores, strict=True)]
 
-    def _priors(self, branches: Sequence[Sequence[Sequence[int]]]) -> list[np.ndarray]:
-        """The log-probability of each title where nothing is known about the user, each title scored once."""
-        titles = sorted({tuple(title) for of_row in branches for title in of_row})
-        parts = [titles[start : start + PRIORS_PER_PASS] for start in range(0, len(titles), PRIORS_PER_PASS)]
-        prompt = self.language_model.prompt_ids(to_title_prompt("", []))
+    def _priors(self, branches: Sequence[Sequence[Sequence[int]]], to_prompt: ToPrompt) -> list[np.ndarray]:
+        """The log-probability of each branch where nothing is known about the user, each one scored once."""
+        known = sorted({tuple(branch) for of_row in branches for branch in of_row})
+        parts = [known[start : start + PRIORS_PER_PASS] for start in range(0, len(known), PRIORS_PER_PASS)]
+        prompt = self.language_model.prompt_ids(to_prompt("", []))
         scores = self.language_model.branch_log_probs([prompt] * len(parts), parts)
-        prior = dict(zip(titles, np.concatenate(scores), strict=True)) if titles else {}
-        return [np.array([prior[tuple(title)] for title in of_row]) for of_row in branches]
+        prior = dict(zip(known, np.concatenate(scores), strict=True)) if known else {}
+        return [np.array([prior[tuple(branch)] for branch in of_row]) for of_row in branches]
 
     def _by_text(self, contexts: Any, candidates: Any, progress: Any) -> list[Ranking | None]:
         prompts = self._prompts(contexts, candidates, to_reasoner_prompt, room=MAX_ANSWER_TOKENS)
@@ -124,6 +173,31 @@ class LocalReasoner:
                 f"{cut} of {len(contexts)} contexts were longer than {limit} tokens; their oldest lines are cut."
             )
         return [ids for ids, _ in fitted]
+
+
+def trained_choices(folder: Path) -> dict[str, Any]:
+    """How a reasoner was trained to answer, as [`LocalReasoner`] takes it; empty where its files do not say.
+
+    Args:
+        folder (`Path`): With the adapter's `run.json`.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    path = folder / RUN_FILE
+    if not path.is_file():
+        return {}
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+        if run["role"] != "reasoner":
+            return {}
+        if run["answer"] not in get_args(ScoredAnswer):  # sampled: the temperature is that of the rollouts
+            return {"answer": run["answer"]}
+        config = run["config"]
+        scoring = {"subtract_prior": bool(config["subtract_prior"]), "temperature": float(config["temperature"])}
+        return {"answer": run["answer"], **scoring}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} does not say how the adapter answers ({error!r}). Train it again.") from error
 
 
 def _to_ranking(candidates: Candidates, scores: np.ndarray) -> Ranking:

@@ -9,19 +9,19 @@ from importlib.resources import files
 from math import ceil
 from typing import Any, Literal
 
-from dataset_builders.prompts import Message, neutralise, neutralise_lines, to_reasoner_prompt
+from dataset_builders.prompts import Message, neutralise, neutralise_lines, tags_text, to_reasoner_prompt
 from dataset_builders.schema import CANDIDATE_LABELS, TITLE
 from hub_recipes.language_models import LanguageModel
 
 Candidates = Sequence[Mapping[str, Any]]
 ToPrompt = Callable[[str, Candidates], list[Message]]
-ScoredAnswer = Literal["label", "title"]
+ScoredAnswer = Literal["label", "title", "tags"]
 """Ways to answer by the probabilities of given answers."""
 
 
 def to_prompt_of(answer: ScoredAnswer) -> ToPrompt:
     """What makes the prompt for a way to answer."""
-    return {"label": to_reasoner_prompt, "title": to_title_prompt}[answer]
+    return {"label": to_reasoner_prompt, "title": to_title_prompt, "tags": to_tags_prompt}[answer]
 
 
 def to_title_prompt(context: str, candidates: Candidates) -> list[Message]:
@@ -31,13 +31,18 @@ def to_title_prompt(context: str, candidates: Candidates) -> list[Message]:
         context (`str`): A verbalized history.
         candidates (`list[Item]`): Not used; every prompt is made from a context and its candidates.
     """
-    return [{"role": "user", "content": title_question().format(context=neutralise_lines(context))}]
+    return [{"role": "user", "content": question("title").format(context=neutralise_lines(context))}]
+
+
+def to_tags_prompt(context: str, candidates: Candidates) -> list[Message]:
+    """The conversational prompt that asks for the tags of what comes next; see [`to_title_prompt`]."""
+    return [{"role": "user", "content": question("tags").format(context=neutralise_lines(context))}]
 
 
 @cache
-def title_question() -> str:
-    """The prose of the prompt that asks for a title, with its `{context}` still open."""
-    return (files("hub_recipes") / "reasoners" / "title.txt").read_text(encoding="utf-8").strip()
+def question(name: Literal["title", "tags"]) -> str:
+    """The prose of the prompt that asks for a title or for tags, with its `{context}` still open."""
+    return (files("hub_recipes") / "reasoners" / f"{name}.txt").read_text(encoding="utf-8").strip()
 
 
 def label_ids(language_model: LanguageModel) -> list[int]:
@@ -50,15 +55,24 @@ def label_ids(language_model: LanguageModel) -> list[int]:
 
 def title_ids(language_model: LanguageModel, item: Mapping[str, Any]) -> list[int]:
     """The tokens of a title, and the end of the answer."""
+    return _ended(language_model, neutralise(item[TITLE]))
+
+
+def tags_ids(language_model: LanguageModel, item: Mapping[str, Any]) -> list[int]:
+    """The tokens of an item's tags, and the end of the answer."""
+    return _ended(language_model, tags_text(item))
+
+
+def _ended(language_model: LanguageModel, text: str) -> list[int]:
     # The end counts: without it "Alien" would be at least as probable as "Aliens" and as "Alien Resurrection".
-    end = language_model.tokenizer.eos_token_id
-    return [*language_model.text_ids(language_model.harmless(neutralise(item[TITLE]))), end]
+    return [*language_model.text_ids(language_model.harmless(text)), language_model.tokenizer.eos_token_id]
 
 
 def answer_ids(language_model: LanguageModel, answer: ScoredAnswer, candidates: Candidates) -> list[list[int]]:
     """The tokens of the answer that picks each candidate."""
-    if answer == "title":
-        return [title_ids(language_model, item) for item in candidates]
+    if answer != "label":
+        to_ids = {"title": title_ids, "tags": tags_ids}[answer]
+        return [to_ids(language_model, item) for item in candidates]
     return [[label] for label in label_ids(language_model)[: len(candidates)]]
 
 

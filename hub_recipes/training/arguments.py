@@ -35,6 +35,7 @@ class RunArguments(AdapterArguments):
     name: str | None = option(None, "Name of the adapter; by default made of base, dataset and role.")
     limit: int | None = option(None, "How many training examples, chosen by seed; else all.")
     validation_limit: int = option(100, "How many validation examples are watched; 0 for none.")
+    discoveries: bool = option(False, "Only examples whose target the user never touched before.")
     history_length: int | None = option(None, "Keep only so many of the newest records of each history; else all.")
     release: Literal["full", "smoke"] = option("full", "smoke: too short a run to be judged by; its card says so.")
     minutes: float | None = option(None, "Stop after so many minutes with a checkpoint; the same command goes on.")
@@ -58,8 +59,8 @@ class VerbalizerArguments(RunArguments):
     oracle_url: str | None = option(
         None, "OpenAI-compatible server to ask; its key is read from LOGS2LANG_API_KEY, never from here."
     )
-    oracle_answer: Literal["label", "title", "generate"] = option(
-        "label", "How the oracle answers; title for one that was trained so."
+    oracle_answer: Literal["label", "title", "tags", "generate"] | None = option(
+        None, "How the oracle answers; by default as it was trained, and by label where nothing says."
     )
     oracle_reward: Literal["hit", "log_likelihood"] = option(
         "hit", "hit: 1 or 0, as in the paper. log_likelihood: dense, needs an oracle with probabilities."
@@ -93,8 +94,10 @@ class ReasonerArguments(RunArguments):
 class ObjectiveArguments:
     """What the methods are told that need no sampling."""
 
-    answer: Literal["label", "title"] = option(
-        "label", "label: the letter of a candidate. title: its name, which suits small models."
+    answer: Literal["label", "title", "tags"] = option(
+        "label",
+        "label: the letter of a candidate. title: its name, which suits small models. tags: its tags, where "
+        "names say little.",
     )
     max_length: int | None = option(None, "Most tokens of a prompt, else the window; contexts lose old lines.")
     beta: float = option(0.0, "exact: weight of the KL term.")
@@ -104,11 +107,11 @@ class ObjectiveArguments:
     reference: Literal["base", "start"] = option(
         "base", "exact: what the KL term holds near: the base model, or the adapter as it is at the start."
     )
-    subtract_prior: bool = option(True, "title: subtract what a title is worth without context, as in evaluation.")
+    subtract_prior: bool = option(True, "title, tags: subtract what one is worth without context, as in evaluation.")
     records: Literal["titles", "template"] = option("titles", "history_lm: what of a record is read.")
     questions: int = option(1, "history_lm: how many records of a history are also asked for, as at inference.")
     temperature: float = option(
-        1.0, "exact, and sft of titles: divides the candidates' scores; above 1 for titles of many tokens."
+        1.0, "exact, and sft of titles or tags: divides the candidates' scores; above 1 for answers of many tokens."
     )
 
 

@@ -24,7 +24,8 @@ def describe_run(arguments: Any, training_args: Any, dataset: BuiltDataset, rewa
     Returns:
         `int`: Exit code 0.
     """
-    chosen = choose_examples(dataset.examples("train"), arguments.limit, training_args.seed, arguments.history_length)
+    seed, history_length = training_args.seed, arguments.history_length
+    chosen = choose_examples(dataset.examples("train"), arguments.limit, seed, history_length, arguments.discoveries)
     examples = judgeable(chosen)
     table = Table(title="Dry run", show_header=False)
     for name, value in _lines(arguments, training_args, dataset, len(examples), rewards):

@@ -24,7 +24,7 @@ from dataset_builders.input_error import InputError
 from dataset_builders.prompts import neutralise, record_line, title_place
 from dataset_builders.schema import EVENT, HISTORY, MAX_HISTORY, NOISE_EVENTS, TARGET, TIMESTAMP, TITLE, USER, Item
 from hub_recipes.language_models import LanguageModel
-from hub_recipes.reasoners.questions import title_ids, title_question, to_title_prompt
+from hub_recipes.reasoners.questions import question, title_ids, to_title_prompt
 from hub_recipes.training.presentations import Key, Presentation, require_fit
 from hub_recipes.training.readings import Branch, Reading
 
@@ -145,7 +145,7 @@ class Histories:
         tokens = self.language_model.tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
-        start = text.index(messages[0]["content"]) + title_question().index("{context}")
+        start = text.index(messages[0]["content"]) + question("title").index("{context}")
         in_title = np.zeros(len(text) + 1, dtype=int)
         for line in lines:
             if line.is_target:  # one character more: whatever it is, it ends the title

@@ -1,11 +1,12 @@
 """The frozen judge of stage 1: a reasoner on this machine or behind an endpoint."""
 
-from typing import Any
+from typing import Any, Literal, cast
 
 from transformers.utils import logging
 
 from dataset_builders.input_error import InputError
-from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.model_folders import model_folder
+from hub_recipes.reasoners.local import LocalReasoner, trained_choices
 from hub_recipes.training.arguments import VerbalizerArguments
 from hub_recipes.training.run_record import parent_entry
 
@@ -41,12 +42,15 @@ def to_endpoint(arguments: VerbalizerArguments) -> Any:
     """The oracle behind a server; nothing is asked yet."""
     from hub_recipes.reasoners.endpoint import EndpointReasoner
 
-    if arguments.oracle_answer == "title":
-        raise InputError("An endpoint cannot score titles. Use oracle_answer: label or generate.")
+    answer = arguments.oracle_answer or "label"
+    if answer in ("title", "tags"):
+        raise InputError(
+            f"An endpoint cannot score the {answer} of every candidate. Use oracle_answer: label or generate."
+        )
     return EndpointReasoner(
         model=str(arguments.oracle),
         base_url=arguments.oracle_url,
-        answer=arguments.oracle_answer,
+        answer=cast(Literal["label", "generate"], answer),
         max_calls=arguments.max_calls,
         max_cost=arguments.max_cost,
         price_per_million_input_tokens=arguments.input_price,
@@ -56,7 +60,10 @@ def to_endpoint(arguments: VerbalizerArguments) -> Any:
 
 def oracle_entry(arguments: VerbalizerArguments) -> dict[str, Any]:
     """The oracle as `run.json` names it: never a key, never a folder of this machine."""
-    judged = {"answer": arguments.oracle_answer, "reward": arguments.oracle_reward}
+    reward = arguments.oracle_reward
     if arguments.oracle_url is not None:
-        return {"name": arguments.oracle, "endpoint": True, **judged}
-    return {**(parent_entry(arguments.oracle) or {}), "endpoint": False, **judged}
+        answer = arguments.oracle_answer or "label"
+        return {"name": arguments.oracle, "endpoint": True, "answer": answer, "reward": reward}
+    oracle = str(arguments.oracle)
+    answer = arguments.oracle_answer or trained_choices(model_folder(oracle)).get("answer", "label")
+    return {**(parent_entry(oracle) or {}), "endpoint": False, "answer": answer, "reward": reward}

@@ -63,7 +63,7 @@ class Questions:
         examples (`datasets.Dataset`): Rows of `EXAMPLE_FEATURES`, whose targets are among their candidates.
         texts (`list[str]`): The verbalized history of each.
         items (`dict[str, Item]`): The catalogue.
-        answer (`str`): `"label"` or `"title"`.
+        answer (`str`): `"label"`, `"title"` or `"tags"`.
         max_length (`int`): Most tokens of a prompt with its answers.
         seed (`int`): Decides the orders of the candidates.
     """

@@ -8,7 +8,7 @@ says nothing about the user.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from datasets import Dataset
@@ -20,7 +20,7 @@ from dataset_builders.schema import CANDIDATES, IS_DISCOVERY, ITEM_ID, TARGET, I
 from hub_recipes.language_models import LanguageModel
 from hub_recipes.metric import load_metric
 from hub_recipes.reasoners.local import PRIORS_PER_PASS, LocalReasoner
-from hub_recipes.reasoners.questions import to_title_prompt
+from hub_recipes.reasoners.questions import ScoredAnswer, to_prompt_of
 from hub_recipes.training.candidate_policy import (
     cross_entropy,
     entropy,
@@ -46,8 +46,8 @@ class ObjectiveSettings:
     Args:
         method (`str`): `"history_lm"`: next-title language modelling over whole histories. `"sft"`: cross-entropy of
             the target. `"exact"`: the expected GRPO update over the candidates in closed form.
-        answer (`str`, *optional*, defaults to `"label"`): `"label"` or `"title"`, as [`LocalReasoner`] answers;
-            `history_lm` trains `"title"`.
+        answer (`str`, *optional*, defaults to `"label"`): `"label"`, `"title"` or `"tags"`, as [`LocalReasoner`]
+            answers; `history_lm` trains `"title"`.
         max_length (`int`, *optional*): Most tokens of a prompt with its answers; the model's window when `None`. What
             is longer loses its oldest lines, and is counted.
         beta (`float`, *optional*, defaults to 0.0): For `exact`: weight of the KL term against the reference.
@@ -55,7 +55,7 @@ class ObjectiveSettings:
             standard deviation of the reward, as GRPO does; `"none"` does not, as Dr. GRPO.
         history_length (`int`, *optional*): For `history_lm`: most records of a history that are read at once; all when
             `None`.
-        subtract_prior (`bool`, *optional*, defaults to `True`): For `"title"`: see [`LocalReasoner`].
+        subtract_prior (`bool`, *optional*, defaults to `True`): For `"title"` and `"tags"`: see [`LocalReasoner`].
         reference (`str`, *optional*, defaults to `"base"`): For `exact`: `"base"`, the model without adapter, or
             `"start"`, the adapter as it is when training starts.
         records (`str`, *optional*, defaults to `"titles"`): For `history_lm`: what of a record is read: `"titles"`
@@ -71,7 +71,7 @@ class ObjectiveSettings:
     """
 
     method: Method
-    answer: Literal["label", "title"] = "label"
+    answer: ScoredAnswer = "label"
     max_length: int | None = None
     beta: float = 0.0
     scale_rewards: Literal["group", "none"] = "group"
@@ -95,12 +95,12 @@ class ObjectiveSettings:
         if self.beta < 0:
             raise InputError(f"beta is {self.beta}; expected at least 0.")
         if self.method == "history_lm" and self.answer != "title":
-            raise InputError("method 'history_lm' learns titles, not labels. Set answer: title.")
+            raise InputError(f"method 'history_lm' learns titles, not answer {self.answer!r}. Set answer: title.")
 
 
 _CHOICES = {
     "method": ("history_lm", "sft", "exact"),
-    "answer": ("label", "title"),
+    "answer": get_args(ScoredAnswer),
     "scale_rewards": ("group", "none"),
     "reference": ("base", "start"),
     "records": ("titles", "template"),
@@ -239,7 +239,7 @@ class CandidateObjective:
 
     def collate(self, presentations: Sequence[Presentation]) -> dict[str, Any]:
         batch = _collate(self.language_model, presentations)
-        if self.settings.answer == "title" and self.settings.subtract_prior:
+        if self.settings.answer != "label" and self.settings.subtract_prior:
             batch |= self._prior_batch(presentations)
         return {**batch, "gold": torch.tensor([presentation.gold for presentation in presentations])}
 
@@ -247,7 +247,7 @@ class CandidateObjective:
         """Every title of a batch once, after a prompt without context, and where each candidate finds its own."""
         answers = [[tuple(branch.ids) for branch in shown.reading.branches] for shown in presentations]
         titles = sorted({title for of_example in answers for title in of_example})
-        prompt = self.language_model.prompt_ids(to_title_prompt("", []))
+        prompt = self.language_model.prompt_ids(to_prompt_of(self.settings.answer)("", []))
         parts = [titles[start : start + PRIORS_PER_PASS] for start in range(0, len(titles), PRIORS_PER_PASS)]
         readings = [Reading(prompt, [Branch(title, len(prompt)) for title in part]) for part in parts]
         width = max(map(len, parts))
@@ -342,5 +342,5 @@ def to_evaluation(
         return None
     if texts is None or len(texts) != len(examples):
         raise InputError(f"There are {len(texts or ())} texts for {len(examples)} examples to evaluate on.")
-    reasoner = LocalReasoner(language_model, settings.answer, settings.subtract_prior)
+    reasoner = LocalReasoner(language_model, settings.answer, settings.subtract_prior, settings.temperature)
     return RecallEvaluation(reasoner, examples, texts, items)

@@ -83,8 +83,9 @@ class TrainingRun:
         chosen = self.arguments.limit if split == "train" else self.arguments.validation_limit
         if chosen == 0 and split != "train":
             return None
-        history = self.arguments.history_length
-        return judgeable(choose_examples(dataset.examples(split), chosen, self.training_args.seed, history))
+        args, seed = self.arguments, self.training_args.seed
+        examples = choose_examples(dataset.examples(split), chosen, seed, args.history_length, args.discoveries)
+        return judgeable(examples)
 
     def train(self, trainer: Any) -> None:
         """Train from the start, or from the newest checkpoint of the run."""

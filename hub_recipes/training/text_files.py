@@ -33,6 +33,7 @@ class TextFiles:
         folder (`Path`): Where to.
         limits (`dict[str, int]`, *optional*): How many examples of a split, drawn by `seed`; else all, 0 for none.
         history_length (`int`, *optional*): How many of the newest records; all by default.
+        discoveries (`bool`, *optional*, defaults to `False`): Only examples whose target the user never touched.
         seed (`int`, *optional*, defaults to 42): As in training, or other examples would be chosen; 42 is what
             trainers of transformers start from.
     """
@@ -42,6 +43,7 @@ class TextFiles:
     folder: Path
     limits: Mapping[str, int]
     history_length: int | None = None
+    discoveries: bool = False
     seed: int = 42
 
     @classmethod
@@ -70,7 +72,8 @@ class TextFiles:
 
     def _write_split(self, split: str, deadline: float | None) -> bool:
         chosen = self.limits.get(split)
-        examples = choose_examples(self.dataset.examples(split), chosen, self.seed, self.history_length)
+        of_split = self.dataset.examples(split)
+        examples = choose_examples(of_split, chosen, self.seed, self.history_length, self.discoveries)
         starts = range(0, len(examples), PART)
         # A part that is there is whole, so a kill costs one part at the most.
         parts = [self.folder / "parts" / f"{split}-{start:08}.parquet" for start in starts]

@@ -33,7 +33,7 @@ class Choices:
         action_adapter (`str`, defaults to `""`): Folder or Hub id; the base model as it is when empty.
         rewrite_adapter (`str`, defaults to `""`): The same.
         reasoner_adapter (`str`, defaults to `""`): The same.
-        answer (`str`, defaults to `"title"`): How the reasoner answers: `"title"` or `"label"`.
+        answer (`str`, defaults to `"title"`): How the reasoner answers: `"title"`, `"tags"` or `"label"`.
         seed (`int`, defaults to 0): Decides the order of the candidates; 0 leaves it as it came.
     """
 
@@ -116,7 +116,7 @@ def compare(decision: Decision, choices: Choices, models: LoadedModels) -> Itera
         "action": _to_verbalizer("action", choices.action_adapter, decision, models),
         "rewrite": _to_verbalizer("rewrite", choices.rewrite_adapter, decision, models),
     }
-    reasoner = LocalReasoner(models.get(choices.reasoner_adapter), choices.answer)
+    reasoner = to_reasoner(choices, models)
     comparison = _counted(comparison, ("template", "profile"), reasoner)
     yield comparison
     waiting = ["template", "profile"]
@@ -135,7 +135,7 @@ def compare(decision: Decision, choices: Choices, models: LoadedModels) -> Itera
 
 def reread(comparison: Comparison, decision: Decision, choices: Choices, models: LoadedModels) -> Iterator[Comparison]:
     """Let the reasoner choose again from texts that are there, such as after a change of the candidates' order."""
-    reasoner = LocalReasoner(models.get(choices.reasoner_adapter), choices.answer)
+    reasoner = to_reasoner(choices, models)
     names = [name for name, written in comparison.items() if written.text]
     yield from _read(comparison, names, decision, reasoner)
 
@@ -162,6 +162,14 @@ def written_ahead(decision: Decision, models: LoadedModels) -> dict[str, dict[st
         }
         for name, written in comparison.items()
     }
+
+
+def to_reasoner(choices: Choices, models: LoadedModels) -> LocalReasoner:
+    """The reasoner that was chosen, asked as it was trained where it was trained for this way to answer."""
+    model = models.get(choices.reasoner_adapter)
+    if model.adapter_id is None:
+        return LocalReasoner(model, choices.answer)
+    return LocalReasoner.as_trained(model, model_folder(model.adapter_id), choices.answer)
 
 
 def _to_verbalizer(name: str, adapter: str, decision: Decision, models: LoadedModels) -> LanguageModelVerbalizer:

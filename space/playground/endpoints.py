@@ -11,9 +11,8 @@ import gradio as gr
 
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import NUM_CANDIDATES, TITLE, Item
-from hub_recipes.reasoners.local import LocalReasoner
 from hub_recipes.results import RESULTS_FILE, read_document
-from space.playground.comparison import VERBALIZERS, Choices, Comparison, Written, compare
+from space.playground.comparison import VERBALIZERS, Choices, Comparison, Written, compare, to_reasoner
 from space.playground.decision import Decision
 from space.playground.example_users import example_users, invented_items
 from space.playground.loaded_models import LoadedModels
@@ -52,7 +51,7 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
         action_adapter: str = "",
         rewrite_adapter: str = "",
         reasoner_adapter: str = "",
-        answer: Literal["title", "label"] = "title",
+        answer: Literal["title", "tags", "label"] = "title",
         seed: int = 0,
     ) -> Iterator[dict[str, Any]]:
         """Write the log of an invented user in five ways and let the reasoner choose; streams what is there so far."""
@@ -75,7 +74,7 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
             Item(item_id=str(place), title=title, year=None, tags=[], series=None, description=None)
             for place, title in enumerate(titles)
         ]
-        reasoner = LocalReasoner(models.get(reasoner_adapter), _checked(1, "", "", "", answer, 0).answer)
+        reasoner = to_reasoner(_checked(1, "", "", reasoner_adapter, answer, 0), models)
         (ranking,) = reasoner.rank([text], [shown])
         if ranking is None:
             return {"pick": None, "probabilities": {}}
@@ -109,7 +108,7 @@ def _add_file_endpoints(models: LoadedModels, slow: dict[str, Any]) -> None:
         action, rewrite, reasoner = (
             gr.Textbox("", label=f"{name}_adapter") for name in ("action", "rewrite", "reasoner")
         )
-        answer = gr.Radio(["title", "label"], value="title", label="answer")
+        answer = gr.Radio(["title", "tags", "label"], value="title", label="answer")
         seed = gr.Number(0, label="seed", precision=0)
         found, compared = gr.JSON(label="columns"), gr.JSON(label="comparison")
         look, ask = gr.Button("look"), gr.Button("ask")
@@ -154,8 +153,8 @@ def _add_file_endpoints(models: LoadedModels, slow: dict[str, Any]) -> None:
 def _checked(history_length: Any, action: str, rewrite: str, reasoner: str, answer: Any, seed: Any) -> Choices:
     if not 1 <= int(history_length) <= 100:
         raise InputError(f"history_length is {history_length}; expected 1 to 100.")
-    if answer not in ("title", "label"):
-        raise InputError(f"answer is {answer!r}; expected 'title' or 'label'.")
+    if answer not in ("title", "tags", "label"):
+        raise InputError(f"answer is {answer!r}; expected 'title', 'tags' or 'label'.")
     return Choices(int(history_length), action or "", rewrite or "", reasoner or "", answer, int(seed))
 
 

@@ -226,7 +226,11 @@ def _model_controls(setup: Setup) -> list[Any]:
         rewrite = gr.Textbox(default("rewrite"), label="Adapter of the rewrite verbalizer", info=f"{hint}untrained")
         reasoner = gr.Textbox(default("reasoner"), label="Adapter of the reasoner", info=f"{hint}untrained")
         answer = gr.Radio(
-            [("by title: how probable is each title after the text", "title"), ("by label: A to J", "label")],
+            [
+                ("by title: how probable is each title after the text", "title"),
+                ("by tags: how probable are the tags of each", "tags"),
+                ("by label: A to J", "label"),
+            ],
             value="title",
             label="How the reasoner answers",
         )

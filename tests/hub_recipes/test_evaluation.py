@@ -13,11 +13,12 @@ from dataset_builders.builder import build_dataset
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import template_text
-from dataset_builders.schema import HISTORY, TARGET
+from dataset_builders.schema import HISTORY, IS_DISCOVERY, TARGET
 from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
 from dataset_builders.sources.tabular import read_tabular
 from hub_recipes.evaluation import choose_examples, evaluate_rows
 from hub_recipes.reasoners.ranking import Ranking
+from hub_recipes.report import setting_line
 from hub_recipes.results import PREDICTIONS_FILE, RESULTS_FILE, read_results
 
 GAPS_S = {"same_second": 0, "under_an_hour": 600, "under_a_day": 18_000, "a_day_and_more": 172_800}
@@ -189,6 +190,24 @@ def test_history_length_keeps_the_newest_records(dataset):
     shortened = choose_examples(examples, None, 0, 2)
     assert shortened[HISTORY][:] == [history[-2:] for history in examples[HISTORY][:]]
     assert shortened.features == examples.features
+
+
+def test_discoveries_are_chosen_among_discoveries(dataset):
+    examples = dataset.examples("test")
+    touched = examples["example_id"][::2]
+    some = examples.map(lambda row: {IS_DISCOVERY: row["example_id"] not in touched}, features=examples.features)
+    found = choose_examples(some, None, 0, None, discoveries=True)
+    assert found["example_id"][:] == examples["example_id"][1::2]
+    assert len(choose_examples(some, 3, 0, None, discoveries=True)) == 3
+    none = some.filter(lambda row: not row[IS_DISCOVERY])
+    with pytest.raises(InputError, match="No target of this split is a discovery"):
+        choose_examples(none, None, 0, None, discoveries=True)
+
+
+def test_results_say_that_they_are_about_discoveries_alone(dataset):
+    results = evaluate_rows(dataset, ["popularity"], discoveries=True)
+    assert "test discoveries, n = 12" in setting_line(results.document())
+    assert "test, n = 12" in setting_line(evaluate_rows(dataset, ["popularity"]).document())
 
 
 def test_what_is_written_is_what_is_returned_and_holds_no_text(evaluate, tmp_path):

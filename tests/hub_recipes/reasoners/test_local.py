@@ -1,24 +1,31 @@
+import json
 import logging
 
 import numpy as np
 import pytest
 
+from dataset_builders.input_error import InputError
 from dataset_builders.prompts import to_reasoner_prompt
 from hub_recipes.reasoners.local import LocalReasoner
-from hub_recipes.reasoners.questions import drop_oldest, title_ids, to_title_prompt
+from hub_recipes.reasoners.questions import answer_ids, drop_oldest, title_ids, to_prompt_of, to_title_prompt
+from hub_recipes.reasoners.ranking import Ranking
 
 TITLES = ("Alien", "Heat", "Fargo", "Toy Story")
 
 
 def shown(*titles: str) -> list[dict]:
-    return [{"item_id": f"id of {title}", "title": title, "year": None, "tags": []} for title in titles]
+    return [{"item_id": f"id of {title}", "title": title, "year": None, "tags": [title[::-1]]} for title in titles]
+
+
+def probabilities_of(ranking: Ranking) -> dict[str, float]:
+    return dict(zip(ranking.item_ids, ranking.probabilities, strict=True))
 
 
 CONTEXTS = ["likes space", "likes snow and crime\nand coffee", ""]
 CANDIDATES = [shown(*TITLES), shown(*TITLES[::-1]), shown("Heat", "Fargo")]
 
 
-@pytest.mark.parametrize("answer", ["label", "title"])
+@pytest.mark.parametrize("answer", ["label", "title", "tags"])
 def test_every_candidate_is_ranked_and_probabilities_fall_and_sum_to_one(tiny_language_model, answer):
     rankings = LocalReasoner(tiny_language_model, answer).rank(CONTEXTS, CANDIDATES)
     for ranking, candidates in zip(rankings, CANDIDATES, strict=True):
@@ -36,8 +43,9 @@ def test_label_probabilities_are_the_softmax_over_the_labels_shown(tiny_language
     assert by_id["id of Heat"] == pytest.approx(expected, abs=1e-5)
 
 
-def test_title_answers_do_not_depend_on_the_order_of_the_candidates(tiny_language_model):
-    reasoner = LocalReasoner(tiny_language_model, "title")
+@pytest.mark.parametrize("answer", ["title", "tags"])
+def test_branches_do_not_depend_on_the_order_of_the_candidates(tiny_language_model, answer):
+    reasoner = LocalReasoner(tiny_language_model, answer)
     forward, backward = reasoner.rank(["x", "x"], [shown(*TITLES), shown(*TITLES[::-1])])
     assert forward.item_ids == backward.item_ids
 
@@ -48,6 +56,73 @@ def test_the_prior_of_a_title_is_subtracted(tiny_language_model):
     assert even.probabilities == pytest.approx([1 / 4] * 4, abs=1e-3)
     uneven = LocalReasoner(tiny_language_model, "title", subtract_prior=False).rank([""], [shown(*TITLES)])[0]
     assert max(uneven.probabilities) > 1 / 2
+
+
+def test_namesakes_are_told_apart_by_tags_and_items_with_equal_tags_by_title(tiny_language_model):
+    films = [
+        {"item_id": "i1", "title": "Heat", "year": 1986, "tags": ["Drama"]},
+        {"item_id": "i2", "title": "Heat", "year": 1995, "tags": ["Crime", "Noir"]},
+        {"item_id": "i3", "title": "Fargo", "year": 1996, "tags": ["Crime", "Noir"]},
+    ]
+    by_title, by_tags = (
+        probabilities_of(LocalReasoner(tiny_language_model, answer).rank(["likes noir"], [films])[0])
+        for answer in ("title", "tags")
+    )
+    assert by_title["i1"] == pytest.approx(by_title["i2"], rel=1e-4)
+    assert by_title["i2"] != pytest.approx(by_title["i3"], rel=1e-3)
+    assert by_tags["i2"] == pytest.approx(by_tags["i3"], rel=1e-4)
+    assert by_tags["i1"] != pytest.approx(by_tags["i2"], rel=1e-3)
+
+
+def test_tags_answer_the_question_for_them_and_are_harmless(tiny_language_model):
+    film = {"item_id": "i1", "title": "Heat", "year": 1995, "tags": ["Crime<|im_end|>", "Noir"]}
+    bare = {"item_id": "i2", "title": "Fargo", "year": 1996, "tags": []}
+    ids, no_tags = answer_ids(tiny_language_model, "tags", [film, bare])
+    tokenizer = tiny_language_model.tokenizer
+    assert tokenizer.decode(ids[:-1]) == "Crime‹|im_end|›, Noir"
+    assert [ids[-1]] == no_tags == [tokenizer.eos_token_id]
+    (asked,) = to_prompt_of("tags")("likes noir", [film])
+    assert "likes noir" in asked["content"]
+    assert asked["content"].endswith("Answer with its tags.")
+
+
+def test_a_temperature_makes_the_probabilities_even_and_leaves_the_ranking(tiny_language_model):
+    sure, unsure = (
+        LocalReasoner(tiny_language_model, "title", temperature=temperature).rank(["x"], [shown(*TITLES)])[0]
+        for temperature in (1.0, 1e6)
+    )
+    assert sure.item_ids == unsure.item_ids
+    assert unsure.probabilities == pytest.approx([1 / 4] * 4, abs=1e-3)
+    assert max(sure.probabilities) > 0.3
+
+
+RUN = {"role": "reasoner", "answer": "tags", "config": {"subtract_prior": False, "temperature": 3}}
+
+
+@pytest.mark.parametrize(
+    ("run", "answer", "expected"),
+    [
+        (None, None, ("label", True, 1.0)),
+        (None, "title", ("title", True, 1.0)),
+        (RUN, None, ("tags", False, 3.0)),
+        (RUN, "tags", ("tags", False, 3.0)),
+        (RUN, "title", ("title", True, 1.0)),  # it was not trained for that, so nothing of its training holds
+        ({**RUN, "answer": "generate"}, None, ("generate", True, 1.0)),
+        ({**RUN, "role": "verbalizer", "answer": None}, None, ("label", True, 1.0)),
+    ],
+)
+def test_a_reasoner_answers_as_it_was_trained(tiny_language_model, tmp_path, run, answer, expected):
+    if run is not None:
+        (tmp_path / "run.json").write_text(json.dumps(run))
+    reasoner = LocalReasoner.as_trained(tiny_language_model, tmp_path, answer)
+    assert (reasoner.answer, reasoner.subtract_prior, reasoner.temperature) == expected
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"role": "reasoner"}', '{"role": "reasoner", "answer": "title"}'])
+def test_a_damaged_record_of_a_training_is_named(tiny_language_model, tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InputError, match=r"run\.json does not say how the adapter answers"):
+        LocalReasoner.as_trained(tiny_language_model, tmp_path)
 
 
 def test_a_generated_answer_without_a_pick_is_invalid(tiny_language_model, monkeypatch):

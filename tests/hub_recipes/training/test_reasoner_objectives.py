@@ -109,7 +109,7 @@ def test_a_temperature_makes_the_policy_less_sure(tiny_model_folder, tmp_path, m
     assert entropies[1.0] < entropies[1e6] == pytest.approx(math.log(NUM_CANDIDATES), abs=1e-3)
 
 
-@pytest.mark.parametrize("answer", ["label", "title"])
+@pytest.mark.parametrize("answer", ["label", "title", "tags"])
 def test_recall_is_that_of_the_reasoner_as_it_will_be_used(tiny_model_folder, tmp_path, answer):
     model = with_adapter(tiny_model_folder)
     examples, texts = to_examples(40, seed=2)
@@ -202,7 +202,7 @@ def test_a_loss_that_is_no_number_stops_training_and_leaves_the_last_checkpoint(
     ("choices", "message"),
     [
         ({"method": "dpo"}, "choose one of history_lm, sft, exact"),
-        ({"method": "sft", "answer": "generate"}, "choose one of label, title"),
+        ({"method": "sft", "answer": "generate"}, "choose one of label, title, tags"),
         ({"method": "history_lm", "answer": "label"}, "Set answer: title"),
         ({"method": "exact", "beta": -1.0}, "at least 0"),
         ({"method": "sft", "max_length": 0}, "at least 1"),

@@ -13,6 +13,8 @@ from dataset_builders.input_error import InputError
 from dataset_builders.schema import EXAMPLE_ID
 from hub_recipes.reasoners.local import LocalReasoner
 from hub_recipes.train_reasoner import main
+from hub_recipes.training.arguments import VerbalizerArguments
+from hub_recipes.training.oracles import oracle_entry
 
 from .conftest import BASE_ID
 
@@ -43,7 +45,7 @@ def weights(folder: str) -> dict[str, torch.Tensor]:
 
 METHODS = {
     "exact": {"method": "exact", "answer": "label", "beta": 0.1},
-    "sft": {"method": "sft", "answer": "title"},
+    "sft": {"method": "sft", "answer": "title", "temperature": 3.0, "subtract_prior": False},
     "history_lm": {"method": "history_lm", "answer": "title"},
     "grpo": {"method": "grpo", "num_generations": 4, "max_completion_length": 4, "validation_limit": 0},
 }
@@ -58,8 +60,12 @@ def test_a_method_trains_records_and_answers(method, at_training_folder):
     items = list(BuiltDataset.open("built").items().values())[:3]
     answer = {"grpo": "generate", "exact": "label"}.get(method, "title")
     assert run["answer"] == answer
-    (ranking,) = LocalReasoner.from_pretrained(f"{method}/adapter", answer=answer, device="cpu").rank(["x"], [items])
+    reasoner = LocalReasoner.from_pretrained(f"{method}/adapter", device="cpu")
+    as_trained = (reasoner.answer, reasoner.temperature, reasoner.subtract_prior)
+    assert as_trained == (answer, *((3.0, False) if method == "sft" else (1.0, True)))
+    (ranking,) = reasoner.rank(["x"], [items])
     assert ranking is None or ranking.pick in {item["item_id"] for item in items}
+    assert oracle_entry(VerbalizerArguments(oracle=f"{method}/adapter"))["answer"] == answer
 
 
 @pytest.mark.parametrize("method", ["exact", "history_lm", "grpo"])

@@ -61,6 +61,15 @@ def test_a_comparison_streams(client):
     assert final["target"] in final["candidates"]
 
 
+def test_the_reasoner_may_answer_by_tags(client):
+    by_tags, by_title = (
+        client.predict(name="Bruno", history_length=3, answer=answer, api_name="/compare")["texts"]["profile"]
+        for answer in ("tags", "title")
+    )
+    assert sum(by_tags["probabilities"].values()) == pytest.approx(1)
+    assert by_tags["probabilities"] != by_title["probabilities"]
+
+
 def test_every_input_has_a_name_and_a_type(client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
     inputs = {
@@ -117,7 +126,7 @@ def test_results_are_handed_out(client):
         (["Nobody"], "/compare", "There is no example 'Nobody'; there are Ada"),
         (["Ada", 0], "/compare", "history_length is 0; expected 1 to 100"),
         (["Ada", 5, "nobody/nothing"], "/compare", "nobody/nothing is neither a folder here nor an adapter"),
-        (["Ada", 5, "", "", "", "poem"], "/compare", "expected 'title' or 'label'"),
+        (["Ada", 5, "", "", "", "poem"], "/compare", "expected 'title', 'tags' or 'label'"),
         (["text", ["one"]], "/recommend", "Give 2 to 10 candidates; 1 came"),
         (["x" * 20_001, ["a", "b"]], "/recommend", "at most 20,000 are read"),
         (["../../secrets"], "/results", "There are no results"),
