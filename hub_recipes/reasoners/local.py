@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -194,8 +195,14 @@ def trained_choices(folder: Path) -> dict[str, Any]:
         if run["answer"] not in get_args(ScoredAnswer):  # sampled: the temperature is that of the rollouts
             return {"answer": run["answer"]}
         config = run["config"]
-        scoring = {"subtract_prior": bool(config["subtract_prior"]), "temperature": float(config["temperature"])}
-        return {"answer": run["answer"], **scoring}
+        temperature = float(config["temperature"])
+        if not 0 < temperature < inf:
+            raise ValueError(f"temperature {temperature}")
+        return {
+            "answer": run["answer"],
+            "subtract_prior": bool(config["subtract_prior"]),
+            "temperature": temperature,
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} does not say how the adapter answers ({error!r}). Train it again.") from error
 

@@ -118,7 +118,17 @@ def test_a_reasoner_answers_as_it_was_trained(tiny_language_model, tmp_path, run
     assert (reasoner.answer, reasoner.subtract_prior, reasoner.temperature) == expected
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"role": "reasoner"}', '{"role": "reasoner", "answer": "title"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"role": "reasoner"}',
+        '{"role": "reasoner", "answer": "title"}',
+        json.dumps({**RUN, "config": {"subtract_prior": True, "temperature": 0}}),
+        json.dumps({**RUN, "config": {"subtract_prior": True, "temperature": float("nan")}}),
+    ],
+)
 def test_a_damaged_record_of_a_training_is_named(tiny_language_model, tmp_path, content):
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(InputError, match=r"run\.json does not say how the adapter answers"):
