@@ -79,8 +79,8 @@ def evaluate_rows(
     """
     table = to_rows(rows, dataset, reasoner, verbalizers, seed)
     examples = choose_examples(dataset.examples(split), limit, seed, history_length, discoveries)
-    choices = {"split": split, "n": len(examples), "seed": seed, "history_length": history_length}
-    choices = {**choices, "discoveries": discoveries}
+    chosen_by = {"seed": seed, "history_length": history_length, "discoveries": discoveries}
+    choices = {"split": split, "n": len(examples), **chosen_by}
     record = {"command": command, "created": created and created.isoformat()}
     context = {**record, **to_context(dataset, examples, choices, reasoner)}
     results = _resume(context, output, overwrite)

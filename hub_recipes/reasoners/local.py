@@ -13,7 +13,7 @@ from transformers.utils import logging
 
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import to_reasoner_prompt
-from dataset_builders.schema import ITEM_ID
+from dataset_builders.schema import ITEM_ID, TAGS
 from hub_recipes.language_models import DEFAULT_BASE_MODEL, LanguageModel, load_language_model
 from hub_recipes.model_folders import RUN_FILE, model_folder
 from hub_recipes.reasoners.answer import parse_answer
@@ -133,6 +133,8 @@ class LocalReasoner:
 
     def _by_branches(self, contexts: Any, candidates: Any, progress: Any) -> list[Ranking | None]:
         answer = cast(ScoredAnswer, self.answer)
+        if answer == "tags" and candidates and not any(item[TAGS] for shown in candidates for item in shown):
+            logger.warning("None of these candidates has tags, so all of them are equal. Answer by title or label.")
         branches = [answer_ids(self.language_model, answer, shown) for shown in candidates]
         longest = max((sum(map(len, of_row)) for of_row in branches), default=0)
         prompts = self._prompts(contexts, candidates, to_prompt_of(answer), room=longest)
@@ -192,8 +194,10 @@ def trained_choices(folder: Path) -> dict[str, Any]:
         run = json.loads(path.read_text(encoding="utf-8"))
         if run["role"] != "reasoner":
             return {}
-        if run["answer"] not in get_args(ScoredAnswer):  # sampled: the temperature is that of the rollouts
-            return {"answer": run["answer"]}
+        if run["answer"] == "generate":  # its temperature is that of the rollouts
+            return {"answer": "generate"}
+        if run["answer"] not in get_args(ScoredAnswer):
+            raise ValueError(f"answer {run['answer']!r}")
         config = run["config"]
         temperature = float(config["temperature"])
         if not 0 < temperature < inf:

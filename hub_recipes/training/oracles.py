@@ -1,6 +1,6 @@
 """The frozen judge of stage 1: a reasoner on this machine or behind an endpoint."""
 
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from transformers.utils import logging
 
@@ -42,15 +42,10 @@ def to_endpoint(arguments: VerbalizerArguments) -> Any:
     """The oracle behind a server; nothing is asked yet."""
     from hub_recipes.reasoners.endpoint import EndpointReasoner
 
-    answer = arguments.oracle_answer or "label"
-    if answer in ("title", "tags"):
-        raise InputError(
-            f"An endpoint cannot score the {answer} of every candidate. Use oracle_answer: label or generate."
-        )
     return EndpointReasoner(
         model=str(arguments.oracle),
         base_url=arguments.oracle_url,
-        answer=cast(Literal["label", "generate"], answer),
+        answer=cast(Any, _answer_of(arguments)),  # another is refused there
         max_calls=arguments.max_calls,
         max_cost=arguments.max_cost,
         price_per_million_input_tokens=arguments.input_price,
@@ -60,10 +55,15 @@ def to_endpoint(arguments: VerbalizerArguments) -> Any:
 
 def oracle_entry(arguments: VerbalizerArguments) -> dict[str, Any]:
     """The oracle as `run.json` names it: never a key, never a folder of this machine."""
-    reward = arguments.oracle_reward
+    judged = {"answer": _answer_of(arguments), "reward": arguments.oracle_reward}
     if arguments.oracle_url is not None:
-        answer = arguments.oracle_answer or "label"
-        return {"name": arguments.oracle, "endpoint": True, "answer": answer, "reward": reward}
-    oracle = str(arguments.oracle)
-    answer = arguments.oracle_answer or trained_choices(model_folder(oracle)).get("answer", "label")
-    return {**(parent_entry(oracle) or {}), "endpoint": False, "answer": answer, "reward": reward}
+        return {"name": arguments.oracle, "endpoint": True, **judged}
+    return {**(parent_entry(arguments.oracle) or {}), "endpoint": False, **judged}
+
+
+def _answer_of(arguments: VerbalizerArguments) -> str:
+    """How the oracle answers, where the arguments leave that to its training."""
+    if arguments.oracle_answer is not None:
+        return arguments.oracle_answer
+    trained = {} if arguments.oracle_url is not None else trained_choices(model_folder(str(arguments.oracle)))
+    return str(trained.get("answer", "label"))

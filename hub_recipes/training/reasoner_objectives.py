@@ -230,8 +230,8 @@ class CandidateObjective:
     """`sft` or `exact`, over the candidates as [`LocalReasoner`] scores them.
 
     `sft` with labels takes the probability of the target's label over the whole vocabulary, so that the model also
-    learns to answer with a label; over the labels alone it would be free to write anything. With titles, it takes the
-    softmax over the candidates.
+    learns to answer with a label; over the labels alone it would be free to write anything. With titles or
+    tags, it takes the softmax over the candidates.
     """
 
     language_model: LanguageModel
@@ -244,19 +244,19 @@ class CandidateObjective:
         return {**batch, "gold": torch.tensor([presentation.gold for presentation in presentations])}
 
     def _prior_batch(self, presentations: Sequence[Presentation]) -> dict[str, Any]:
-        """Every title of a batch once, after a prompt without context, and where each candidate finds its own."""
+        """Every answer of a batch once, after a prompt without context, and where each candidate finds its own."""
         answers = [[tuple(branch.ids) for branch in shown.reading.branches] for shown in presentations]
-        titles = sorted({title for of_example in answers for title in of_example})
+        known = sorted({answer for of_example in answers for answer in of_example})
         prompt = self.language_model.prompt_ids(to_prompt_of(self.settings.answer)("", []))
-        parts = [titles[start : start + PRIORS_PER_PASS] for start in range(0, len(titles), PRIORS_PER_PASS)]
-        readings = [Reading(prompt, [Branch(title, len(prompt)) for title in part]) for part in parts]
+        parts = [known[start : start + PRIORS_PER_PASS] for start in range(0, len(known), PRIORS_PER_PASS)]
+        readings = [Reading(prompt, [Branch(answer, len(prompt)) for answer in part]) for part in parts]
         width = max(map(len, parts))
-        place = {title: row * width + column for row, part in enumerate(parts) for column, title in enumerate(part)}
+        place = {answer: row * width + column for row, part in enumerate(parts) for column, answer in enumerate(part)}
         most = max(map(len, answers))
         return {
             "prior": to_reading_batch(readings, self.language_model.pad_id, self.language_model.model.dtype),
             "prior_at": torch.tensor(
-                [[place[title] for title in of_row] + [0] * (most - len(of_row)) for of_row in answers]
+                [[place[answer] for answer in of_row] + [0] * (most - len(of_row)) for of_row in answers]
             ),
         }
 

@@ -86,6 +86,17 @@ def test_tags_answer_the_question_for_them_and_are_harmless(tiny_language_model)
     assert asked["content"].endswith("Answer with its tags.")
 
 
+def test_candidates_without_any_tags_are_not_told_apart_in_silence(tiny_language_model, caplog, monkeypatch):
+    logger = logging.getLogger("hub_recipes.reasoners.local")
+    monkeypatch.setattr(logger, "propagate", True)
+    bare = [{**item, "tags": []} for item in shown(*TITLES)]
+    with caplog.at_level(logging.WARNING, logger=logger.name):
+        LocalReasoner(tiny_language_model, "tags").rank(["x"], [shown(*TITLES)])
+        assert not caplog.records
+        LocalReasoner(tiny_language_model, "tags").rank(["x"], [bare])
+    assert "None of these candidates has tags" in caplog.text
+
+
 def test_a_temperature_makes_the_probabilities_even_and_leaves_the_ranking(tiny_language_model):
     sure, unsure = (
         LocalReasoner(tiny_language_model, "title", temperature=temperature).rank(["x"], [shown(*TITLES)])[0]
@@ -125,6 +136,8 @@ def test_a_reasoner_answers_as_it_was_trained(tiny_language_model, tmp_path, run
         "[]",
         '{"role": "reasoner"}',
         '{"role": "reasoner", "answer": "title"}',
+        json.dumps({**RUN, "answer": "poem"}),
+        json.dumps({**RUN, "config": {"subtract_prior": True, "temperature": "hot"}}),
         json.dumps({**RUN, "config": {"subtract_prior": True, "temperature": 0}}),
         json.dumps({**RUN, "config": {"subtract_prior": True, "temperature": float("nan")}}),
     ],
