@@ -16,14 +16,14 @@ from dataset_builders.prompts import prompt_text
 from hub_recipes.grpo_run import to_grpo_trainer
 from hub_recipes.language_models import LanguageModel
 from hub_recipes.rewards import LengthReward, OracleReward
-from hub_recipes.training.adapters import trainable_model
+from hub_recipes.training.adapters import allow_only, trainable_model
 from hub_recipes.training.arguments import VerbalizerArguments, parse_arguments, run_as_script
 from hub_recipes.training.dry_run import describe_run
 from hub_recipes.training.oracles import oracle_entry, to_oracle
 from hub_recipes.training.prompt_rows import to_verbalizer_rows, to_warm_start_rows
 from hub_recipes.training.resumable_trainer import ResumableTrainer
 from hub_recipes.training.run_folder import TrainingRun
-from hub_recipes.verbalizers.action import DECISIONS, decision_token_ids
+from hub_recipes.verbalizers.action import decision_token_ids
 from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
 
 CONFIGURATIONS = {"sft": (SFTConfig,), "grpo": (GRPOConfig,)}
@@ -89,18 +89,18 @@ def _grpo_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel
     train, validation = (_rows(run, dataset, split, policy, verbalizer, to_verbalizer_rows) for split in WATCHED)
     run.training_args.max_completion_length = max(map(verbalizer.max_completion_tokens, train))
     if run.arguments.verbalizer == "action":
-        _sample_decisions_alone(run.training_args, policy)
+        run.training_args.max_completion_length -= 1  # the token that ends an answer is not written
+        _decide_alone(run.training_args, policy)
     return to_grpo_trainer(policy, run.training_args, train, rewards, validation, run.callbacks)
 
 
-def _sample_decisions_alone(training_args: GRPOConfig, policy: LanguageModel) -> None:
-    """Keep sampling to the words that decide; how many of them come is left to the policy, and counted."""
-    if training_args.use_vllm:
-        training_args.vllm_structured_outputs_regex = rf"( ?({'|'.join(DECISIONS)}))+"
-        return
-    others = set(range(len(policy.tokenizer))) - set(decision_token_ids(policy.tokenizer))
-    chosen: Any = training_args.generation_kwargs or {}
-    training_args.generation_kwargs = {**chosen, "suppress_tokens": sorted(others)}
+def _decide_alone(training_args: GRPOConfig, policy: LanguageModel) -> None:
+    """Keep the policy to the words that decide, where it samples and where it learns."""
+    token_ids = decision_token_ids(policy.tokenizer)
+    allow_only(policy.model, token_ids)
+    if training_args.use_vllm:  # samples from a copy of the weights
+        chosen: Any = training_args.generation_kwargs or {}
+        training_args.generation_kwargs = {**chosen, "allowed_token_ids": token_ids}
 
 
 def _rewards(args: VerbalizerArguments, dataset: BuiltDataset, tokenizer: Any) -> list[Any]:

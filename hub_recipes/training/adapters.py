@@ -3,10 +3,11 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -36,6 +37,27 @@ class AdapterArguments:
     lora_target_modules: str = field(
         default="all-linear", metadata={"help": "Modules of a new adapter, separated by commas."}
     )
+
+
+_FORBIDDEN = -1e4
+"""A logit that no sampler ever picks, and finite: an entropy multiplies it with a probability of zero."""
+
+
+def allow_only(model: torch.nn.Module, token_ids: Sequence[int]) -> None:
+    """Let a model write some tokens only, whoever asks it: in sampling and in every log-probability alike.
+
+    What sampling alone leaves out still has its share of the softmax that a trainer differentiates: at a high
+    temperature nearly all of it, and a step then moves everything but the choice between the tokens that were sampled.
+
+    Args:
+        model (`torch.nn.Module`): A causal language model; its output layer gets a bias that no file holds.
+        token_ids (`list[int]`): What may be written.
+    """
+    head = cast(Any, model).get_output_embeddings()
+    bias = torch.full((head.weight.shape[0],), _FORBIDDEN, dtype=head.weight.dtype, device=head.weight.device)
+    bias[list(token_ids)] = 0.0
+    own = head._parameters.pop("bias", None)
+    head.register_buffer("bias", bias if own is None else bias + own.detach(), persistent=False)
 
 
 def trainable_model(arguments: AdapterArguments, seed: int, device: str | None = None) -> LanguageModel:

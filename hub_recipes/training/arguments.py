@@ -83,7 +83,9 @@ class ReasonerArguments(RunArguments):
         "candidates. grpo: sampled answers, as in the paper.",
     )
     verbalizer: str = option(
-        "template", "What writes the texts: template, profile or NAME=ADAPTER; several with commas take turns."
+        "template",
+        "What writes the texts: template, profile, action (decisions by lot) or NAME=ADAPTER; several with commas "
+        "take turns.",
     )
     texts: str | None = option(
         None, "Instead: folder with train.parquet and validation.parquet, as `logs2lang verbalize` writes them."

@@ -11,6 +11,8 @@ from dataset_builders.input_error import InputError
 from dataset_builders.schema import EXAMPLE_ID, HISTORY
 from hub_recipes.training.arguments import ReasonerArguments
 from hub_recipes.verbalization_file import TEXT
+from hub_recipes.verbalizers.action import ActionVerbalizer
+from hub_recipes.verbalizers.drawn_decisions import DrawnDecisions
 from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
 from hub_recipes.verbalizers.profile import ProfileVerbalizer
 from hub_recipes.verbalizers.template import TemplateVerbalizer
@@ -59,7 +61,7 @@ def read_texts(path: Path, example_ids: Sequence[str]) -> list[str]:
 
 
 def to_writer(name: str, dataset: BuiltDataset) -> Verbalizer:
-    """A verbalizer by the name that the arguments give it: `template`, `profile` or `NAME=ADAPTER`."""
+    """A verbalizer by the name that the arguments give it: `template`, `profile`, `action` or `NAME=ADAPTER`."""
     kind, _, adapter = name.partition("=")
     if adapter and kind in LEARNED_VERBALIZERS:
         return LEARNED_VERBALIZERS[kind].from_pretrained(adapter, dataset.items())
@@ -67,8 +69,10 @@ def to_writer(name: str, dataset: BuiltDataset) -> Verbalizer:
         return TemplateVerbalizer()
     if name == "profile":
         return ProfileVerbalizer(dataset.items())
+    if name == ActionVerbalizer.name:
+        return DrawnDecisions(dataset.items())
     learned = " or ".join(f"{kind}=ADAPTER" for kind in LEARNED_VERBALIZERS)
-    raise InputError(f"There is no verbalizer {name!r} to train on; choose template, profile, {learned}.")
+    raise InputError(f"There is no verbalizer {name!r} to train on; choose template, profile, action, {learned}.")
 
 
 def mixed_texts(writers: Sequence[Verbalizer], histories: Sequence) -> list[str]:

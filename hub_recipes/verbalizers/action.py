@@ -20,7 +20,7 @@ DROP = "drop"
 KEEP = "keep"
 DETAIL = "detail"
 DECISIONS = (DROP, KEEP, DETAIL)
-"""With and without a space before it, each is one token of SmolLM2: a hundred records cost a hundred tokens."""
+"""With a space before it, each is one token of SmolLM2: a hundred records cost a hundred tokens."""
 
 UNDECIDED = "undecided"
 
@@ -103,27 +103,23 @@ class DecisionGrammar:
     """How a tokenizer spells an answer that holds one decision per record and nothing else.
 
     Args:
-        opening (`tuple[tuple[int, ...], ...]`): Token ids of each decision where it opens the answer.
-        following (`tuple[tuple[int, ...], ...]`): Token ids of each decision after another one, its space included.
+        spellings (`tuple[tuple[int, ...], ...]`): Token ids of each decision, with the space before it. The first one
+            has its space too: so the same tokens decide on every record, and a sampler needs no more than their list.
         end (`int`): The token that ends the answer.
     """
 
-    opening: tuple[tuple[int, ...], ...]
-    following: tuple[tuple[int, ...], ...]
+    spellings: tuple[tuple[int, ...], ...]
     end: int
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> "DecisionGrammar":
-        opening, following = (
-            tuple(tuple(tokenizer(space + word, add_special_tokens=False)["input_ids"]) for word in DECISIONS)
-            for space in ("", " ")
-        )
-        return cls(opening, following, tokenizer.eos_token_id)
+        spelled = (tokenizer(f" {word}", add_special_tokens=False)["input_ids"] for word in DECISIONS)
+        return cls(tuple(map(tuple, spelled)), tokenizer.eos_token_id)
 
     @property
     def tokens_per_record(self) -> int:
         """Most tokens of a decision; 1 where the vocabulary holds the words."""
-        return max(map(len, self.opening + self.following))
+        return max(map(len, self.spellings))
 
     def allowed(self, written: Sequence[int], num_records: int) -> list[int]:
         """The tokens that may come next.
@@ -133,23 +129,21 @@ class DecisionGrammar:
             num_records (`int`): How many decisions the answer must hold.
         """
         left = tuple(written)
-        for number in range(num_records):
-            spellings = self.following if number else self.opening
-            whole = next((ids for ids in spellings if left[: len(ids)] == ids), None)
+        for _ in range(num_records):
+            whole = next((ids for ids in self.spellings if left[: len(ids)] == ids), None)
             if whole is None:  # within a word, or before it
-                return sorted({ids[len(left)] for ids in spellings if ids[: len(left)] == left})
+                return sorted({ids[len(left)] for ids in self.spellings if ids[: len(left)] == left})
             left = left[len(whole) :]
         return [self.end]
 
 
 def decision_token_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The only tokens that a well-formed answer holds, the one that ends it included.
+    """The tokens that decisions are spelled with: what a policy may write while it is trained.
 
-    For a trainer that samples: pass the rest of the vocabulary as `suppress_tokens` to transformers, or these as
-    `allowed_token_ids` to vLLM. That leaves the number of decisions free; `parse_decisions` counts what is missing.
+    The token that ends an answer is not among them: as where this module generates, the number of decisions is not the
+    policy's to choose.
     """
-    grammar = DecisionGrammar.of(tokenizer)
-    return sorted({token for ids in grammar.opening + grammar.following for token in ids} | {grammar.end})
+    return sorted({token for ids in DecisionGrammar.of(tokenizer).spellings for token in ids})
 
 
 class ActionVerbalizer(LanguageModelVerbalizer):
@@ -182,7 +176,7 @@ class ActionVerbalizer(LanguageModelVerbalizer):
 
     def warm_start(self, example: Mapping[str, Any]) -> str:
         """Keep all."""
-        return " ".join([KEEP] * len(self._shown(example[HISTORY])))
+        return f" {KEEP}" * len(self._shown(example[HISTORY]))
 
     def max_completion_tokens(self, example: Mapping[str, Any]) -> int:
         """One token per record, or more where the model's vocabulary lacks the words, and one that ends them."""

@@ -15,6 +15,8 @@ from hub_recipes.reasoners.local import LocalReasoner
 from hub_recipes.train_reasoner import main
 from hub_recipes.training.arguments import VerbalizerArguments
 from hub_recipes.training.oracles import oracle_entry
+from hub_recipes.training.texts import to_writer
+from hub_recipes.verbalizers.drawn_decisions import DrawnDecisions
 
 from .conftest import BASE_ID
 
@@ -101,6 +103,13 @@ def test_texts_of_a_frozen_verbalizer_are_read_by_example(at_training_folder):
     frame.iloc[:3].to_parquet("texts/train.parquet")
     with pytest.raises(InputError, match="has no text for"):
         main(words("from-few-texts", **METHODS["exact"] | chosen))
+
+
+def test_action_without_an_adapter_is_drawn_by_lot(training_folder):
+    dataset = BuiltDataset.open(str(training_folder / "built"))
+    histories = dataset.examples("train")["history"][:3]
+    texts = to_writer("action", dataset).verbalize(histories)
+    assert texts == DrawnDecisions(dataset.items()).verbalize(histories)
 
 
 @pytest.mark.parametrize(

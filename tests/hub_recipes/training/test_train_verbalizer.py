@@ -6,17 +6,20 @@ import signal
 import subprocess
 import sys
 import time
+from math import log
 from pathlib import Path
 
 import pytest
 import torch
 from peft import AutoPeftModelForCausalLM, PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dataset_builders.input_error import InputError
 from hub_recipes.language_models import load_language_model
 from hub_recipes.train_verbalizer import main
+from hub_recipes.training.adapters import allow_only
+from hub_recipes.verbalizers.action import DecisionGrammar, decision_token_ids
 
 from .conftest import BASE_ID, grpo_words
 
@@ -170,8 +173,26 @@ def test_a_warm_start_teaches_profiles_and_grpo_goes_on_from_it(at_training_fold
 
 
 def test_an_action_verbalizer_trains(at_training_folder):
-    assert main(grpo_words("action", verbalizer="action", max_steps=1)) == 0
-    assert json.loads(Path("action/adapter/run.json").read_text())["verbalizer"] == "action"
+    assert main(grpo_words("action", verbalizer="action", max_steps=2)) == 0
+    run = json.loads(Path("action/adapter/run.json").read_text())
+    assert run["verbalizer"] == "action"
+    # The softmax that is learned from holds nothing but decisions, so their number bounds its entropy.
+    decisions = decision_token_ids(AutoTokenizer.from_pretrained(BASE_ID))
+    assert all(0 < row["entropy"] <= log(len(decisions)) for row in run["history"])
+    room = 3 * DecisionGrammar.of(AutoTokenizer.from_pretrained(BASE_ID)).tokens_per_record
+    assert {row["completions/mean_length"] for row in run["history"]} == {room}
+
+
+def test_what_is_not_allowed_is_never_written_and_has_no_share(at_training_folder):
+    policy = load_language_model(BASE_ID, device="cpu")
+    ids = torch.tensor([[5, 6, 7]])
+    before = policy.model(ids).logits[0, -1]
+    allow_only(policy.model, [8, 9])
+    after = policy.model(ids).logits[0, -1]
+    assert torch.equal(after[[8, 9]], before[[8, 9]])
+    assert after.softmax(-1)[[8, 9]].sum() == 1
+    assert set(policy.model.generate(ids, do_sample=True, max_new_tokens=20)[0, 3:].tolist()) == {8, 9}
+    assert not any("bias" in name for name in policy.model.state_dict() if "head" in name)
 
 
 @pytest.mark.parametrize(
