@@ -28,14 +28,16 @@ _LEAST_PROBABILITY = 1e-6  # a log-likelihood has no lower end, and one wild row
 class OracleReward:
     """Whether a frozen reasoner recommends right from what the verbalizer wrote: the accuracy reward of stage 1.
 
-    Formula: Shi et al. (2026), arXiv 2602.20558, `r_acc`: 1 where the oracle picks the target, else 0. Its dense
-    sibling is the oracle's `log p(target)` minus that of a guess, so that 0 is chance.
+    Formula: Shi et al. (2026), arXiv 2602.20558, `r_acc`: 1 where the oracle picks the target, else 0. Two dense
+    siblings, ours: `p(target)`, which is the expected hit of an oracle that samples its pick; and `log p(target)` minus
+    that of a guess, so that 0 is chance. The logarithm is for an oracle that knows how sure it may be: one that is too
+    sure hits more often with a good text and loses more nats where it misses, so the good text would be paid less.
 
     Args:
         oracle ([`Reasoner`]): Reads the texts and ranks the candidates; never trained here.
         verbalizer ([`LearnedVerbalizer`]): Turns completions into texts.
         items (`dict[str, Item]`): The catalogue: years and tags of the candidates.
-        kind (`str`, *optional*, defaults to `"hit"`): `"hit"` or `"log_likelihood"`.
+        kind (`str`, *optional*, defaults to `"hit"`): `"hit"`, `"probability"` or `"log_likelihood"`.
 
     Example:
         >>> reward = OracleReward(oracle, RewriteVerbalizer(items), items)  # doctest: +SKIP
@@ -51,7 +53,7 @@ class OracleReward:
         oracle: Any,
         verbalizer: Any,
         items: Mapping[str, Item],
-        kind: Literal["hit", "log_likelihood"] = "hit",
+        kind: Literal["hit", "probability", "log_likelihood"] = "hit",
     ):
         self.oracle = oracle
         self.verbalizer = verbalizer
@@ -72,8 +74,8 @@ class OracleReward:
         """One reward per completion; see [`OracleReward`].
 
         Raises:
-            InputError: No row of the batch can be judged, or the oracle gives no probabilities for
-                `"log_likelihood"`.
+            InputError: No row of the batch can be judged, or the oracle gives no probabilities and `kind` is not
+                `"hit"`.
         """
         texts = realize_all(self.verbalizer, completions, history)
         shown = [[self.items[candidate[ITEM_ID]] for candidate in row] for row in candidates]
@@ -97,11 +99,14 @@ class OracleReward:
             return hit(ranking, gold)
         if ranking is not None and not ranking.probabilities:
             raise InputError(
-                "The oracle gives no probabilities, so there is no log-likelihood to reward. Use oracle_reward: hit, "
+                f"The oracle gives no probabilities, so there is no {self.kind} to reward. Use oracle_reward: hit, "
                 "or an oracle that answers by label or title."
             )
         chosen = {} if ranking is None else dict(zip(ranking.item_ids, ranking.probabilities, strict=True))
-        return log(max(chosen.get(gold, 0.0), _LEAST_PROBABILITY)) + log(num_candidates)
+        probability = chosen.get(gold, 0.0)
+        if self.kind == "probability":
+            return probability
+        return log(max(probability, _LEAST_PROBABILITY)) + log(num_candidates)
 
 
 class LengthReward:

