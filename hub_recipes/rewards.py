@@ -29,9 +29,9 @@ class OracleReward:
     """Whether a frozen reasoner recommends right from what the verbalizer wrote: the accuracy reward of stage 1.
 
     Formula: Shi et al. (2026), arXiv 2602.20558, `r_acc`: 1 where the oracle picks the target, else 0. Two dense
-    siblings, ours: `p(target)`, which is the expected hit of an oracle that samples its pick; and `log p(target)` minus
-    that of a guess, so that 0 is chance. The logarithm is for an oracle that knows how sure it may be: one that is too
-    sure hits more often with a good text and loses more nats where it misses, so the good text would be paid less.
+    siblings, ours: `p(target)`, the expected hit of an oracle that samples its pick; and `log p(target)` minus that of
+    a guess, so that 0 is chance. The logarithm is for an oracle that knows how sure it may be: one that is too sure
+    hits more often with a good text and loses more nats where it misses, so the good text would be paid less.
 
     Args:
         oracle ([`Reasoner`]): Reads the texts and ranks the candidates; never trained here.
