@@ -16,7 +16,6 @@ from dataset_builders.prompts import to_reasoner_prompt
 from dataset_builders.schema import CANDIDATE_LABELS
 from hub_recipes.language_models import LanguageModel, load_language_model
 from hub_recipes.reasoners.local import LocalReasoner
-from hub_recipes.training.adapters import allow_only
 from hub_recipes.training.reasoner_objectives import ObjectiveSettings, train_objective
 
 ENOUGH = 0.9
@@ -67,8 +66,7 @@ def exact(model: LanguageModel, stopwatch: Stopwatch, shared: dict[str, Any]) ->
 
 
 def sampled(model: LanguageModel, stopwatch: Stopwatch, shared: dict[str, Any]) -> None:
-    """Stock TRL. The model can say nothing but the labels shown, where it samples and where it learns, as the exact
-    gradient has it: else the untaught one would not once say one of them."""
+    """Stock TRL. Answers are limited to the labels shown, else the untaught model would not once say one of them."""
     examples, texts = to_examples(BATCH * MOST_STEPS, seed=1, liked="p")
     rows = [
         {
@@ -77,12 +75,14 @@ def sampled(model: LanguageModel, stopwatch: Stopwatch, shared: dict[str, Any]) 
         }
         for example, text in zip(examples, texts, strict=True)
     ]
-    allow_only(model.model, [model.text_ids(label)[0] for label in CANDIDATE_LABELS[:4]])
+    labels = [model.text_ids(label)[0] for label in CANDIDATE_LABELS[:4]]
+    others = [token for token in range(model.model.config.vocab_size) if token not in labels]
     args = GRPOConfig(
         per_device_train_batch_size=BATCH * GROUP,
         num_generations=GROUP,
         max_completion_length=1,
         loss_type="grpo",
+        generation_kwargs={"suppress_tokens": others},
         **shared,
     )
     GRPOTrainer(

@@ -43,6 +43,10 @@ def arguments(folder: Path, **choices) -> TrainingArguments:
     return TrainingArguments(str(folder), report_to=[], use_cpu=True, disable_tqdm=True, **{**settings, **choices})
 
 
+SETTLING = {"lr_scheduler_type": "warmup_stable_decay", "lr_scheduler_kwargs": {"num_decay_steps": 40}}
+"""At a constant rate Recall@1 still goes up and down by a tenth at the end, and differently on each processor."""
+
+
 def train(model: LanguageModel, settings: ObjectiveSettings, args: TrainingArguments, count: int = 32, **choices):
     examples, texts = to_examples(count, seed=1)
     return train_objective(model, examples, texts, ITEMS, settings, args, **choices)
@@ -73,7 +77,7 @@ def test_what_can_be_read_off_the_text_is_learned(tiny_model_folder, tmp_path, m
         texts,
         ITEMS,
         ObjectiveSettings(method, answer, **choices),
-        arguments(tmp_path, per_device_train_batch_size=batch, lr_scheduler_type="constant_with_warmup"),
+        arguments(tmp_path, per_device_train_batch_size=batch, **SETTLING),
         held_out,
         their_texts,
     )
