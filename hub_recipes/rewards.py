@@ -31,7 +31,7 @@ class OracleReward:
     Formula: Shi et al. (2026), arXiv 2602.20558, `r_acc`: 1 where the oracle picks the target, else 0. Two dense
     siblings, ours: `p(target)`, the expected hit of an oracle that samples its pick; and `log p(target)` minus that of
     a guess, so that 0 is chance. The logarithm is for an oracle that knows how sure it may be: one that is too sure
-    hits more often with a good text and loses more nats where it misses, so the good text would be paid less.
+    may hit more often from a good text and yet be paid less, for the nats it loses where it misses.
 
     Args:
         oracle ([`Reasoner`]): Reads the texts and ranks the candidates; never trained here.
@@ -100,7 +100,7 @@ class OracleReward:
         if ranking is not None and not ranking.probabilities:
             raise InputError(
                 f"The oracle gives no probabilities, so there is no {self.kind} to reward. Use oracle_reward: hit, "
-                "or an oracle that answers by label or title."
+                "or an oracle that answers by label, title or tags."
             )
         chosen = {} if ranking is None else dict(zip(ranking.item_ids, ranking.probabilities, strict=True))
         probability = chosen.get(gold, 0.0)
