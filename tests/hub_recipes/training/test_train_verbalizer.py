@@ -195,7 +195,9 @@ def test_what_is_not_allowed_is_never_written_and_has_no_share(own_bias, at_trai
     after = policy.model(ids).logits[0, -1]
     assert torch.equal(after[[8, 9]], before[[8, 9]])
     assert torch.nonzero(after.softmax(-1)).flatten().tolist() == [8, 9]
-    assert set(policy.model.generate(ids, do_sample=True, max_new_tokens=20)[0, 3:].tolist()) == {8, 9}
+    written = policy.model.generate(ids, do_sample=True, max_new_tokens=20)[0, 3:].tolist()
+    assert len(written) == 20
+    assert set(written) <= {8, 9}
     assert not any("bias" in name for name in policy.model.state_dict() if "head" in name)
 
 
