@@ -12,10 +12,11 @@ from dataset_builders.input_error import InputError
 from dataset_builders.schema import EXAMPLE_ID
 from hub_recipes.language_models import LanguageModel
 from hub_recipes.training.resumable_trainer import ResumableTrainer
+from hub_recipes.training.shared_prompts import SharedPrompts
 
 
-class ResumableGRPOTrainer(ResumableTrainer, GRPOTrainer):
-    """TRL's trainer with whole checkpoints and a stop at the first loss that is no number."""
+class ResumableGRPOTrainer(ResumableTrainer, SharedPrompts, GRPOTrainer):
+    """TRL's trainer with whole checkpoints, a stop at the first loss that is no number, and each prompt read once."""
 
 
 def to_grpo_trainer(

@@ -25,7 +25,7 @@ from dataset_builders.prompts import Message
 from hub_recipes.accelerators import accelerator
 from hub_recipes.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, content_hash, model_folder, public_name
 from hub_recipes.packaged_model import DEFAULT_BASE_MODEL
-from hub_recipes.token_batches import branch_batch, pad_left, to_batches
+from hub_recipes.token_batches import branch_batch, pad_left, refuse_trees, to_batches
 
 __all__ = ["DEFAULT_BASE_MODEL", "LanguageModel", "load_language_model", "load_tokenizer"]
 
@@ -154,8 +154,12 @@ class LanguageModel:
 
         Returns:
             `list[np.ndarray]`: Per prefix, the natural logarithm of each branch's probability.
+
+        Raises:
+            InputError: The model cannot read trees; see [`token_batches.takes_trees`].
         """
         lengths = [len(prefix) + sum(map(len, of_row)) for prefix, of_row in zip(prefixes, branches, strict=True)]
+        refuse_trees(self.model, max(lengths, default=0))
         log_probs: list[np.ndarray] = [np.empty(0)] * len(prefixes)
         done = 0
         for places in to_batches(lengths, self._batch_tokens):

@@ -1,9 +1,12 @@
 """Sequences of token ids in batches: alike lengths together, so that little of a forward pass is spent on padding."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+
+from dataset_builders.input_error import InputError
 
 
 def to_batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
@@ -94,6 +97,42 @@ def branch_batch(
     seen = (in_prefix | (of_key == of_query)) & torch.ones(longest, longest).tril().bool()
     mask = torch.zeros(seen.shape, dtype=dtype).masked_fill(~seen, torch.finfo(dtype).min)
     return {"input_ids": ids, "position_ids": positions, "attention_mask": mask[:, None]}
+
+
+def takes_trees(model: Any, longest: int) -> bool:
+    """Whether a model reads a `branch_batch` rightly: every layer looks wherever the mask lets it, and nowhere else.
+
+    Layers that carry a state from token to token (as in Mamba) would carry it from one branch into the next; layers
+    that see a window would, in a tree, see beyond it; and flash attention takes no masks.
+
+    Args:
+        model (`PreTrainedModel` or `PeftModel`): In question.
+        longest (`int`): Tokens of the longest row.
+    """
+    config = model.config.get_text_config()
+    window = getattr(config, "sliding_window", None)
+    return (
+        model.config._attn_implementation in ("sdpa", "eager")
+        and not getattr(model, "_is_stateful", False)
+        and set(getattr(config, "layer_types", None) or ()) <= {"full_attention", "sliding_attention"}
+        and (window is None or longest <= window)
+    )
+
+
+def refuse_trees(model: Any, longest: int) -> None:
+    """Refuse a model that [`takes_trees`] says no of, before it gives numbers that look right.
+
+    Raises:
+        InputError: With what to do instead.
+    """
+    if not takes_trees(model, longest):
+        config = model.config
+        raise InputError(
+            f"{config._name_or_path or config.model_type} cannot read ten answers after one prompt of up to {longest} "
+            f"tokens (attention {config._attn_implementation}, sliding window "
+            f"{getattr(config.get_text_config(), 'sliding_window', None)}): its scores would be wrong. Use the answer "
+            "label or generate, a shorter history, or load the model with attn_implementation sdpa."
+        )
 
 
 def _flat_row(

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hub_recipes.token_batches import branch_batch, pad_left
+from hub_recipes.token_batches import branch_batch, pad_left, refuse_trees
 
 MODEL_INPUTS = ("input_ids", "position_ids", "attention_mask")
 
@@ -128,7 +128,12 @@ def token_log_probs(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, Te
 
     Returns:
         `tuple[Tensor, Tensor]`: Natural logarithms, and whether no token was more probable; of shape `(tokens,)`.
+
+    Raises:
+        InputError: The batch holds trees and the model cannot read them.
     """
+    if batch.get("attention_mask", batch["input_ids"]).dim() == 4:
+        refuse_trees(getattr(model, "module", model), batch["input_ids"].shape[1])
     inputs = {name: batch[name] for name in MODEL_INPUTS if name in batch}
     with _head_at(model, batch["read_at"]):
         logits = model(**inputs, use_cache=False).logits.float()
