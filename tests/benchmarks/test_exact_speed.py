@@ -16,6 +16,7 @@ from dataset_builders.prompts import to_reasoner_prompt
 from dataset_builders.schema import CANDIDATE_LABELS
 from hub_recipes.language_models import LanguageModel, load_language_model
 from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.training.adapters import allow_only
 from hub_recipes.training.reasoner_objectives import ObjectiveSettings, train_objective
 
 ENOUGH = 0.9
@@ -66,7 +67,7 @@ def exact(model: LanguageModel, stopwatch: Stopwatch, shared: dict[str, Any]) ->
 
 
 def sampled(model: LanguageModel, stopwatch: Stopwatch, shared: dict[str, Any]) -> None:
-    """Stock TRL. Answers are limited to the labels shown, else the untaught model would not once say one of them."""
+    """Stock TRL. The policy can write nothing but the labels shown, else it would not once say one of them."""
     examples, texts = to_examples(BATCH * MOST_STEPS, seed=1, liked="p")
     rows = [
         {
@@ -75,14 +76,12 @@ def sampled(model: LanguageModel, stopwatch: Stopwatch, shared: dict[str, Any]) 
         }
         for example, text in zip(examples, texts, strict=True)
     ]
-    labels = [model.text_ids(label)[0] for label in CANDIDATE_LABELS[:4]]
-    others = [token for token in range(model.model.config.vocab_size) if token not in labels]
+    allow_only(model.model, [model.text_ids(label)[0] for label in CANDIDATE_LABELS[:4]])
     args = GRPOConfig(
         per_device_train_batch_size=BATCH * GROUP,
         num_generations=GROUP,
         max_completion_length=1,
         loss_type="grpo",
-        generation_kwargs={"suppress_tokens": others},
         **shared,
     )
     GRPOTrainer(
