@@ -232,7 +232,7 @@ values = st.one_of(
 damaged_rows = st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(GOOD, values)), max_size=12)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damaged_rows)
 def test_no_row_is_ever_lost(connection, rows):
     log = canonicalize(raw_log([{}, *rows]), connection)

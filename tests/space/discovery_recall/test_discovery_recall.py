@@ -12,7 +12,7 @@ import evaluate
 import numpy as np
 import pytest
 from evaluate.loading import get_imports
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 FOLDER = Path(__file__).parents[3] / "space" / "discovery_recall"
@@ -137,7 +137,6 @@ def looked_up(ranking: list, target: int | str) -> int:
 ids = st.one_of(st.integers(0, 5), st.sampled_from("012345ab"))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.lists(ids), ids, st.booleans()), min_size=1), st.integers(1, 4))
 def test_any_mixture_of_ids_scores_as_a_plain_loop_does(metric, rows, k):
     rankings, targets, flags = (list(column) for column in zip(*rows, strict=True))
