@@ -12,6 +12,9 @@ train_app = typer.Typer(
 _RECIPE = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """Everything after the command belongs to the training script, `--help` included."""
 
+PRESETS = ("smoke", "cpu", "simulation", "gpu")
+"""Chains that are known by a word; each is a file of `configs/smollm2-135m/chain`."""
+
 
 @train_app.command("verbalizer", context_settings=_RECIPE)
 def verbalizer(context: typer.Context) -> None:
@@ -40,7 +43,7 @@ def train_all(
     dataset: Annotated[str, typer.Option(help="A built folder, or a dataset repository of the Hub.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run: each step has a folder in it.")],
     preset: Annotated[
-        str, typer.Option(help="smoke, cpu or gpu, or the path of a YAML file with your own steps.")
+        str, typer.Option(help="smoke, cpu, simulation or gpu, or the path of a YAML file with your own steps.")
     ] = "cpu",
     minutes: Annotated[
         float | None,
@@ -58,7 +61,7 @@ def train_all(
     """
     from hub_recipes.training.chain import Chain, read_chain
 
-    address = f"smollm2-135m/chain/{preset}.yaml" if preset in ("smoke", "cpu", "gpu") else preset
+    address = f"smollm2-135m/chain/{preset}.yaml" if preset in PRESETS else preset
     given = {"base_model": base_model, "base_model_id": base_model_id}
     shared = {name: value for name, value in given.items() if value is not None}
     raise typer.Exit(Chain(read_chain(address), dataset, output, shared, minutes).run(dry_run))

@@ -47,7 +47,7 @@ class VerbalizerArguments(RunArguments):
     """What `train verbalizer` is told."""
 
     method: Literal["sft", "grpo"] = option(
-        "grpo", "sft: warm start on profile text or on keep-all. grpo: by the oracle's accuracy."
+        "grpo", "sft: warm start on profile text or on decisions by lot. grpo: by the oracle's accuracy."
     )
     verbalizer: Literal["rewrite", "action"] = option("rewrite", "rewrite: free text. action: a decision per record.")
     max_verbalization_tokens: int = option(
@@ -61,6 +61,11 @@ class VerbalizerArguments(RunArguments):
     )
     oracle_answer: Literal["label", "title", "tags", "generate"] | None = option(
         None, "How the oracle answers; by default as it was trained, and by label where nothing says."
+    )
+    oracle_temperature: float | None = option(
+        None,
+        "Divides the scores of an oracle that answers by title or tags; by default as it was trained. Higher for one "
+        "that is too sure, whose probabilities hang on single words.",
     )
     oracle_reward: Literal["hit", "probability", "log_likelihood"] = option(
         "hit",

@@ -1,5 +1,7 @@
 """The frozen judge of stage 1: a reasoner on this machine or behind an endpoint."""
 
+from dataclasses import replace
+from math import inf
 from typing import Any, cast
 
 from transformers.utils import logging
@@ -20,7 +22,7 @@ def to_oracle(arguments: VerbalizerArguments) -> Any:
         [`Reasoner`]: Loaded once, beside the policy; it never learns.
 
     Raises:
-        InputError: No oracle is named, or it is to answer in a way that an endpoint cannot.
+        InputError: No oracle is named, or it is to answer in a way that it cannot.
     """
     if arguments.oracle is None:
         raise InputError(
@@ -28,6 +30,8 @@ def to_oracle(arguments: VerbalizerArguments) -> Any:
             "server with --oracle_url and its model with --oracle."
         )
     if arguments.oracle_url is not None:
+        if arguments.oracle_temperature is not None:
+            raise InputError("oracle_temperature is for an oracle on this machine; an endpoint is asked for a pick.")
         return to_endpoint(arguments)
     oracle = LocalReasoner.from_pretrained(arguments.oracle, answer=arguments.oracle_answer)
     if oracle.language_model.adapter_id is None:
@@ -35,7 +39,23 @@ def to_oracle(arguments: VerbalizerArguments) -> Any:
             f"The oracle {arguments.oracle} is a base model that was never taught to recommend. A judge at chance "
             "teaches nothing: train a reasoner first, or use an endpoint."
         )
-    return oracle
+    if arguments.oracle_temperature is None:
+        return oracle
+    return at_temperature(oracle, arguments.oracle_temperature)
+
+
+def at_temperature(oracle: LocalReasoner, temperature: float) -> LocalReasoner:
+    """The oracle as sure as asked for (temperature scaling: Guo et al., arXiv 1706.04599).
+
+    Raises:
+        InputError: It answers in a way that has no temperature, or the number is none.
+    """
+    if oracle.answer not in ("title", "tags") or not 0 < temperature < inf:
+        raise InputError(
+            f"oracle_temperature is {temperature} for an oracle that answers by {oracle.answer}; expected a number "
+            "above 0, and an oracle that answers by title or tags."
+        )
+    return replace(oracle, temperature=temperature)
 
 
 def to_endpoint(arguments: VerbalizerArguments) -> Any:
@@ -55,7 +75,9 @@ def to_endpoint(arguments: VerbalizerArguments) -> Any:
 
 def oracle_entry(arguments: VerbalizerArguments) -> dict[str, Any]:
     """The oracle as `run.json` names it: never a key, never a folder of this machine."""
-    judged = {"answer": _answer_of(arguments), "reward": arguments.oracle_reward}
+    judged: dict[str, Any] = {"answer": _answer_of(arguments), "reward": arguments.oracle_reward}
+    if arguments.oracle_temperature is not None:
+        judged["temperature"] = arguments.oracle_temperature
     if arguments.oracle_url is not None:
         return {"name": arguments.oracle, "endpoint": True, **judged}
     return {**(parent_entry(arguments.oracle) or {}), "endpoint": False, **judged}

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from itertools import islice, takewhile
 from typing import Any, ClassVar
 
+import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from dataset_builders.prompts import MAX_TAGS, Message, neutralise, prompt_text, template_text
@@ -63,6 +64,23 @@ def parse_decisions(completion: str, num_records: int) -> Decisions:
     made = tuple(takewhile(DECISIONS.__contains__, islice(words, num_records)))
     undecided = num_records - len(made)
     return Decisions((*made, *[KEEP] * undecided), undecided)
+
+
+def draw_decisions(draws: np.random.Generator, num_records: int) -> tuple[str, ...]:
+    """Decisions by lot: those of one history have shares of their own, drawn evenly from all that there can be.
+
+    So all dropped, all kept and all in detail are as likely as any mixture.
+
+    Args:
+        draws (`np.random.Generator`): Decides.
+        num_records (`int`): How many decisions to draw.
+
+    Example:
+        >>> draw_decisions(np.random.default_rng(1), 6)
+        ('detail', 'detail', 'detail', 'detail', 'detail', 'drop')
+    """
+    shares = draws.dirichlet(np.ones(len(DECISIONS)))
+    return tuple(map(str, draws.choice(DECISIONS, size=num_records, p=shares)))
 
 
 def execute(decisions: Decisions, history: History, items: Mapping[str, Item]) -> str:
@@ -175,8 +193,10 @@ class ActionVerbalizer(LanguageModelVerbalizer):
         return execute(parse_decisions(completion, len(shown)), shown, self.items)
 
     def warm_start(self, example: Mapping[str, Any]) -> str:
-        """Keep all."""
-        return f" {KEEP}" * len(self._shown(example[HISTORY]))
+        """Decisions by lot, always the same for the same records: a policy that has learned them tries everything."""
+        shown = self._shown(example[HISTORY])
+        draws = np.random.default_rng(list(template_text(shown).encode()))
+        return "".join(f" {decision}" for decision in draw_decisions(draws, len(shown)))
 
     def max_completion_tokens(self, example: Mapping[str, Any]) -> int:
         """One token per record, or more where the model's vocabulary lacks the words, and one that ends them."""

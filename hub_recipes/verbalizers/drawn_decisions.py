@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dataset_builders.schema import Item
-from hub_recipes.verbalizers.action import DECISIONS, Decisions, execute
+from hub_recipes.verbalizers.action import Decisions, draw_decisions, execute
 from hub_recipes.verbalizers.verbalizer import History, Progress
 
 
@@ -37,12 +37,8 @@ class DrawnDecisions:
     def verbalize(self, histories: Sequence[History], progress: Progress | None = None) -> list[str]:
         """Write each history as text; see [`Verbalizer`]."""
         draws = np.random.default_rng(self.seed)
-        texts = [execute(_draw(draws, len(history)), history, self.items) for history in histories]
+        decisions = [Decisions(draw_decisions(draws, len(history)), undecided=0) for history in histories]
+        texts = [execute(drawn, history, self.items) for drawn, history in zip(decisions, histories, strict=True)]
         if progress is not None:
             progress(len(texts))
         return texts
-
-
-def _draw(draws: np.random.Generator, num_records: int) -> Decisions:
-    shares = draws.dirichlet(np.ones(len(DECISIONS)))
-    return Decisions(tuple(map(str, draws.choice(DECISIONS, size=num_records, p=shares))), undecided=0)

@@ -10,6 +10,7 @@ from trl import GRPOConfig
 
 from dataset_builders.input_error import InputError
 from hub_recipes import train_reasoner, train_verbalizer
+from hub_recipes.train_commands import PRESETS
 from hub_recipes.training.arguments import ReasonerArguments, VerbalizerArguments, find_recipe, parse_arguments
 from hub_recipes.training.chain import read_chain
 
@@ -67,6 +68,10 @@ def test_a_yaml_opens_with_what_it_is_for_and_its_command(path):
     if "--config " in text and "..." not in text:
         words = shlex.split(text[text.index(command) :])
         assert words[words.index("--config") + 1] == address(path)
+
+
+def test_every_chain_of_the_default_model_is_a_preset():
+    assert {path.stem for path in (CONFIGS / "smollm2-135m" / "chain").glob("*.yaml")} == set(PRESETS)
 
 
 def test_the_paper_s_choices_stand_in_its_recipe(on_a_gpu):

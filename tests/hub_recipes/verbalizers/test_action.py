@@ -1,12 +1,13 @@
 import random
 import re
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from dataset_builders.prompts import prompt_text, record_line, template_text
+from dataset_builders.prompts import prompt_text, record_line
 from hub_recipes.packaged_model import packaged_base_model
 from hub_recipes.verbalizers.action import (
     DECISIONS,
@@ -74,11 +75,17 @@ def test_dropping_everything_leaves_a_text_that_says_so(to_history):
     assert NOTHING_KEPT.strip()
 
 
-def test_a_warm_start_keeps_all_in_one_word_each(to_history):
-    example = {"history": to_history("Fargo", "Heat", "Alien")}
+def test_a_warm_start_is_decided_by_lot_and_always_alike(to_history):
     verbalizer = ActionVerbalizer(ITEMS)
-    assert verbalizer.warm_start(example) == " keep keep keep"
-    assert verbalizer.realize(verbalizer.warm_start(example), example) == template_text(example["history"])
+    examples = [{"history": to_history("Fargo", "Heat", f"Film {number}")} for number in range(300)]
+    texts = [verbalizer.warm_start(example) for example in examples]
+    assert texts == [ActionVerbalizer(ITEMS).warm_start(example) for example in examples]
+    decided = [parse_decisions(text, 3) for text in texts]
+    assert not any(decisions.undecided for decisions in decided)
+    counts = Counter(decision for decisions in decided for decision in decisions.of_records)
+    assert all(counts[decision] / 900 == pytest.approx(1 / 3, abs=0.08) for decision in DECISIONS)
+    # Three in ten are of one kind: drawn one by one, a ninth would be, and the texts of a group would be much alike.
+    assert sum(len(set(decisions.of_records)) == 1 for decisions in decided) / 300 == pytest.approx(0.3, abs=0.08)
 
 
 def test_records_are_numbered_and_only_the_newest_are_asked_about(to_history):
