@@ -5,7 +5,7 @@ it anew with each of them: eight times to write them, eight times forwards and b
 prompt with the answers as branches that do not see each other: the same probabilities, entropies and gradients.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,9 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from hub_recipes.token_batches import branch_batch, takes_trees
+
+_ENTROPY = "compute_entropy"
+"""The one thing more that can be asked of a tree; what else TRL asks for belongs to images and experts."""
 
 
 class SharedPrompts:
@@ -38,26 +41,33 @@ class SharedPrompts:
 
         Images, the balance of experts, and models that cannot read trees are left to TRL.
         """
+        read = super()._get_per_token_logps_and_entropies  # type: ignore[misc]
+        if any(value is not None and value is not False for name, value in others.items() if name != _ENTROPY):
+            return read(model, input_ids, attention_mask, logits_to_keep, batch_size=batch_size, **others)
         size = batch_size or len(input_ids)  # pieces as TRL makes them: processes must call the model in step
         pieces = zip(input_ids.split(size), attention_mask.split(size), strict=True)
-        columns = zip(*(self._read(model, *piece, logits_to_keep, **others) for piece in pieces), strict=True)
+        columns = zip(*(self._read(model, *piece, logits_to_keep, others, read) for piece in pieces), strict=True)
         return tuple(None if column[0] is None else torch.cat(column) for column in columns)
 
     def _read(
-        self, model: Any, input_ids: Tensor, attention_mask: Tensor, logits_to_keep: int, **others: Any
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        others: Mapping[str, Any],
+        read: Callable[..., tuple[Tensor | None, ...]],
     ) -> tuple[Tensor | None, ...]:
-        read = super()._get_per_token_logps_and_entropies  # type: ignore[misc]
-        is_plain = all(value is None or value is False for name, value in others.items() if name != "compute_entropy")
-        if is_plain:
-            plain = self.accelerator.unwrap_model(model)
-            trees = to_trees(input_ids, attention_mask, logits_to_keep, plain.dtype)
-            width = plain.config.get_text_config().hidden_size
-            is_less = _work(trees.input_ids, width) < _work(input_ids, width)
-            if is_less and takes_trees(plain, trees.input_ids.shape[1]):
-                with _inputs(model, position_ids=trees.position_ids, attention_mask=trees.attention_mask):
-                    columns = read(model, trees.input_ids, trees.is_token, trees.kept, **others)
-                return tuple(None if column is None else trees.by_row(column) for column in columns)
-        return read(model, input_ids, attention_mask, logits_to_keep, **others)
+        """One piece, as trees if that is less work."""
+        plain = self.accelerator.unwrap_model(model)
+        trees = to_trees(input_ids, attention_mask, logits_to_keep, plain.dtype)
+        width = plain.config.get_text_config().hidden_size
+        is_less = _work(trees.input_ids, width) < _work(input_ids, width)
+        if not (is_less and takes_trees(plain, trees.input_ids.shape[1])):
+            return read(model, input_ids, attention_mask, logits_to_keep, **others)
+        with _inputs(model, position_ids=trees.position_ids, attention_mask=trees.attention_mask):
+            columns = read(model, trees.input_ids, trees.is_token, trees.kept, **others)
+        return tuple(None if column is None else trees.by_row(column) for column in columns)
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         with shared_prefill(self.accelerator.unwrap_model(self.model)):
@@ -163,8 +173,10 @@ def shared_prefill(model: Any) -> Iterator[None]:
         repeats[0] = _repeats(kwargs)
         rows = len(kwargs["input_ids"])
         return args, {
-            name: value[:: repeats[0]] if isinstance(value, Tensor) and len(value) == rows else value
-            for name, value in kwargs.items()
+            name: value[:: repeats[0]]
+            if isinstance(value, Tensor) and value.dim() > 1 and len(value) == rows
+            else value
+            for name, value in kwargs.items()  # of one dimension are places in the prompt, not rows
         }
 
     def answer_all(_: Any, args: Any, kwargs: dict[str, Any], output: Any) -> Any:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from datasets import Dataset
 from small_models import MODELS
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, MixtralConfig, MixtralForCausalLM
 from trl import GRPOConfig, GRPOTrainer
 
 from hub_recipes.grpo_run import ResumableGRPOTrainer
@@ -23,8 +23,13 @@ def reward(completions, **columns):
 def train(tiny_model_folder, tmp_path):
     """Two steps of a trainer: what it logged, the weights it learned, and how many tokens it read."""
 
-    def run(kind: type, **choices):
-        arguments = AdapterArguments(base_model=str(tiny_model_folder), base_model_id="org/tiny", lora_r=4)
+    def run(kind: type, lora_target_modules: str = "all-linear", **choices):
+        arguments = AdapterArguments(
+            base_model=str(tiny_model_folder),
+            base_model_id="org/tiny",
+            lora_r=4,
+            lora_target_modules=lora_target_modules,
+        )
         policy = trainable_model(arguments, seed=0, device="cpu")
         read = []
         policy.model.get_input_embeddings().register_forward_hook(lambda _, ids, __: read.append(ids[0].numel()))
@@ -84,6 +89,34 @@ def test_a_model_that_cannot_read_trees_learns_as_with_trl(train, monkeypatch):
     as_logged, as_learned, _ = train(GRPOTrainer)
     assert all(row == pytest.approx(as_row, rel=1e-6) for row, as_row in zip(logged, as_logged, strict=True))
     assert all(torch.allclose(weight, as_learned[name], atol=1e-6) for name, weight in learned.items())
+
+
+def test_experts_are_balanced_as_by_trl(train, monkeypatch):
+    """Their loss counts how often each is asked, and a prompt that is read once asks them less."""
+    monkeypatch.setattr("hub_recipes.language_models.AutoModelForCausalLM.from_pretrained", tiny_experts)
+    logged, learned, _ = train(ResumableGRPOTrainer, lora_target_modules="q_proj,v_proj")
+    as_logged, as_learned, _ = train(GRPOTrainer, lora_target_modules="q_proj,v_proj")
+    assert all("aux_loss" in row for row in logged)
+    assert all(row == pytest.approx(as_row, rel=1e-6) for row, as_row in zip(logged, as_logged, strict=True))
+    assert all(torch.allclose(weight, as_learned[name], atol=1e-6) for name, weight in learned.items())
+
+
+def tiny_experts(folder, **_):
+    torch.manual_seed(0)
+    sizes = AutoConfig.from_pretrained(folder).to_dict()
+    names = (
+        "vocab_size",
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "eos_token_id",
+    )
+    config = MixtralConfig(
+        **{name: sizes[name] for name in names}, num_key_value_heads=2, num_local_experts=2, num_experts_per_tok=1,
+        router_aux_loss_coef=0.1,
+    )  # fmt: skip
+    return MixtralForCausalLM(config)
 
 
 def test_what_would_take_longer_in_a_tree_is_read_as_by_trl(tiny_language_model):
