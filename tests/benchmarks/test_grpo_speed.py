@@ -133,7 +133,7 @@ def test_a_prompt_that_is_read_once_makes_a_step_faster(kind, items, examples, t
 
 
 A_QUARTER = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}
-"""Of the completions at a time, as our recipe does it: all at once take 13 GB without checkpointing."""
+"""Of the completions at a time: all at once take TRL 13 GB without checkpointing."""
 
 TRL_DEFAULTS, NO_CHECKPOINTING = "TRL's defaults", "without gradient checkpointing"
 TRL_SETTINGS = {
