@@ -17,8 +17,8 @@ where the target is among the first k predicted items. It separates recommending
 _CITATION = """
 @article{shi2026logs,
   title = {From Logs to Language: Learning Optimal Verbalization for LLM-Based Recommendation in Production},
-  author = {Shi, Yucheng and Li, Ying and Wang, Yu and Feng, Yesu and Rao, Arjun and Houthooft, Rein and Sehgal, Shradha and
-    Wang, Jin and Zhen, Hao and Liu, Ninghao and Baltrunas, Linas},
+  author = {Shi, Yucheng and Li, Ying and Wang, Yu and Feng, Yesu and Rao, Arjun and Houthooft, Rein and
+    Sehgal, Shradha and Wang, Jin and Zhen, Hao and Liu, Ninghao and Baltrunas, Linas},
   journal = {arXiv preprint arXiv:2602.20558},
   year = {2026}
 }
