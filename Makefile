@@ -7,16 +7,21 @@ DATASET := data/movielens-100k
 LIMIT ?= 24
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser quickstart test bench lint clean
+.PHONY: help setup tools browser quickstart test bench lint clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(VENV)/.installed ## Create the virtual environment and install the project into it
+setup: $(VENV)/.installed ## Create the virtual environment and install what the main job needs
+tools: $(VENV)/.tools ## Install training, the page and the test tools as well
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.tools: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev,space,train]'
 	touch $@
 
@@ -33,13 +38,13 @@ browser: ## Install the Chromium that the tests of the page drive
 	echo "No Chromium here, and it could not be installed: the tests of the page will be skipped."
 
 # Two workers on as many cores: threads of one would only wait for those of the other.
-test: setup browser lint ## Lint, then run every test
+test: tools browser lint ## Lint, then run every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --doctest-modules dataset_builders hub_recipes tests
 
-bench: setup ## Measure speed, as ratios side by side in one run
+bench: tools ## Measure speed, as ratios side by side in one run
 	$(BIN)/python -m pytest --override-ini addopts= --import-mode=importlib -s tests/benchmarks
 
-lint: setup ## Check style and types
+lint: tools ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
