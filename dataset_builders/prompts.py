@@ -19,6 +19,7 @@ from dataset_builders.schema import (
     DURATION,
     EVENT,
     ITEM_ID,
+    SERIES,
     TAGS,
     TIMESTAMP,
     TITLE,
@@ -189,6 +190,26 @@ def tags_text(item: Mapping[str, Any]) -> str:
         'Crime, Drama'
     """
     return ", ".join(neutralise(tag) for tag in (item[TAGS] or ())[:MAX_TAGS])
+
+
+def detail_text(item: Mapping[str, Any] | None) -> str:
+    """What the catalogue knows of a record's item, as further fields of its line: year, tags and series.
+
+    Args:
+        item (`dict` or `None`): An item of the catalogue; nothing is known of `None`.
+
+    Example:
+        >>> detail_text({"year": 1996, "tags": ["Crime", "Drama"], "series": None})
+        ' | year=1996 | tags=Crime, Drama'
+    """
+    if item is None:
+        return ""
+    fields = {
+        "year": item[YEAR] and str(item[YEAR]),
+        "tags": tags_text(item),
+        "series": item[SERIES] and neutralise(item[SERIES]),
+    }
+    return "".join(f" | {name}={text}" for name, text in fields.items() if text)
 
 
 def candidate_lines(candidates: Sequence[Mapping[str, Any]]) -> str:

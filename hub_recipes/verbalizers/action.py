@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from dataset_builders.prompts import MAX_TAGS, Message, neutralise, prompt_text, template_text
-from dataset_builders.schema import HISTORY, ITEM_ID, SERIES, TAGS, YEAR, Item, Record
+from dataset_builders.prompts import Message, detail_text, prompt_text, template_text
+from dataset_builders.schema import HISTORY, ITEM_ID, Item
 from hub_recipes.language_models import Constraint
 from hub_recipes.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
 from hub_recipes.verbalizers.verbalizer import History
@@ -96,24 +96,11 @@ def execute(decisions: Decisions, history: History, items: Mapping[str, Item]) -
     """
     lines = template_text(history).split("\n") if history else []
     kept = [
-        line + _details(record, items) if decision == DETAIL else line
+        line + detail_text(items.get(record[ITEM_ID])) if decision == DETAIL else line
         for decision, record, line in zip(decisions.of_records, history, lines, strict=True)
         if decision != DROP
     ]
     return "\n".join(kept) or NOTHING_KEPT
-
-
-def _details(record: Record, items: Mapping[str, Item]) -> str:
-    """What the catalogue knows of a record's item, as further fields of its line."""
-    item = items.get(record[ITEM_ID])
-    if item is None:
-        return ""
-    fields = {
-        "year": item[YEAR] and str(item[YEAR]),
-        "tags": ", ".join(neutralise(tag) for tag in (item[TAGS] or ())[:MAX_TAGS]),
-        "series": item[SERIES] and neutralise(item[SERIES]),
-    }
-    return "".join(f" | {name}={text}" for name, text in fields.items() if text)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,64 @@
+"""What a writer is shown of each record, and what is left out first where room is short."""
+
+from datetime import datetime, timezone
+
+import pytest
+
+from dataset_builders.described_records import described_text, estimate_tokens, newest_within
+from dataset_builders.prompts import template_text
+
+TITLES = {"i1": "Fargo", "i2": "Heat", "i3": "Alien"}
+HISTORY = [
+    {
+        "timestamp": datetime(1998, 3, day, 20, 15, tzinfo=timezone.utc),
+        "item_id": item_id,
+        "title": title,
+        "event": "rate",
+        "duration_s": None,
+        "value": None,
+        "device": None,
+    }
+    for day, (item_id, title) in enumerate(TITLES.items(), start=10)
+]
+KNOWN = {"year": 1996, "tags": ["Crime"], "series": None}
+ITEMS = {item_id: {"item_id": item_id, "title": title, **KNOWN} for item_id, title in TITLES.items()}
+
+PLAIN = [f"1998-03-{day} 20:15 | rate | {item} | {title}" for day, (item, title) in enumerate(TITLES.items(), 10)]
+DETAIL = " | year=1996 | tags=Crime"
+NEXT = " | next: Se7en"
+
+
+def next_text(item_id: str) -> str:
+    return NEXT
+
+
+def test_pieces_are_counted_as_letters_by_four_digits_and_marks():
+    # 1998-03-10 20:15 has 12 digits and 3 marks, "| rate | i1 |" has 6 pieces, Fargo and Alien two each, Heat one.
+    assert [estimate_tokens(line) for line in PLAIN] == [23, 22, 23]
+    # "| year=1996" has 7, "| tags=Crime" 5; "| next: Se7en" has 6.
+    assert (estimate_tokens(DETAIL), estimate_tokens(NEXT)) == (12, 6)
+
+
+@pytest.mark.parametrize(
+    ("room", "expected"),
+    [
+        (68 + 3 * 12 + 3 * 6, [PLAIN[0] + DETAIL + NEXT, PLAIN[1] + DETAIL + NEXT, PLAIN[2] + DETAIL + NEXT]),
+        (68 + 3 * 12 + 2 * 6, [PLAIN[0] + DETAIL, PLAIN[1] + DETAIL + NEXT, PLAIN[2] + DETAIL + NEXT]),
+        (68 + 3 * 12 + 5, [PLAIN[0] + DETAIL, PLAIN[1] + DETAIL, PLAIN[2] + DETAIL]),
+        (68 + 2 * 12 + 11, [PLAIN[0], PLAIN[1] + DETAIL, PLAIN[2] + DETAIL]),
+        (68, PLAIN),
+        (45 + 11, PLAIN[1:]),
+        (1, PLAIN[2:]),
+    ],
+)
+def test_successors_go_first_then_tags_then_the_oldest_records(room, expected):
+    assert described_text(HISTORY, ITEMS, next_text, room).split("\n") == expected
+
+
+def test_an_item_that_the_catalogue_lacks_keeps_its_plain_line():
+    assert described_text(HISTORY, {}, lambda item_id: "") == template_text(HISTORY)
+
+
+def test_no_history_is_no_text():
+    assert described_text([], ITEMS, next_text) == ""
+    assert newest_within([], 10) == []
