@@ -22,7 +22,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.build_options import BuildOptions
 from dataset_builders.candidates import CandidatePool, draw_candidates, to_pool
-from dataset_builders.checks import check_accounting, check_examples
+from dataset_builders.checks import check_accounting, check_examples, count_rules
 from dataset_builders.events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
 from dataset_builders.examples import to_decisions, to_examples, to_windows
 from dataset_builders.export import (
@@ -134,6 +134,8 @@ def _build(
     tell("Writing prompts")
     write_prompt_configs(folder)
     report = _to_report(raw, log, split_log, folder, options)
+    report["count_rules"] = count_rules(folder, connection)
+    report["notes"] += _counts_note(report["count_rules"])
     write_report(folder, report)
     write_card(folder, report)
     return report
@@ -260,6 +262,17 @@ def _to_report(
         },
         "splits": splits,
     }
+
+
+def _counts_note(rules: Mapping[str, Any]) -> list[str]:
+    """What the report says where training counts alone give targets away."""
+    if not rules["beats_popularity"]:
+        return []
+    rates = ", ".join(f"{name} {rules[name]:.3f}" for name in rules["beats_popularity"])
+    return [
+        f"A rule that looks at training counts alone does better than popularity ({rules['most_counted']:.3f}) on the "
+        f"test split: {rates}. Compare results with it."
+    ]
 
 
 def _count_examples(folder: Path, split: str) -> dict[str, int]:

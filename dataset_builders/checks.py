@@ -1,10 +1,15 @@
-"""Invariants that every built dataset must meet. A violation is an error of this program, never of the log."""
+"""Invariants that every built dataset must meet, and what candidates give away by their counts.
+
+A violated invariant is an error of this program, never of the log. What counts give away depends on the log: it is
+measured, reported and written in the card.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
+import pandas as pd
 import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend as DuckDB
 
@@ -19,7 +24,9 @@ from dataset_builders.schema import (
     TARGET,
     TARGET_INDEX,
     TIMESTAMP,
+    USER,
 )
+from dataset_builders.splits import is_choice
 
 _WITH_ITEMS = ("interactions", "examples", "items")
 
@@ -82,6 +89,60 @@ def _count_strays(folder: Path, connection: DuckDB) -> int:
     tables = {name: connection.read_parquet(str(folder / name / "*.parquet")) for name in _WITH_ITEMS}
     used = tables["interactions"].select(ITEM_ID).union(tables["examples"].select(item_id=TARGET))
     return int(used.anti_join(tables["items"], ITEM_ID).count().execute())
+
+
+def count_rules(folder: Path, connection: DuckDB) -> dict[str, Any]:
+    """How often rules that look at training counts alone find the targets of the test split.
+
+    A candidate list gives its target away where such a rule does better than the popularity baseline. Where a rule
+    cannot decide between several candidates, it is credited with its share.
+
+    Args:
+        folder (`Path`): The dataset folder, with the configs `examples` and `interactions`.
+        connection (`ibis.backends.duckdb.Backend`): Any open connection.
+
+    Returns:
+        `dict`: `examples`; the hit rates of `most_counted` (the popularity baseline), `least_counted` and
+        `only_uncounted` (the only candidate that nobody chose in training, else a guess), in [0, 1]; and
+        `beats_popularity`: the rules that do better than it by more than three standard errors of their difference.
+    """
+    examples = connection.read_parquet(str(folder / "examples" / "test-*.parquet"))
+    interactions = connection.read_parquet(str(folder / "interactions" / "*.parquet"))
+    chosen = interactions.filter(is_choice(interactions))
+    counts = chosen.group_by(ITEM_ID).agg(chosen=chosen[USER].nunique())
+    shown = examples.select(EXAMPLE_ID, TARGET, candidate=examples[CANDIDATES].unnest())
+    shown = shown.mutate(item_id=shown.candidate[ITEM_ID]).left_join(counts, ITEM_ID)
+    shown = shown.select(
+        EXAMPLE_ID, chosen=shown.chosen.fill_null(0), is_target=shown[ITEM_ID] == shown[TARGET]
+    ).mutate(
+        most=lambda row: row.chosen.max().over(group_by=EXAMPLE_ID),
+        least=lambda row: row.chosen.min().over(group_by=EXAMPLE_ID),
+    )
+    rows = shown.group_by(EXAMPLE_ID).agg(
+        all=shown.count(),
+        at_most=(shown.chosen == shown.most).sum(),
+        at_least=(shown.chosen == shown.least).sum(),
+        uncounted=(shown.chosen == 0).sum(),
+        **{name: shown[name].max(where=shown.is_target) for name in ("chosen", "most", "least")},
+    )
+    frame = rows.order_by(EXAMPLE_ID).execute()  # in one order, so that sums are the same to the last bit
+    most = (frame["chosen"] == frame["most"]) / frame["at_most"]
+    others = {
+        "least_counted": (frame["chosen"] == frame["least"]) / frame["at_least"],
+        "only_uncounted": (frame["chosen"] == 0).where(frame["uncounted"] == 1, 1 / frame["all"]).astype(float),
+    }
+    beating = [name for name, hits in others.items() if len(frame) > 1 and _exceeds(hits - most)]
+    rates = {"most_counted": most, **others}
+    return {
+        "examples": len(frame),
+        **{name: float(hits.mean()) if len(frame) else None for name, hits in rates.items()},
+        "beats_popularity": beating,
+    }
+
+
+def _exceeds(differences: pd.Series) -> bool:
+    """Whether a mean difference is above 0 by more than three of its standard errors."""
+    return float(differences.mean()) > 3 * float(differences.std()) / len(differences) ** 0.5
 
 
 def check_accounting(folder: Path, counts: Mapping[str, Any], kept: int) -> None:

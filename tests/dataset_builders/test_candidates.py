@@ -58,10 +58,12 @@ def shares(make_source, connection, protocol: str) -> Counter:
 
 def test_popularity_draws_in_proportion_to_training_counts(make_source, connection):
     counts = shares(make_source, connection, "popularity")
-    assert counts["never"] == 0  # not in training
-    # weights: often 60, seldom 10, and five items of `odd` 1 each: 1200 draws, binomial deviation about 13
-    assert counts["often"] / 1200 == pytest.approx(60 / 75, abs=0.04)
-    assert counts["seldom"] / 1200 == pytest.approx(10 / 75, abs=0.04)
+    # weights: often 60 + 1, seldom 10 + 1, five items of `odd` 1 + 1 each, and two that nobody chose in training 0 + 1
+    # each: 1200 draws, binomial deviation about 13
+    assert counts["often"] / 1200 == pytest.approx(61 / 84, abs=0.04)
+    assert counts["seldom"] / 1200 == pytest.approx(11 / 84, abs=0.04)
+    assert 0 < counts["never"] / 1200 < 0.04
+    assert 0 < counts["own9"] / 1200 < 0.04
 
 
 def test_uniform_draws_every_item_alike(make_source, connection):
