@@ -11,8 +11,8 @@ from typing import Any
 from dataset_builders.prompts import detail_text, template_text
 from dataset_builders.schema import ITEM_ID, Item
 
-RECORD_TOKENS = 2048
-"""Tokens for all records of a prompt: about what 55 plain records of MovieLens take."""
+RECORD_TOKENS = 3072
+"""Tokens for all records of a prompt: about what 80 plain records of MovieLens take."""
 
 _PIECE = re.compile(r"[A-Za-z]{1,4}|[^\sA-Za-z]")
 
@@ -39,12 +39,8 @@ def newest_within(history: Sequence[Any], room: int) -> Sequence[Any]:
         history (`list[Record]`): Oldest first.
         room (`int`): In tokens, as `estimate_tokens` counts them.
     """
-    left = room
-    for place in range(len(history) - 1, -1, -1):
-        left -= estimate_tokens(template_text([history[place]]))
-        if left < 0:
-            return history[min(place + 1, len(history) - 1) :]
-    return history
+    lines, _ = _plain_lines(history, room)
+    return history[len(history) - len(lines) :]
 
 
 def described_text(
@@ -62,7 +58,7 @@ def described_text(
         history (`list[Record]`): Oldest first.
         items (`dict[str, Item]`): The catalogue; items that it lacks get no year and no tags.
         next_text (`Callable[[str], str]`): What others chose after an item, as a further field of its line.
-        room (`int`, *optional*, defaults to 2048): Most tokens, as `estimate_tokens` counts them.
+        room (`int`, *optional*, defaults to 3072): Most tokens, as `estimate_tokens` counts them.
 
     Example:
         >>> from datetime import datetime, timezone
@@ -74,14 +70,25 @@ def described_text(
         >>> print(described_text([record], {"i7": fargo}, {"i7": " | next: Heat"}.get, room=40))
         1998-03-12 20:15 | rate | i7 | Fargo | value=4 | year=1996 | tags=Crime
     """
-    shown = newest_within(history, room)
-    lines = template_text(shown).split("\n") if shown else []
-    left = room - sum(map(estimate_tokens, lines))
+    lines, left = _plain_lines(history, room)
+    shown = [record[ITEM_ID] for record in history[len(history) - len(lines) :]]
     for describe in (lambda item_id: detail_text(items.get(item_id)), next_text):
         for place in range(len(shown) - 1, -1, -1):
-            further = describe(shown[place][ITEM_ID])
+            further = describe(shown[place])
             left -= estimate_tokens(further)
             if left < 0:
                 return "\n".join(lines)
             lines[place] += further
     return "\n".join(lines)
+
+
+def _plain_lines(history: Sequence[Any], room: int) -> tuple[list[str], int]:
+    """The template's lines of the newest records that have room, and how many tokens they leave."""
+    lines = template_text(history).split("\n") if history else []
+    left = room
+    for place in range(len(lines) - 1, -1, -1):
+        after = left - estimate_tokens(lines[place])
+        if after < 0 and place < len(lines) - 1:
+            return lines[place + 1 :], left
+        left = after
+    return lines, left
