@@ -5,7 +5,14 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from dataset_builders.input_error import InputError
-from dataset_builders.schema import MAX_HISTORY, MIN_HISTORY, NUM_CANDIDATES
+from dataset_builders.schema import (
+    MAX_HISTORY,
+    MAX_SUCCESSORS,
+    MIN_HISTORY,
+    NUM_CANDIDATES,
+    SUCCESSOR_FOLDS,
+    SUCCESSOR_WINDOW,
+)
 
 SplitProtocol = Literal["leave_last_out", "temporal"]
 CandidateProtocol = Literal["popularity", "uniform", "impressions"]
@@ -24,6 +31,11 @@ class BuildOptions:
         train_targets (`int`, defaults to 4): Training examples per user, drawn from all that qualify.
         cuts (`tuple[datetime, datetime]`, *optional*): End of training and end of validation, for `temporal`; by
             default the 80% and 90% quantiles of the log's times.
+        successor_window (`int`, defaults to 10): How many of a user's next choices count as following one; see
+            `successors`.
+        successor_folds (`int`, defaults to 5): Into how many parts users fall, so that no training text reads counts
+            of its own user; 2 to 100.
+        num_successors (`int`, defaults to 50): Most successors of an item.
         seed (`int`, defaults to 0): Decides ties in time, which training targets, candidates and their order.
         salt (`str`, *optional*): Secret mixed into the user hashes. Without one the seed is used, and whoever knows
             the raw ids can find a user again; set one before publishing a log of real people.
@@ -38,6 +50,9 @@ class BuildOptions:
     history: int = MAX_HISTORY
     min_history: int = MIN_HISTORY
     train_targets: int = 4
+    successor_window: int = SUCCESSOR_WINDOW
+    successor_folds: int = SUCCESSOR_FOLDS
+    num_successors: int = MAX_SUCCESSORS
     cuts: tuple[datetime, datetime] | None = None
     seed: int = 0
     salt: str | None = None
@@ -49,6 +64,9 @@ class BuildOptions:
         self._require("history", 1 <= self.history <= MAX_HISTORY, f"1 to {MAX_HISTORY}")
         self._require("min_history", self.min_history >= 1, "at least 1")
         self._require("train_targets", self.train_targets >= 0, "at least 0")
+        self._require("successor_window", 1 <= self.successor_window <= 100, "1 to 100")
+        self._require("successor_folds", 2 <= self.successor_folds <= 100, "2 to 100")
+        self._require("num_successors", 1 <= self.num_successors <= 1000, "1 to 1000")
         self._require("seed", 0 <= self.seed < 2**31, "0 to 2**31 - 1")
         if self.cuts is not None:
             self._require("cuts", self.protocol == "temporal", "nothing, unless protocol is 'temporal'")

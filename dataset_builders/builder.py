@@ -1,6 +1,7 @@
 """Raw log to dataset folder, station by station.
 
     source -> canonicalize -> key_log -> to_targets -> draw_candidates, to_windows -> to_examples -> prompt configs
+                                                    -> successors
 
 `build_dataset` writes a folder that `load_dataset` reads.
 """
@@ -55,6 +56,7 @@ from dataset_builders.schema import (
 )
 from dataset_builders.splits import SPLIT, cut_times, to_targets, training_events
 from dataset_builders.stored_tables import drop_stored, scratch_tables, store
+from dataset_builders.successors import successor_tables
 from dataset_builders.user_groups import UserGroup, build_groups, to_user_groups
 
 Source = Callable[[DuckDB], RawLog]
@@ -128,6 +130,8 @@ def _build(
     tell("Drawing candidates and cutting histories")
     write_examples(split_log, folder, options, connection)
     _write_truth(raw, split_log.keyed, folder, connection)
+    tell("Counting successors")
+    write_successors(split_log, folder, options, connection)
     tell("Checking the examples")
     check_examples(folder, options, connection)
     check_accounting(folder, log.counts, split_log.keyed.num_interactions())
@@ -206,6 +210,13 @@ def _write_group(
         for split, path in paths.items():
             of_split = to_examples(decisions.filter(decisions[SPLIT] == split), windows, options.history)
             write_table(of_split.order_by(USER_KEY, POSITION).select(*EXAMPLE_FEATURES), path, connection)
+
+
+def write_successors(log: SplitLog, folder: Path, options: BuildOptions, connection: DuckDB) -> None:
+    """Write the config `successors`, one shard per fold."""
+    tables = successor_tables(log.training, log.keyed.users, log.keyed.items, options, connection)
+    for shard, table in enumerate(tables):
+        write_table(table, shard_path(folder, "successors", "train", shard, 1 + options.successor_folds), connection)
 
 
 def write_prompt_configs(folder: Path) -> None:

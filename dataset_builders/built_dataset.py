@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from datasets import Dataset, load_dataset
@@ -15,7 +16,19 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from dataset_builders.export import REPORT_FILE, shards_of
 from dataset_builders.input_error import InputError
-from dataset_builders.schema import CONFIGS, DATASET_VERSION, ITEM_ID, SPLITS, Item
+from dataset_builders.schema import (
+    ALL_USERS,
+    CONFIGS,
+    DATASET_VERSION,
+    FOLD,
+    ITEM_ID,
+    SPLITS,
+    SUCCESSOR_FOLDS,
+    USER,
+    Item,
+)
+from dataset_builders.successor_lists import SuccessorLists
+from dataset_builders.successors import fold_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,7 @@ class BuiltDataset:
         """One split of one config.
 
         Args:
-            name (`str`): `"examples"`, `"items"`, `"interactions"`, `"verbalizer"` or `"reasoner"`.
+            name (`str`): `"examples"`, `"items"`, `"successors"`, `"interactions"`, `"verbalizer"` or `"reasoner"`.
             split (`str`): `"train"`, `"validation"` or `"test"`.
         """
         shards = shards_of(self.folder, _known(name, CONFIGS, "config"), _known(split, SPLITS, "split"))
@@ -85,8 +98,35 @@ class BuiltDataset:
             ) from error
 
     def examples(self, split: str) -> Dataset:
-        """The examples of one split, in the order of the files."""
-        return self.config("examples", split)
+        """The examples of one split, in the order of the files, each with the fold of `successors` its text may read.
+
+        Returns:
+            `datasets.Dataset`: The columns of `EXAMPLE_FEATURES` and `fold` (int): the user's own for training
+            examples, else -1.
+        """
+        examples = self.config("examples", split)
+        folds = [ALL_USERS] * len(examples)
+        if split == "train":
+            folds = [fold_of(user, self.successor_folds) for user in examples[USER]]
+        return examples.add_column(FOLD, np.array(folds, np.int8))
+
+    @property
+    def successor_folds(self) -> int:
+        """Into how many parts users fall; see `successors`."""
+        return int(self.report["options"].get("successor_folds", SUCCESSOR_FOLDS))
+
+    def successors(self) -> SuccessorLists:
+        """What users chose soon after each item.
+
+        Raises:
+            InputError: The dataset was built before there were successors.
+        """
+        if not shards_of(self.folder, "successors", "train"):
+            raise InputError(
+                f"{self.folder} has no successors: it was built by an earlier version. Build it again with the same "
+                "`logs2lang build` command, and texts can name what other users chose next."
+            )
+        return SuccessorLists(self.folder / "successors")
 
     def items(self) -> dict[str, Item]:
         """The catalogue by item id."""

@@ -26,6 +26,7 @@ _BATCH_ROWS = 500
 _ROW_MEANINGS = {
     "examples": "a decision: history, candidates, target",
     "items": "an item of the catalogue",
+    "successors": "an item that users chose soon after another; see below",
     "interactions": "a training interaction, for classical recommenders",
     "verbalizer": "the prompt that asks to rewrite a log, and what a reward needs to judge the rewrite",
     "reasoner": "the prompt that asks for the next item, and the answer",

@@ -37,6 +37,15 @@ TARGET: Final = "target"
 TARGET_INDEX: Final = "target_index"
 IS_DISCOVERY: Final = "is_discovery"
 
+# Columns of `successors`: one row per item, successor and fold.
+SUCCESSOR_ID: Final = "successor_id"
+RANK: Final = "rank"
+COUNT: Final = "count"
+LIFT: Final = "lift"
+FOLD: Final = "fold"
+ALL_USERS: Final = -1
+"""The fold whose successors are counted from all users."""
+
 # Columns of `quarantine`: one row per input row that could not be used.
 REASON: Final = "reason"
 SOURCE_FILE: Final = "source_file"
@@ -49,7 +58,7 @@ ANSWER: Final = "answer"
 TEMPLATE_TEXT: Final = "template_text"
 
 SPLITS = ("train", "validation", "test")
-CONFIGS = ("examples", "items", "interactions", "verbalizer", "reasoner")
+CONFIGS = ("examples", "items", "successors", "interactions", "verbalizer", "reasoner")
 
 DATASET_VERSION = 1
 """Raised whenever a built folder of an earlier version could no longer be read right."""
@@ -62,6 +71,9 @@ CANDIDATE_LABELS = "ABCDEFGHIJ"
 NUM_CANDIDATES = len(CANDIDATE_LABELS)
 MAX_HISTORY = 100
 MIN_HISTORY = 5
+SUCCESSOR_WINDOW = 10
+SUCCESSOR_FOLDS = 5
+MAX_SUCCESSORS = 50
 
 
 class Record(TypedDict):
@@ -124,6 +136,16 @@ ITEM_FEATURES = Features(
         DESCRIPTION: Value("string"),
     }
 )
+SUCCESSOR_FEATURES = Features(
+    {
+        ITEM_ID: Value("string"),
+        SUCCESSOR_ID: Value("string"),
+        RANK: Value("int16"),
+        COUNT: Value("int32"),
+        LIFT: Value("float32"),
+        FOLD: Value("int8"),
+    }
+)
 TRAINING_INTERACTION_FEATURES = Features(
     {
         USER: Value("string"),
@@ -160,10 +182,11 @@ REASONER_FEATURES = Features(
 CONFIG_FEATURES = {
     "examples": EXAMPLE_FEATURES,
     "items": ITEM_FEATURES,
+    "successors": SUCCESSOR_FEATURES,
     "interactions": TRAINING_INTERACTION_FEATURES,
     "verbalizer": VERBALIZER_FEATURES,
     "reasoner": REASONER_FEATURES,
 }
-"""What `load_dataset(folder, config)` yields. `items` and `interactions` have only the split `train`."""
+"""What `load_dataset(folder, config)` yields. `items`, `successors` and `interactions` have only the split `train`."""
 
 EXAMPLE_SCHEMA: pa.Schema = EXAMPLE_FEATURES.arrow_schema

@@ -72,6 +72,18 @@ def build(
         int, typer.Option(help="Least interactions of a user before a target.", rich_help_panel=_SPLIT)
     ] = 5,
     train_targets: Annotated[int, typer.Option(help="Training examples per user.", rich_help_panel=_SPLIT)] = 4,
+    successor_window: Annotated[
+        int,
+        typer.Option(help="How many of a user's next choices count as following an item.", rich_help_panel=_SPLIT),
+    ] = 10,
+    successor_folds: Annotated[
+        int,
+        typer.Option(
+            help="Parts of users; the text of a training example reads successors counted without its own part.",
+            rich_help_panel=_SPLIT,
+        ),
+    ] = 5,
+    num_successors: Annotated[int, typer.Option(help="Most successors of an item.", rich_help_panel=_SPLIT)] = 50,
     seed: Annotated[
         int, typer.Option(help="Decides every draw; equal seeds give equal bytes.", rich_help_panel=_SPLIT)
     ] = 0,
@@ -109,6 +121,9 @@ def build(
         history=history,
         min_history=min_history,
         train_targets=train_targets,
+        successor_window=successor_window,
+        successor_folds=successor_folds,
+        num_successors=num_successors,
         cuts=to_cuts(cuts),
         seed=seed,
         salt=salt,

@@ -38,7 +38,7 @@ def built(make_source, crowd, tmp_path_factory) -> Path:
 @pytest.mark.parametrize("config", CONFIG_FEATURES)
 def test_load_dataset_reads_every_config_with_its_features(built, config, tmp_path):
     loaded = load_dataset(str(built), config, cache_dir=str(tmp_path / "cache"))
-    assert set(loaded) == ({"train"} if config in {"items", "interactions"} else set(SPLITS))
+    assert set(loaded) == ({"train"} if config in {"items", "successors", "interactions"} else set(SPLITS))
     for split in loaded.values():
         assert split.features == CONFIG_FEATURES[config]
         assert split.num_rows
@@ -208,7 +208,7 @@ def test_the_datasets_builder_yields_what_the_folder_holds(crowd, tmp_path):
     )
     builder.download_and_prepare()
     build_dataset(source, tmp_path / "built", OPTIONS)
-    expected = BuiltDataset.open(tmp_path / "built").examples("validation")
+    expected = BuiltDataset.open(tmp_path / "built").config("examples", "validation")
     prepared = builder.as_dataset(split="validation")
     assert prepared.features == CONFIG_FEATURES["examples"]
     assert prepared.to_list() == expected.to_list()

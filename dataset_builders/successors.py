@@ -1,0 +1,117 @@
+"""Successors of an item: what users chose soon after it (item-to-item co-visitation), counted out of fold.
+
+A pair is an item and one of the next choices of the same user, from training interactions only and without events that
+say little about taste. `lift` is how often a pair came over how often popularity alone lets expect it, plus a
+shrinkage of one: `count / (expected + 1)`, with `expected = pairs of the item * pairs of the successor / all pairs`.
+
+What leaks: counts of a text about a training example must not hold what its own user did later, or the text names its
+own target. So users are parted into folds by their hash; fold k is counted from everybody but the users of fold k, and
+texts of training examples read the fold of their user. Fold -1 is counted from all users, for everybody else.
+"""
+
+from collections.abc import Iterator
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend as DuckDB
+
+from dataset_builders.build_options import BuildOptions
+from dataset_builders.events import ITEM_KEY, POSITION, USER_KEY
+from dataset_builders.schema import ALL_USERS, COUNT, FOLD, ITEM_ID, LIFT, RANK, SUCCESSOR_FEATURES, USER
+from dataset_builders.splits import is_choice
+from dataset_builders.stored_tables import drop_stored, store
+
+SUCCESSOR_KEY = "successor_key"
+_PAIR = [ITEM_KEY, SUCCESSOR_KEY]
+_HEX_DIGITS = "0123456789abcdef"
+_FOLD_DIGITS = 3  # 4,096 values: five folds of them differ by one
+
+
+def fold_of(user: str, folds: int) -> int:
+    """The fold of a user: the first three digits of the hash, modulo the number of folds.
+
+    Args:
+        user (`str`): The salted hash, as in `examples`.
+        folds (`int`): How many there are.
+
+    Example:
+        >>> fold_of("00a3c19f5e02d871", 5)  # 0x00a = 10
+        0
+    """
+    return int(user[:_FOLD_DIGITS], 16) % folds
+
+
+def successor_tables(
+    training: ir.Table, users: ir.Table, items: ir.Table, options: BuildOptions, connection: DuckDB
+) -> Iterator[ir.Table]:
+    """The config `successors`, one table per fold, that of all users first.
+
+    Args:
+        training (`ibis.Table`): The training events.
+        users (`ibis.Table`): `user_key` and `user`, the hash.
+        items (`ibis.Table`): `item_key` and `item_id`.
+        options ([`BuildOptions`]): `successor_window`, `successor_folds` and `num_successors` are used.
+        connection (`ibis.backends.duckdb.Backend`): Where the counts are kept meanwhile.
+
+    Yields:
+        `ibis.Table`: Rows of `SUCCESSOR_FEATURES` of one fold, by item and rank; to be written before the next one.
+    """
+    pairs = store("successor_pairs", count_pairs(training, users, options), connection)
+    try:
+        for fold in (ALL_USERS, *range(options.successor_folds)):
+            yield _named(_ranked(_out_of_fold(pairs, fold), fold, options.num_successors), items)
+    finally:
+        drop_stored("successor_pairs", connection)
+
+
+def count_pairs(training: ir.Table, users: ir.Table, options: BuildOptions) -> ir.Table:
+    """How often the users of each fold chose the second item of a pair soon after the first.
+
+    Returns:
+        `ibis.Table`: `fold`, `item_key`, `successor_key`, `count`.
+    """
+    chosen = training.filter(is_choice(training)).select(USER_KEY, POSITION, ITEM_KEY)
+    of_user = ibis.window(group_by=USER_KEY, order_by=POSITION)
+    # Shifted copies side by side, not a join: the work is one sort, whatever the length of a user's past.
+    later = ibis.array(
+        [chosen[ITEM_KEY].lead(steps).over(of_user) for steps in range(1, options.successor_window + 1)]
+    )
+    pairs = chosen.mutate(later=later).select(USER_KEY, ITEM_KEY, successor_key=lambda row: row.later.unnest())
+    pairs = pairs.filter(pairs[SUCCESSOR_KEY].notnull() & (pairs[SUCCESSOR_KEY] != pairs[ITEM_KEY]))
+    pairs = pairs.join(users.select(USER_KEY, fold=_fold(users[USER], options.successor_folds)), USER_KEY)
+    return pairs.group_by([FOLD, *_PAIR]).agg(count=pairs.count())
+
+
+def _fold(user: ir.StringValue, folds: int) -> ir.IntegerValue:
+    """[`fold_of`] as an expression; digits are looked up, because engines read hexadecimal numbers differently."""
+    digits = [ibis.literal(_HEX_DIGITS).find(user.substr(place, 1)) for place in range(_FOLD_DIGITS)]
+    number = digits[0] * 256 + digits[1] * 16 + digits[2]
+    return (number % folds).cast("int8")
+
+
+def _out_of_fold(pairs: ir.Table, fold: int) -> ir.Table:
+    """The counts of everybody but the users of one fold."""
+    kept = pairs if fold == ALL_USERS else pairs.filter(pairs[FOLD] != fold)
+    return kept.group_by(_PAIR).agg(count=kept[COUNT].sum().cast("int64"))
+
+
+def _ranked(counts: ir.Table, fold: int, most: int) -> ir.Table:
+    """The pairs of each item with the highest lift."""
+    of_item = counts.group_by(ITEM_KEY).agg(from_item=counts[COUNT].sum())
+    of_successor = counts.group_by(SUCCESSOR_KEY).agg(to_successor=counts[COUNT].sum())
+    pairs = counts.join(of_item, ITEM_KEY).join(of_successor, SUCCESSOR_KEY)
+    pairs = pairs.cross_join(counts.aggregate(all_pairs=counts[COUNT].sum()))
+    expected = pairs.from_item.cast("float64") * pairs.to_successor.cast("float64") / pairs.all_pairs.cast("float64")
+    pairs = pairs.mutate(lift=pairs[COUNT] / (expected + 1))
+    order = [pairs[LIFT].desc(), pairs[COUNT].desc(), pairs[SUCCESSOR_KEY]]
+    pairs = pairs.mutate(rank=ibis.row_number().over(group_by=ITEM_KEY, order_by=order) + 1)
+    return pairs.filter(pairs[RANK] <= most).mutate(fold=ibis.literal(fold, "int8"))
+
+
+def _named(ranked: ir.Table, items: ir.Table) -> ir.Table:
+    """Keys replaced by ids, in the order of the file."""
+    named = ranked.join(items.select(ITEM_KEY, ITEM_ID), ITEM_KEY)
+    named = named.join(items.select(successor_key=ITEM_KEY, successor_id=ITEM_ID), SUCCESSOR_KEY)
+    typed = {RANK: "int16", COUNT: "int32", LIFT: "float32"}
+    named = named.order_by(ITEM_KEY, RANK).mutate(**{name: named[name].cast(kind) for name, kind in typed.items()})
+    return named.select(*SUCCESSOR_FEATURES)
