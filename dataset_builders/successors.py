@@ -19,7 +19,7 @@ from dataset_builders.build_options import BuildOptions
 from dataset_builders.events import ITEM_KEY, POSITION, USER_KEY
 from dataset_builders.schema import ALL_USERS, COUNT, FOLD, ITEM_ID, LIFT, RANK, SUCCESSOR_FEATURES, USER
 from dataset_builders.splits import is_choice
-from dataset_builders.stored_tables import drop_stored, store
+from dataset_builders.stored_tables import scratch_tables
 
 SUCCESSOR_KEY = "successor_key"
 _PAIR = [ITEM_KEY, SUCCESSOR_KEY]
@@ -56,19 +56,21 @@ def successor_tables(
     Yields:
         `ibis.Table`: Rows of `SUCCESSOR_FEATURES` of one fold, by item and rank; to be written before the next one.
     """
-    pairs = store("successor_pairs", count_pairs(training, users, options), connection)
-    try:
+    with scratch_tables(connection, "of_successors") as keep:
+        pairs = keep("pairs", count_pairs(training, users, options))
+        of_item = keep("item", _sums(pairs, ITEM_KEY, options))
+        of_successor = keep("successor", _sums(pairs, SUCCESSOR_KEY, options))
         for fold in (ALL_USERS, *range(options.successor_folds)):
-            yield _named(_ranked(_out_of_fold(pairs, fold), fold, options.num_successors), items)
-    finally:
-        drop_stored("successor_pairs", connection)
+            lifts = keep("lifts", _lifts(pairs, of_item, of_successor, fold))
+            yield _named(_ranked(lifts, fold, options.num_successors), items)
 
 
 def count_pairs(training: ir.Table, users: ir.Table, options: BuildOptions) -> ir.Table:
-    """How often the users of each fold chose the second item of a pair soon after the first.
+    """How often users chose the second item of a pair soon after the first.
 
     Returns:
-        `ibis.Table`: `fold`, `item_key`, `successor_key`, `count`.
+        `ibis.Table`: `item_key`, `successor_key`, and a count for each fold, named by `_column`: that of all users, and
+        those without the users of one fold.
     """
     chosen = training.filter(is_choice(training)).select(USER_KEY, POSITION, ITEM_KEY)
     of_user = ibis.window(group_by=USER_KEY, order_by=POSITION)
@@ -79,7 +81,14 @@ def count_pairs(training: ir.Table, users: ir.Table, options: BuildOptions) -> i
     pairs = chosen.mutate(later=later).select(USER_KEY, ITEM_KEY, successor_key=lambda row: row.later.unnest())
     pairs = pairs.filter(pairs[SUCCESSOR_KEY].notnull() & (pairs[SUCCESSOR_KEY] != pairs[ITEM_KEY]))
     pairs = pairs.join(users.select(USER_KEY, fold=_fold(users[USER], options.successor_folds)), USER_KEY)
-    return pairs.group_by([FOLD, *_PAIR]).agg(count=pairs.count())
+    # All folds in one pass: there are far more pairs than items, and grouping them is most of the work.
+    without = {_column(fold): pairs.count(where=pairs[FOLD] != fold) for fold in range(options.successor_folds)}
+    return pairs.group_by(_PAIR).agg(**{_column(ALL_USERS): pairs.count()}, **without)
+
+
+def _column(fold: int) -> str:
+    """The counts that a fold reads."""
+    return "of_all" if fold == ALL_USERS else f"without_{fold}"
 
 
 def _fold(user: ir.StringValue, folds: int) -> ir.IntegerValue:
@@ -89,23 +98,37 @@ def _fold(user: ir.StringValue, folds: int) -> ir.IntegerValue:
     return (number % folds).cast("int8")
 
 
-def _out_of_fold(pairs: ir.Table, fold: int) -> ir.Table:
-    """The counts of everybody but the users of one fold."""
-    kept = pairs if fold == ALL_USERS else pairs.filter(pairs[FOLD] != fold)
-    return kept.group_by(_PAIR).agg(count=kept[COUNT].sum().cast("int64"))
+def _sums(pairs: ir.Table, key: str, options: BuildOptions) -> ir.Table:
+    """All counts of an item's pairs, on one side of them."""
+    columns = map(_column, (ALL_USERS, *range(options.successor_folds)))
+    return pairs.group_by(key).agg(**{column: pairs[column].sum().cast("float64") for column in columns})
 
 
-def _ranked(counts: ir.Table, fold: int, most: int) -> ir.Table:
+def _lifts(pairs: ir.Table, of_item: ir.Table, of_successor: ir.Table, fold: int) -> ir.Table:
+    """Counts and lifts of the pairs that a fold reads."""
+    column = _column(fold)
+    counted = pairs.select(*_PAIR, count=pairs[column]).filter(pairs[column] > 0)
+    counted = counted.join(of_item.select(ITEM_KEY, from_item=of_item[column]), ITEM_KEY)
+    counted = counted.join(of_successor.select(SUCCESSOR_KEY, to_successor=of_successor[column]), SUCCESSOR_KEY)
+    counted = counted.cross_join(of_item.aggregate(all_pairs=of_item[column].sum()))
+    expected = counted.from_item * counted.to_successor / counted.all_pairs
+    return counted.select(*_PAIR, COUNT, lift=counted[COUNT] / (expected + 1))
+
+
+def _ranked(lifts: ir.Table, fold: int, most: int) -> ir.Table:
     """The pairs of each item with the highest lift."""
-    of_item = counts.group_by(ITEM_KEY).agg(from_item=counts[COUNT].sum())
-    of_successor = counts.group_by(SUCCESSOR_KEY).agg(to_successor=counts[COUNT].sum())
-    pairs = counts.join(of_item, ITEM_KEY).join(of_successor, SUCCESSOR_KEY)
-    pairs = pairs.cross_join(counts.aggregate(all_pairs=counts[COUNT].sum()))
-    expected = pairs.from_item.cast("float64") * pairs.to_successor.cast("float64") / pairs.all_pairs.cast("float64")
-    pairs = pairs.mutate(lift=pairs[COUNT] / (expected + 1))
+    # Those below the last of the list need no sorting, and they are nearly all.
+    least = lifts.group_by(ITEM_KEY).agg(least=_largest(lifts[LIFT], most).mins())
+    pairs = lifts.join(least, ITEM_KEY)
+    pairs = pairs.filter(pairs[LIFT] >= pairs.least)
     order = [pairs[LIFT].desc(), pairs[COUNT].desc(), pairs[SUCCESSOR_KEY]]
     pairs = pairs.mutate(rank=ibis.row_number().over(group_by=ITEM_KEY, order_by=order) + 1)
     return pairs.filter(pairs[RANK] <= most).mutate(fold=ibis.literal(fold, "int8"))
+
+
+@ibis.udf.agg.builtin(name="max")
+def _largest(value: float, how_many: int) -> list[float]:
+    """The largest values of a group."""
 
 
 def _named(ranked: ir.Table, items: ir.Table) -> ir.Table:

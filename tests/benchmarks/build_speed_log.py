@@ -1,13 +1,16 @@
 """A log shaped like MovieLens, of any size, and the build of its examples: shared by the benchmarks here."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import to_split_log, write_examples
+from dataset_builders.builder import SplitLog, to_split_log, write_examples
 from dataset_builders.interactions import CanonicalLog
 from dataset_builders.raw_log import connect
 
@@ -45,12 +48,19 @@ def movielens_like_log(folder: Path, interactions: int, seed: int = 0) -> None:
     pq.write_table(pa.table(items), folder / "items.parquet")
 
 
-def build_examples(folder: Path, output: Path) -> None:
-    """From canonical interactions to the written config `examples`."""
+@contextmanager
+def keyed_log(folder: Path) -> Iterator[tuple[SplitLog, BuildOptions, DuckDB]]:
+    """The log that `movielens_like_log` wrote, with its targets chosen, on a connection of its own."""
     connection = connect(folder)
     interactions = connection.read_parquet(folder / "interactions.parquet")
     items = connection.read_parquet(folder / "items.parquet")
     options = BuildOptions()
     log = CanonicalLog(interactions, items, quarantine=items, counts={})
-    write_examples(to_split_log(log, options, connection), output, options, connection)
+    yield to_split_log(log, options, connection), options, connection
     connection.disconnect()
+
+
+def build_examples(folder: Path, output: Path) -> None:
+    """From canonical interactions to the written config `examples`."""
+    with keyed_log(folder) as (log, options, connection):
+        write_examples(log, output, options, connection)
