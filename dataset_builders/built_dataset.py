@@ -115,18 +115,24 @@ class BuiltDataset:
         """Into how many parts users fall; see `successors`."""
         return int(self.report["options"].get("successor_folds", SUCCESSOR_FOLDS))
 
+    def known_successors(self) -> SuccessorLists | None:
+        """What users chose soon after each item; `None` where the dataset was built before that was counted."""
+        has_any = bool(shards_of(self.folder, "successors", "train"))
+        return SuccessorLists(self.folder / "successors") if has_any else None
+
     def successors(self) -> SuccessorLists:
         """What users chose soon after each item.
 
         Raises:
-            InputError: The dataset was built before there were successors.
+            InputError: The dataset was built before that was counted.
         """
-        if not shards_of(self.folder, "successors", "train"):
+        successors = self.known_successors()
+        if successors is None:
             raise InputError(
                 f"{self.folder} has no successors: it was built by an earlier version. Build it again with the same "
                 "`logs2lang build` command, and texts can name what other users chose next."
             )
-        return SuccessorLists(self.folder / "successors")
+        return successors
 
     def items(self) -> dict[str, Item]:
         """The catalogue by item id."""

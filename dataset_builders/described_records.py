@@ -5,19 +5,50 @@ continued by year and tags, and by the titles that other users chose next, as fa
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-from dataset_builders.prompts import detail_text, template_text
-from dataset_builders.schema import ITEM_ID, Item
+from dataset_builders.prompts import detail_text, neutralise, template_text
+from dataset_builders.schema import ALL_USERS, ITEM_ID, TITLE, Item
+from dataset_builders.successor_lists import Successor, SuccessorLists
 
 RECORD_TOKENS = 3072
 """Tokens for all records of a prompt: about what 80 plain records of MovieLens take."""
 
 _PIECE = re.compile(r"[A-Za-z]{1,4}|[^\sA-Za-z]")
 
-NextText = Callable[[str], str]
-"""From an item id to a further field about what others chose after it; empty where nothing is known."""
+NEXT_TITLES = 5
+"""How many successors the line of a record names."""
+
+
+def best_successors(
+    record: Mapping[str, Any], history: Sequence[Mapping[str, Any]], successors: SuccessorLists, fold: int = ALL_USERS
+) -> list[Successor]:
+    """The first successors of a record's item that the history does not hold already; at most `NEXT_TITLES`."""
+    touched = {other[ITEM_ID] for other in history}
+    found = successors.after(record[ITEM_ID], fold)
+    return list(islice((one for one in found if one.item_id not in touched), NEXT_TITLES))
+
+
+def next_text(
+    record: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    items: Mapping[str, Item],
+    successors: SuccessorLists,
+    fold: int = ALL_USERS,
+) -> str:
+    """What others chose after a record's item, as a further field of its line; empty where nothing is known.
+
+    Example:
+        >>> from pathlib import Path
+        >>> lists = SuccessorLists(Path(), {ALL_USERS: {"i7": [Successor("i1", 3, 2.0), Successor("i2", 1, 0.9)]}})
+        >>> items = {"i1": {"title": "Heat"}, "i2": {"title": "Alien"}}
+        >>> next_text({"item_id": "i7"}, [{"item_id": "i7"}], items, lists)
+        ' | next: Heat; Alien'
+    """
+    found = best_successors(record, history, successors, fold)
+    return f" | next: {'; '.join(neutralise(items[one.item_id][TITLE]) for one in found)}" if found else ""
 
 
 def estimate_tokens(text: str) -> int:
@@ -46,7 +77,8 @@ def newest_within(history: Sequence[Any], room: int) -> Sequence[Any]:
 def described_text(
     history: Sequence[Mapping[str, Any]],
     items: Mapping[str, Item],
-    next_text: NextText,
+    successors: SuccessorLists | None = None,
+    fold: int = ALL_USERS,
     room: int = RECORD_TOKENS,
 ) -> str:
     """The lines of the template, continued by what is known of their items.
@@ -57,22 +89,33 @@ def described_text(
     Args:
         history (`list[Record]`): Oldest first.
         items (`dict[str, Item]`): The catalogue; items that it lacks get no year and no tags.
-        next_text (`Callable[[str], str]`): What others chose after an item, as a further field of its line.
+        successors ([`SuccessorLists`], *optional*): What other users chose after each item.
+        fold (`int`, *optional*, defaults to -1): Which users are left out of the counts of successors.
         room (`int`, *optional*, defaults to 3072): Most tokens, as `estimate_tokens` counts them.
 
     Example:
         >>> from datetime import datetime, timezone
         >>> record = {"timestamp": datetime(1998, 3, 12, 20, 15, tzinfo=timezone.utc), "item_id": "i7",
         ...     "title": "Fargo", "event": "rate", "duration_s": None, "value": 4.0, "device": None}
-        >>> fargo = {"item_id": "i7", "title": "Fargo", "year": 1996, "tags": ["Crime"], "series": None}
-        >>> print(described_text([record], {"i7": fargo}, {"i7": " | next: Heat"}.get))
+        >>> fargo = {"title": "Fargo", "year": 1996, "tags": ["Crime"], "series": None}
+        >>> items = {"i7": fargo, "i1": {"title": "Heat"}}
+        >>> from pathlib import Path
+        >>> lists = SuccessorLists(Path(), {ALL_USERS: {"i7": [Successor("i1", 3, 2.0)]}})
+        >>> print(described_text([record], items, lists))
         1998-03-12 20:15 | rate | i7 | Fargo | value=4 | year=1996 | tags=Crime | next: Heat
-        >>> print(described_text([record], {"i7": fargo}, {"i7": " | next: Heat"}.get, room=40))
+        >>> print(described_text([record], items, lists, room=40))
         1998-03-12 20:15 | rate | i7 | Fargo | value=4 | year=1996 | tags=Crime
     """
     lines, left = _plain_lines(history, room)
-    shown = [record[ITEM_ID] for record in history[len(history) - len(lines) :]]
-    for describe in (lambda item_id: detail_text(items.get(item_id)), next_text):
+    shown = history[len(history) - len(lines) :]
+
+    def details(record: Mapping[str, Any]) -> str:
+        return detail_text(items.get(record[ITEM_ID]))
+
+    def following(record: Mapping[str, Any]) -> str:
+        return "" if successors is None else next_text(record, history, items, successors, fold)
+
+    for describe in (details, following):
         for place in range(len(shown) - 1, -1, -1):
             further = describe(shown[place])
             left -= estimate_tokens(further)

@@ -69,8 +69,8 @@ def count_pairs(training: ir.Table, users: ir.Table, options: BuildOptions) -> i
     """How often users chose the second item of a pair soon after the first.
 
     Returns:
-        `ibis.Table`: `item_key`, `successor_key`, and a count for each fold, named by `_column`: that of all users, and
-        those without the users of one fold.
+        `ibis.Table`: `item_key`, `successor_key`, and a count for each fold, named by `_column`: that of all users,
+        and those without the users of one fold.
     """
     chosen = training.filter(is_choice(training)).select(USER_KEY, POSITION, ITEM_KEY)
     of_user = ibis.window(group_by=USER_KEY, order_by=POSITION)
@@ -128,7 +128,8 @@ def _ranked(lifts: ir.Table, fold: int, most: int) -> ir.Table:
 
 @ibis.udf.agg.builtin(name="max")
 def _largest(value: float, how_many: int) -> list[float]:
-    """The largest values of a group."""
+    """The largest values of a group, by DuckDB's own function."""
+    raise NotImplementedError
 
 
 def _named(ranked: ir.Table, items: ir.Table) -> ir.Table:

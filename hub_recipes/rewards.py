@@ -11,11 +11,12 @@ from math import log
 from typing import Any, Literal
 
 from dataset_builders.input_error import InputError
-from dataset_builders.schema import HISTORY, ITEM_ID, Item
+from dataset_builders.schema import FOLD, HISTORY, ITEM_ID, Item
 from hub_recipes.metric import metric_scores
 from hub_recipes.reasoners.answer import parse_answer
 from hub_recipes.reasoners.ranking import Ranking
 from hub_recipes.verbalization_file import count_tokens
+from hub_recipes.verbalizers.language_model_verbalizer import folds_of
 
 Rewards = list[float | None]
 Completions = Sequence[Sequence[Mapping[str, str]]]
@@ -67,6 +68,7 @@ class OracleReward:
         candidates: Sequence[Sequence[Mapping[str, Any]]],
         target: Sequence[str],
         example_id: Sequence[str],
+        fold: Sequence[int] | None = None,
         log_metric: LogMetric | None = None,
         log_extra: LogExtra | None = None,
         **kwargs: Any,
@@ -77,7 +79,7 @@ class OracleReward:
             InputError: No row of the batch can be judged, or the oracle gives no probabilities and `kind` is not
                 `"hit"`.
         """
-        texts = realize_all(self.verbalizer, completions, history)
+        texts = realize_all(self.verbalizer, completions, history, fold)
         shown = [[self.items[candidate[ITEM_ID]] for candidate in row] for row in candidates]
         rankings = self.oracle.rank(texts, shown)
         judged = [
@@ -144,11 +146,12 @@ class LengthReward:
         completions: Completions,
         history: Sequence[Any],
         template_text: Sequence[str],
+        fold: Sequence[int] | None = None,
         log_metric: LogMetric | None = None,
         **kwargs: Any,
     ) -> Rewards:
         """One reward per completion, in [0, 1]; see [`LengthReward`]."""
-        tokens = count_tokens(self.tokenizer, realize_all(self.verbalizer, completions, history))
+        tokens = count_tokens(self.tokenizer, realize_all(self.verbalizer, completions, history, fold))
         template_tokens = count_tokens(self.tokenizer, template_text)
         ratios = [mine / theirs for mine, theirs in zip(tokens, template_tokens, strict=True)]
         if log_metric is not None:
@@ -205,12 +208,12 @@ class AnswerReward:
         return refuse_unjudged(judged)
 
 
-def realize_all(verbalizer: Any, completions: Completions, histories: Sequence[Any]) -> list[str]:
-    """The texts that completions stand for, each of its own history."""
-    return [
-        verbalizer.realize(said[0]["content"], {HISTORY: history})
-        for said, history in zip(completions, histories, strict=True)
-    ]
+def realize_all(
+    verbalizer: Any, completions: Completions, histories: Sequence[Any], folds: Sequence[int] | None = None
+) -> list[str]:
+    """The texts that completions stand for, each of its own history, with the successors its fold may read."""
+    rows = zip(completions, histories, folds_of(histories, folds), strict=True)
+    return [verbalizer.realize(said[0]["content"], {HISTORY: history, FOLD: fold}) for said, history, fold in rows]
 
 
 def hit(ranking: Ranking | None, target: str) -> float:

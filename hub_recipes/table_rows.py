@@ -14,22 +14,20 @@ from datasets import Dataset
 
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
-from dataset_builders.schema import CANDIDATES, HISTORY, ITEM_ID, Item
+from dataset_builders.schema import CANDIDATES, FOLD, HISTORY, ITEM_ID, Item
 from dataset_builders.sources.streaming_simulation.ceiling import ceiling_scores
 from hub_recipes.baselines import BASELINES, rankings_from_scores
 from hub_recipes.language_models import load_language_model
 from hub_recipes.reasoners.ranking import Ranking
 from hub_recipes.reasoners.reasoner import Reasoner
+from hub_recipes.verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
 from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
-from hub_recipes.verbalizers.profile import ProfileVerbalizer
 from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
-from hub_recipes.verbalizers.template import TemplateVerbalizer
 from hub_recipes.verbalizers.verbalizer import write_and_count
 
 TEMPLATE_ROW = "template"
 CEILING_ROW = "ceiling"
-VERBALIZER_ROWS = (TEMPLATE_ROW, "profile", "zero_shot", *LEARNED_VERBALIZERS)
-_WRITTEN_BY_RULE = (TEMPLATE_ROW, "profile")
+VERBALIZER_ROWS = (*TEXT_RULES, "zero_shot", *LEARNED_VERBALIZERS, *DECISION_RULES)
 ALL_BASELINES = "baselines"
 """Short for every classical baseline."""
 
@@ -90,7 +88,9 @@ class VerbalizerRow:
 
     def run(self, examples: Dataset, report: Report) -> Outcome:
         report("writing", 0)
-        texts, counts = write_and_count(self.verbalizer, examples[HISTORY][:], lambda done: report("writing", done))
+        folds = examples[FOLD][:] if FOLD in examples.column_names else None
+        histories = examples[HISTORY][:]
+        texts, counts = write_and_count(self.verbalizer, histories, lambda done: report("writing", done), folds)
         candidates = [[self.items[candidate[ITEM_ID]] for candidate in shown] for shown in examples[CANDIDATES]]
         report("answering", 0)
         rankings = self.reasoner.rank(texts, candidates, progress=lambda done: report("answering", done))
@@ -182,7 +182,7 @@ def _without_adapter(name: str) -> InputError:
 def _expand(word: str, known: Sequence[str]) -> Sequence[str]:
     if word == ALL_BASELINES:
         return list(BASELINES)
-    if word in known:
+    if word in known or is_written_by_rule(word):
         return [word]
     close = get_close_matches(word, [*known, ALL_BASELINES], n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"The rows are {', '.join(known)}."
@@ -229,7 +229,7 @@ def to_rows(
         elif reasoner is None:
             raise InputError(f"Row {name!r} is a text that a reasoner must read, and no reasoner was given.")
         else:
-            verbalizer = own.get(name) or to_verbalizer(name, items, _language_model(name, reasoner))
+            verbalizer = own.get(name) or to_verbalizer(name, dataset, _language_model(name, reasoner))
             rows.append(VerbalizerRow(name, verbalizer, reasoner, items))
     return rows
 
@@ -237,7 +237,7 @@ def to_rows(
 def _language_model(name: str, reasoner: Reasoner) -> Any:
     """Who writes a row: the reasoner's own model, or the default base model where the reasoner is an endpoint."""
     own = getattr(reasoner, "language_model", None)
-    return _default_language_model() if own is None and name not in _WRITTEN_BY_RULE else own
+    return _default_language_model() if own is None and not is_written_by_rule(name) else own
 
 
 @lru_cache(maxsize=1)
@@ -245,23 +245,22 @@ def _default_language_model() -> Any:
     return load_language_model()
 
 
-def to_verbalizer(name: str, items: Mapping[str, Item], language_model: Any) -> Any:
+def to_verbalizer(name: str, dataset: BuiltDataset, language_model: Any) -> Any:
     """One of the built-in verbalizers.
 
     Args:
-        name (`str`): `"template"`, `"profile"` or `"zero_shot"`.
-        items (`dict[str, Item]`): The catalogue; `profile` looks tags and years up in it.
+        name (`str`): `"zero_shot"`, or one that is written by rule; see [`to_rule_verbalizer`].
+        dataset ([`BuiltDataset`]): For its catalogue and its successors.
         language_model ([`LanguageModel`]): Writes the text of `zero_shot`.
 
     Raises:
-        InputError: The verbalizer is a learned one, which is loaded by its own `from_pretrained`.
+        InputError: The verbalizer is a learned one, which is loaded by its own `from_pretrained`, or names successors
+            that the dataset does not have.
     """
     if name in LEARNED_VERBALIZERS:
         raise _without_adapter(name)
-    if name == "template":
-        return TemplateVerbalizer()
-    if name == "profile":
-        return ProfileVerbalizer(items)
+    if is_written_by_rule(name):
+        return to_rule_verbalizer(name, dataset)
     if language_model.adapter_id is not None:  # an adapter was taught to answer; the base model still writes
         language_model = load_language_model(language_model.model_id)
-    return RewriteVerbalizer(items, language_model)
+    return RewriteVerbalizer(dataset.items(), language_model)

@@ -12,7 +12,7 @@ from dataset_builders.input_error import InputError
 
 text_app = typer.Typer()
 
-DEFAULT_ROWS = "template,profile,zero_shot,baselines"
+DEFAULT_ROWS = "template,profile,successors,baselines"
 
 DatasetArgument = Annotated[
     str, typer.Argument(metavar="DATASET", help="A built folder, or a dataset repository of the Hub.")
@@ -45,7 +45,9 @@ def evaluate(
     rows: Annotated[
         str,
         typer.Option(
-            help="Rows of the table: verbalizers and classical baselines; `baselines` stands for all of the latter."
+            help="Rows of the table: template, profile, successors, zero_shot, action, rewrite; decisions by a rule "
+            "(action:random, action:keep, action:detail, action:next, action:newest-3); classical recommenders, "
+            "all of which are `baselines`."
         ),
     ] = DEFAULT_ROWS,
     split: SplitOption = "test",
@@ -106,7 +108,7 @@ def evaluate(
     built = BuiltDataset.open(dataset)
     if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
         names.append(CEILING_ROW)
-    verbalizers = load_adapters(adapters, built.items())
+    verbalizers = load_adapters(adapters, built.items(), built.known_successors())
     model = (remote or _load_reasoner(reasoner, answer)) if needs_reasoner(names) else None
     with progress_bars() as report:
         results = evaluate_rows(
@@ -181,7 +183,11 @@ def verbalize(
     dataset: DatasetArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
     verbalizer: Annotated[
-        Literal["template", "profile", "zero_shot", "action", "rewrite"], typer.Option(help="Who writes.")
+        str,
+        typer.Option(
+            help="Who writes: template, profile, successors, zero_shot, action or rewrite (both by an adapter), or "
+            "the decisions of action by a rule, such as action:next or action:newest-3."
+        ),
     ] = "template",
     verbalizer_adapter: AdapterOption = None,
     split: SplitOption = "test",
@@ -199,12 +205,13 @@ def verbalize(
 
     from dataset_builders.built_dataset import BuiltDataset
     from dataset_builders.output_paths import require_file_place
-    from dataset_builders.schema import EXAMPLE_ID, HISTORY
+    from dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
     from hub_recipes.evaluation import choose_examples
     from hub_recipes.language_models import DEFAULT_BASE_MODEL, load_language_model
     from hub_recipes.progress_bars import progress_bars
-    from hub_recipes.table_rows import to_row_names, to_verbalizer
+    from hub_recipes.table_rows import VERBALIZER_ROWS, to_row_names, to_verbalizer
     from hub_recipes.verbalization_file import to_verbalizations, write_parquet
+    from hub_recipes.verbalizers.by_rule import is_written_by_rule
     from hub_recipes.verbalizers.learned import load_adapters, to_adapters
 
     disable_progress_bars()  # of `datasets`
@@ -212,12 +219,14 @@ def verbalize(
     if adapters.keys() - {verbalizer}:
         raise InputError(f"--verbalizer-adapter names {', '.join(adapters)}, but --verbalizer is {verbalizer}.")
     to_row_names([verbalizer], adapters)  # says at once where an adapter is missing
+    if verbalizer not in VERBALIZER_ROWS and not is_written_by_rule(verbalizer):
+        raise InputError(f"{verbalizer!r} writes no text; --verbalizer is one of {', '.join(VERBALIZER_ROWS)}.")
     require_file_place(output)
     built = BuiltDataset.open(dataset)
     examples = choose_examples(built.examples(split), limit, seed, history_length, discoveries)
     language_model = load_language_model(model or DEFAULT_BASE_MODEL)
-    items = built.items()
-    writer = load_adapters(adapters, items).get(verbalizer) or to_verbalizer(verbalizer, items, language_model)
+    loaded = load_adapters(adapters, built.items(), built.known_successors())
+    writer = loaded.get(verbalizer) or to_verbalizer(verbalizer, built, language_model)
     with progress_bars() as report:
         frame = to_verbalizations(
             examples[EXAMPLE_ID][:],
@@ -225,6 +234,7 @@ def verbalize(
             writer,
             language_model.tokenizer,
             lambda done: report(verbalizer, "writing", done, len(examples)),
+            examples[FOLD][:],
         )
     write_parquet(frame, output)
     print(f"{len(frame)} texts, {frame['compression'].mean():.2f} of the template's tokens on average: {output}")

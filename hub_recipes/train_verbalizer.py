@@ -23,12 +23,10 @@ from hub_recipes.training.oracles import oracle_entry, to_oracle
 from hub_recipes.training.prompt_rows import to_verbalizer_rows, to_warm_start_rows
 from hub_recipes.training.resumable_trainer import ResumableTrainer
 from hub_recipes.training.run_folder import TrainingRun
-from hub_recipes.verbalizers.action import decision_token_ids
+from hub_recipes.verbalizers.action import WITH_NEXT, decision_token_ids
 from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
 
 CONFIGURATIONS = {"sft": (SFTConfig,), "grpo": (GRPOConfig,)}
-PROMPTS = {"rewrite": "verbalizer", "action": "action"}
-"""The prompt text of each verbalizer."""
 WATCHED = ("train", "validation")
 """The splits that training reads; `test` is for evaluation alone."""
 
@@ -64,8 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _verbalizer(args: VerbalizerArguments, dataset: BuiltDataset, policy: LanguageModel | None = None) -> Any:
     """What asks, and what makes texts of the answers."""
     kind = LEARNED_VERBALIZERS[args.verbalizer]
-    room = {"max_new_tokens": args.max_verbalization_tokens} if args.verbalizer == "rewrite" else {}
-    return kind(dataset.items(), policy, history_length=args.history_length, **room)
+    choices: dict[str, Any] = {"decisions": args.decisions}
+    if args.verbalizer == "rewrite":
+        choices = {"max_new_tokens": args.max_verbalization_tokens}
+    elif args.decisions == len(WITH_NEXT):
+        choices["successors"] = dataset.successors()
+    return kind(dataset.items(), policy, history_length=args.history_length, **choices)
 
 
 def _sft_trainer(
@@ -90,13 +92,13 @@ def _grpo_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel
     run.training_args.max_completion_length = max(map(verbalizer.max_completion_tokens, train))
     if run.arguments.verbalizer == "action":
         run.training_args.max_completion_length -= 1  # the token that ends an answer is not written
-        _decide_alone(run.training_args, policy)
+        _decide_alone(run.training_args, policy, verbalizer.known)
     return to_grpo_trainer(policy, run.training_args, train, rewards, validation, run.callbacks)
 
 
-def _decide_alone(training_args: GRPOConfig, policy: LanguageModel) -> None:
+def _decide_alone(training_args: GRPOConfig, policy: LanguageModel, known: Sequence[str]) -> None:
     """Keep the policy to the words that decide, where it samples and where it learns."""
-    token_ids = decision_token_ids(policy.tokenizer)
+    token_ids = decision_token_ids(policy.tokenizer, known)
     allow_only(policy.model, token_ids)
     if training_args.use_vllm:  # samples from a copy of the weights
         chosen: Any = training_args.generation_kwargs or {}
@@ -136,8 +138,15 @@ def _record(args: VerbalizerArguments, dataset: BuiltDataset) -> dict[str, Any]:
         "verbalizer": args.verbalizer,
         "answer": None,
         "oracle": oracle_entry(args) if args.method == "grpo" else None,
-        "prompts": {"verbalizer": prompt_text(PROMPTS[args.verbalizer])},
+        "prompts": {"verbalizer": prompt_text(_prompt_name(args))},
     }
+
+
+def _prompt_name(args: VerbalizerArguments) -> str:
+    """The prompt text of the verbalizer."""
+    if args.verbalizer == "rewrite":
+        return "verbalizer"
+    return "action_next" if args.decisions == len(WITH_NEXT) else "action"
 
 
 if __name__ == "__main__":

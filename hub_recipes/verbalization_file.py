@@ -22,6 +22,7 @@ def to_verbalizations(
     verbalizer: Any,
     tokenizer: Any,
     progress: Callable[[int], None] | None = None,
+    folds: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Write each history as text and count its tokens.
 
@@ -31,13 +32,14 @@ def to_verbalizations(
         verbalizer ([`Verbalizer`]): Writes the texts.
         tokenizer (`PreTrainedTokenizerBase`): Counts.
         progress (`Callable[[int], None]`, *optional*): Called with the number of finished histories.
+        folds (`list[int]`, *optional*): The fold of successors that each text may read; see [`write_and_count`].
 
     Returns:
         `pandas.DataFrame`: `example_id`, `text`, `tokens` (int) and `compression`: tokens of the text over tokens of
         the template text of the same history. For a verbalizer that decides record by record also the number of
         records by decision.
     """
-    texts, counts = write_and_count(verbalizer, histories, progress)
+    texts, counts = write_and_count(verbalizer, histories, progress, folds)
     tokens = count_tokens(tokenizer, texts)
     template_tokens = count_tokens(tokenizer, [template_text(history) for history in histories])
     frame = pd.DataFrame({EXAMPLE_ID: list(ids), TEXT: texts, TOKENS: tokens})

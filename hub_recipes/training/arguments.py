@@ -47,9 +47,12 @@ class VerbalizerArguments(RunArguments):
     """What `train verbalizer` is told."""
 
     method: Literal["sft", "grpo"] = option(
-        "grpo", "sft: warm start on profile text or on decisions by lot. grpo: by the oracle's accuracy."
+        "grpo", "sft: warm start on profile text or on random decisions. grpo: by the oracle's accuracy."
     )
     verbalizer: Literal["rewrite", "action"] = option("rewrite", "rewrite: free text. action: a decision per record.")
+    decisions: Literal[3, 4] = option(
+        3, "action: 3 decides between drop, keep and detail; 4 also next, the titles that other users chose after it."
+    )
     max_verbalization_tokens: int = option(
         96, "Most tokens of a rewrite; action takes one per record, whatever this is."
     )
@@ -91,8 +94,8 @@ class ReasonerArguments(RunArguments):
     )
     verbalizer: str = option(
         "template",
-        "What writes the texts: template, profile, action (decisions by lot) or NAME=ADAPTER; several with commas "
-        "take turns.",
+        "What writes the texts: template, profile, successors, action (random decisions), action:next and its "
+        "like, or NAME=ADAPTER; several with commas take turns.",
     )
     texts: str | None = option(
         None, "Instead: folder with train.parquet and validation.parquet, as `logs2lang verbalize` writes them."

@@ -36,8 +36,9 @@ def to_oracle(arguments: VerbalizerArguments) -> Any:
     oracle = LocalReasoner.from_pretrained(arguments.oracle, answer=arguments.oracle_answer)
     if oracle.language_model.adapter_id is None:
         logger.warning(
-            f"The oracle {arguments.oracle} is a base model that was never taught to recommend. A judge at chance "
-            "teaches nothing: train a reasoner first, or use an endpoint."
+            f"The oracle {arguments.oracle} is a base model that was never taught to recommend. It knows nothing "
+            "of who watches what, and judges well only texts that name successors (verbalizer: action, "
+            "decisions: 4). For others train a reasoner first, or use an endpoint."
         )
     if arguments.oracle_temperature is None:
         return oracle

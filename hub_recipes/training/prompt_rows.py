@@ -12,6 +12,7 @@ from dataset_builders.prompts import Message, template_text, to_reasoner_prompt
 from dataset_builders.schema import (
     CANDIDATES,
     EXAMPLE_ID,
+    FOLD,
     HISTORY,
     ITEM_ID,
     PROMPT,
@@ -71,14 +72,14 @@ def to_verbalizer_rows(examples: Dataset, verbalizer: Any, language_model: Langu
 
     Returns:
         `datasets.Dataset`: `prompt` (conversational), `template_text` of the records that are shown, `history`,
-        `candidates`, `target` and `example_id`.
+        `fold`, `candidates`, `target` and `example_id`.
     """
 
     def to_row(example: Mapping[str, Any]) -> dict[str, Any]:
         prompt = harmless_prompt(verbalizer.prompt(example), language_model)
         return {PROMPT: prompt, TEMPLATE_TEXT: template_text(example[HISTORY])}
 
-    return _mapped(_fitted(examples, verbalizer), to_row, keep=(EXAMPLE_ID, HISTORY, CANDIDATES, TARGET))
+    return _mapped(_fitted(examples, verbalizer), to_row, keep=(EXAMPLE_ID, FOLD, HISTORY, CANDIDATES, TARGET))
 
 
 def to_reasoner_rows(

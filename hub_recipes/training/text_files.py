@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.schema import EXAMPLE_ID, HISTORY
+from dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
 from hub_recipes.evaluation import choose_examples
 from hub_recipes.training.run_folder import UNFINISHED
 from hub_recipes.training.run_record import read_run
@@ -51,7 +51,8 @@ class TextFiles:
         """With the verbalizer that an adapter's `run.json` says it is."""
         limits = {name.removesuffix("_limit"): choices.pop(name) for name in list(choices) if name.endswith("_limit")}
         kind = LEARNED_VERBALIZERS[read_run(Path(adapter))["verbalizer"]]
-        return cls(kind.from_pretrained(adapter, dataset.items()), dataset, folder, limits, **choices)
+        verbalizer = kind.from_pretrained(adapter, dataset.items(), successors=dataset.known_successors())
+        return cls(verbalizer, dataset, folder, limits, **choices)
 
     def write(self, splits: Iterable[str], minutes: float | None = None) -> int:
         """Write what is missing.
@@ -96,4 +97,6 @@ class TextFiles:
 
     def _verbalized(self, examples: Dataset) -> pd.DataFrame:
         tokenizer = self.verbalizer.language_model.tokenizer
-        return to_verbalizations(examples[EXAMPLE_ID][:], examples[HISTORY][:], self.verbalizer, tokenizer)
+        return to_verbalizations(
+            examples[EXAMPLE_ID][:], examples[HISTORY][:], self.verbalizer, tokenizer, folds=examples[FOLD][:]
+        )

@@ -8,15 +8,13 @@ from datasets import Dataset
 
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
-from dataset_builders.schema import EXAMPLE_ID, HISTORY
+from dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
 from hub_recipes.training.arguments import ReasonerArguments
 from hub_recipes.verbalization_file import TEXT
 from hub_recipes.verbalizers.action import ActionVerbalizer
-from hub_recipes.verbalizers.drawn_decisions import DrawnDecisions
+from hub_recipes.verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
 from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
-from hub_recipes.verbalizers.profile import ProfileVerbalizer
-from hub_recipes.verbalizers.template import TemplateVerbalizer
-from hub_recipes.verbalizers.verbalizer import Verbalizer
+from hub_recipes.verbalizers.verbalizer import Verbalizer, write_and_count
 
 
 def training_texts(arguments: ReasonerArguments, dataset: BuiltDataset, examples: Dataset, split: str) -> list[str]:
@@ -34,7 +32,7 @@ def training_texts(arguments: ReasonerArguments, dataset: BuiltDataset, examples
     if arguments.texts is not None:
         return read_texts(Path(arguments.texts) / f"{split}.parquet", examples[EXAMPLE_ID])
     writers = [to_writer(name.strip(), dataset) for name in arguments.verbalizer.split(",")]
-    return mixed_texts(writers, examples[HISTORY])
+    return mixed_texts(writers, examples[HISTORY], examples[FOLD])
 
 
 def read_texts(path: Path, example_ids: Sequence[str]) -> list[str]:
@@ -61,33 +59,39 @@ def read_texts(path: Path, example_ids: Sequence[str]) -> list[str]:
 
 
 def to_writer(name: str, dataset: BuiltDataset) -> Verbalizer:
-    """A verbalizer by the name that the arguments give it: `template`, `profile`, `action` or `NAME=ADAPTER`."""
+    """A verbalizer by the name that the arguments give it: one that writes by rule, `action` or `NAME=ADAPTER`."""
     kind, _, adapter = name.partition("=")
     if adapter and kind in LEARNED_VERBALIZERS:
-        return LEARNED_VERBALIZERS[kind].from_pretrained(adapter, dataset.items())
-    if name == "template":
-        return TemplateVerbalizer()
-    if name == "profile":
-        return ProfileVerbalizer(dataset.items())
-    if name == ActionVerbalizer.name:
-        return DrawnDecisions(dataset.items())
+        of_kind = LEARNED_VERBALIZERS[kind]
+        return of_kind.from_pretrained(adapter, dataset.items(), successors=dataset.known_successors())
+    if name == ActionVerbalizer.name:  # one that has learned nothing
+        name = DECISION_RULES[0]
+    if is_written_by_rule(name):
+        return to_rule_verbalizer(name, dataset)
     learned = " or ".join(f"{kind}=ADAPTER" for kind in LEARNED_VERBALIZERS)
-    raise InputError(f"There is no verbalizer {name!r} to train on; choose template, profile, action, {learned}.")
+    rules = ", ".join((*TEXT_RULES, *DECISION_RULES))
+    raise InputError(f"There is no verbalizer {name!r} to train on; choose {rules}, {learned}.")
 
 
-def mixed_texts(writers: Sequence[Verbalizer], histories: Sequence) -> list[str]:
+def mixed_texts(writers: Sequence[Verbalizer], histories: Sequence, folds: Sequence[int]) -> list[str]:
     """Let the writers take turns: an oracle should read any of their texts.
+
+    Args:
+        writers (`list[Verbalizer]`): In turn.
+        histories (`list[list[Record]]`): The records of each user.
+        folds (`list[int]`): The fold of successors that each text may read.
 
     Example:
         >>> class Loud:
-        ...     def verbalize(self, histories): return [history.upper() for history in histories]
+        ...     def verbalize(self, histories, progress): return [history.upper() for history in histories]
         >>> class Plain:
-        ...     def verbalize(self, histories): return list(histories)
-        >>> mixed_texts([Loud(), Plain()], ["a", "b", "c"])
+        ...     def verbalize(self, histories, progress): return list(histories)
+        >>> mixed_texts([Loud(), Plain()], ["a", "b", "c"], [-1, -1, -1])
         ['A', 'b', 'C']
     """
-    histories = list(histories)
+    histories, folds = list(histories), list(folds)
     texts = [""] * len(histories)
     for turn, writer in enumerate(writers):
-        texts[turn :: len(writers)] = writer.verbalize(histories[turn :: len(writers)])
+        part = slice(turn, None, len(writers))
+        texts[part], _ = write_and_count(writer, histories[part], folds=folds[part])
     return texts

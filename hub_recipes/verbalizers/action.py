@@ -1,4 +1,5 @@
-"""A learned verbalizer that decides record by record: drop it, keep it, or keep it with what the catalogue knows."""
+"""A learned verbalizer that decides record by record: drop it, keep it, or keep it with what the catalogue knows or
+with what other users chose next."""
 
 import re
 from collections import Counter
@@ -6,21 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice, takewhile
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from dataset_builders.described_records import best_successors, next_text
+from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message, detail_text, prompt_text, template_text
-from dataset_builders.schema import HISTORY, ITEM_ID, Item
-from hub_recipes.language_models import Constraint
+from dataset_builders.schema import ALL_USERS, FOLD, HISTORY, ITEM_ID, Item, Record
+from dataset_builders.successor_lists import Successor, SuccessorLists
+from hub_recipes.language_models import Constraint, LanguageModel
 from hub_recipes.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
 from hub_recipes.verbalizers.verbalizer import History
 
 DROP = "drop"
 KEEP = "keep"
 DETAIL = "detail"
+NEXT = "next"
 DECISIONS = (DROP, KEEP, DETAIL)
+WITH_NEXT = (*DECISIONS, NEXT)
 """With a space before it, each is one token of SmolLM2: a hundred records cost a hundred tokens."""
 
 UNDECIDED = "undecided"
@@ -44,7 +50,7 @@ class Decisions:
     undecided: int
 
 
-def parse_decisions(completion: str, num_records: int) -> Decisions:
+def parse_decisions(completion: str, num_records: int, known: Sequence[str] = DECISIONS) -> Decisions:
     """Read what the model decided.
 
     Words count, in their order; numbers and marks between them do not. The first word that is no decision ends the
@@ -53,6 +59,7 @@ def parse_decisions(completion: str, num_records: int) -> Decisions:
     Args:
         completion (`str`): What the model wrote.
         num_records (`int`): How many records it was asked about.
+        known (`list[str]`, *optional*): The words that are decisions; without `next` by default.
 
     Example:
         >>> parse_decisions("drop keep detail", 3)
@@ -61,46 +68,83 @@ def parse_decisions(completion: str, num_records: int) -> Decisions:
         Decisions(of_records=('drop', 'keep', 'keep'), undecided=2)
     """
     words = (word[0].lower() for word in _WORD.finditer(completion))
-    made = tuple(takewhile(DECISIONS.__contains__, islice(words, num_records)))
+    made = tuple(takewhile(known.__contains__, islice(words, num_records)))
     undecided = num_records - len(made)
     return Decisions((*made, *[KEEP] * undecided), undecided)
 
 
-def draw_decisions(draws: np.random.Generator, num_records: int) -> tuple[str, ...]:
-    """Decisions by lot: those of one history have shares of their own, drawn evenly from all that there can be.
+def draw_decisions(draws: np.random.Generator, num_records: int, known: Sequence[str] = DECISIONS) -> tuple[str, ...]:
+    """Random decisions: those of one history have shares of their own, drawn evenly from all that there can be.
 
     So all dropped, all kept and all in detail are as likely as any mixture.
 
     Args:
         draws (`np.random.Generator`): Decides.
         num_records (`int`): How many decisions to draw.
+        known (`list[str]`, *optional*): What to draw from; without `next` by default.
 
     Example:
         >>> draw_decisions(np.random.default_rng(1), 6)
         ('detail', 'detail', 'detail', 'detail', 'detail', 'drop')
     """
-    shares = draws.dirichlet(np.ones(len(DECISIONS)))
-    return tuple(map(str, draws.choice(DECISIONS, size=num_records, p=shares)))
+    shares = draws.dirichlet(np.ones(len(known)))
+    return tuple(map(str, draws.choice(known, size=num_records, p=shares)))
 
 
-def execute(decisions: Decisions, history: History, items: Mapping[str, Item]) -> str:
+def execute(
+    decisions: Decisions,
+    history: History,
+    items: Mapping[str, Item],
+    successors: SuccessorLists | None = None,
+    fold: int = ALL_USERS,
+) -> str:
     """Apply decisions to the records they are about: what is kept stands as the template writes it, in its order.
 
     Args:
         decisions ([`Decisions`]): One per record.
         history (`list[Record]`): Oldest first.
         items (`dict[str, Item]`): The catalogue, for year, tags and series of records kept in detail.
+        successors ([`SuccessorLists`], *optional*): What other users chose after each item; only `next` needs it.
+        fold (`int`, *optional*, defaults to -1): Which users are left out of the counts of successors.
 
     Returns:
         `str`: One line per kept record; `NOTHING_KEPT` where there is none.
     """
     lines = template_text(history).split("\n") if history else []
     kept = [
-        line + detail_text(items.get(record[ITEM_ID])) if decision == DETAIL else line
+        line + _addition(decision, record, history, items, successors, fold)
         for decision, record, line in zip(decisions.of_records, history, lines, strict=True)
         if decision != DROP
     ]
     return "\n".join(kept) or NOTHING_KEPT
+
+
+def _addition(
+    decision: str,
+    record: Record,
+    history: History,
+    items: Mapping[str, Item],
+    successors: SuccessorLists | None,
+    fold: int,
+) -> str:
+    """What a decision adds to the line of a record."""
+    if decision == DETAIL:
+        return detail_text(items.get(record[ITEM_ID]))
+    if decision != NEXT or successors is None:
+        return ""
+    return next_text(record, history, items, successors, fold)
+
+
+def next_strength(found: Sequence[Successor]) -> int:
+    """How strongly a record points to what comes next: the mean lift of its best successors, 0 to 9.
+
+    One digit, so that it is one token of a prompt.
+
+    Example:
+        >>> next_strength([Successor("i1", 40, 4.2), Successor("i2", 9, 2.6)]), next_strength([])
+        (3, 0)
+    """
+    return min(9, round(sum(one.lift for one in found) / len(found))) if found else 0
 
 
 @dataclass(frozen=True)
@@ -117,8 +161,9 @@ class DecisionGrammar:
     end: int
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerBase) -> "DecisionGrammar":
-        spelled = (tokenizer(f" {word}", add_special_tokens=False)["input_ids"] for word in DECISIONS)
+    def of(cls, tokenizer: PreTrainedTokenizerBase, known: Sequence[str] = DECISIONS) -> "DecisionGrammar":
+        """The grammar of some decisions; without `next` by default."""
+        spelled = (tokenizer(f" {word}", add_special_tokens=False)["input_ids"] for word in known)
         return cls(tuple(map(tuple, spelled)), tokenizer.eos_token_id)
 
     @property
@@ -142,24 +187,32 @@ class DecisionGrammar:
         return [self.end]
 
 
-def decision_token_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def decision_token_ids(tokenizer: PreTrainedTokenizerBase, known: Sequence[str] = DECISIONS) -> list[int]:
     """The tokens that decisions are spelled with: what a policy may write while it is trained.
 
     The token that ends an answer is not among them: as where this module generates, the number of decisions is not the
     policy's to choose.
     """
-    return sorted({token for ids in DecisionGrammar.of(tokenizer).spellings for token in ids})
+    return sorted({token for ids in DecisionGrammar.of(tokenizer, known).spellings for token in ids})
 
 
 class ActionVerbalizer(LanguageModelVerbalizer):
     """Asks a language model for one word per record (`prompt_texts/action.txt`) and carries the decisions out.
 
-    Where this class generates, the model can write decisions only, exactly one per record.
+    Where this class generates, the model can write decisions only, exactly one per record. There can be a fourth
+    decision, `next`, and the prompt (`prompt_texts/action_next.txt`) then tells of each record how strongly it points
+    to what comes next.
 
     Args:
         items (`dict[str, Item]`): The catalogue; records kept in detail get year, tags and series from it.
         language_model ([`LanguageModel`], *optional*): Decides; see [`LanguageModelVerbalizer`].
         history_length (`int`, *optional*): How many of the newest records are shown; all when `None`.
+        decisions (`int`, *optional*, defaults to 3): How many decisions there are: drop, keep and detail, or four with
+            `next`. An adapter says how many it was taught.
+        successors ([`SuccessorLists`], *optional*): What other users chose after each item; `next` needs it.
+
+    Raises:
+        InputError: `next` is to be decided and there are no successors, or there is another number of decisions.
 
     Example:
         >>> verbalizer = ActionVerbalizer.from_pretrained("model_cards/x", items)  # doctest: +SKIP
@@ -167,23 +220,58 @@ class ActionVerbalizer(LanguageModelVerbalizer):
     """
 
     name: ClassVar[str] = "action"
+    choices: ClassVar[tuple[str, ...]] = ("history_length", "decisions")
+
+    def __init__(
+        self,
+        items: Mapping[str, Item],
+        language_model: LanguageModel | None = None,
+        *,
+        history_length: int | None = None,
+        decisions: int = len(DECISIONS),
+        successors: SuccessorLists | None = None,
+    ):
+        super().__init__(items, language_model, history_length=history_length, successors=successors)
+        if decisions not in (len(DECISIONS), len(WITH_NEXT)):
+            raise InputError(f"decisions is {decisions}; expected 3 (drop, keep, detail) or 4 (and next).")
+        if decisions == len(WITH_NEXT) and successors is None:
+            raise InputError(
+                "This action verbalizer decides `next`, and no successors were given. Pass successors="
+                "BuiltDataset.open(...).successors(), of a dataset that `logs2lang build` wrote with this version."
+            )
+        self.decisions = decisions
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The words that are decisions."""
+        return WITH_NEXT[: self.decisions]
 
     def prompt(self, example: Mapping[str, Any]) -> list[Message]:
         shown = self._shown(example[HISTORY])
         lines = template_text(shown).split("\n") if shown else []
+        if NEXT in self.known:
+            lines = [
+                f"{line} | next {next_strength(self._best_successors(record, shown, example))}"
+                for line, record in zip(lines, shown, strict=True)
+            ]
         records = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, start=1))
-        return [{"role": "user", "content": prompt_text("action").format(records=records, count=len(lines))}]
+        prose = prompt_text("action_next" if NEXT in self.known else "action")
+        return [{"role": "user", "content": prose.format(records=records, count=len(lines))}]
+
+    def _best_successors(self, record: Record, shown: History, example: Mapping[str, Any]) -> list[Successor]:
+        return best_successors(record, shown, cast(SuccessorLists, self.successors), example.get(FOLD, ALL_USERS))
 
     def realize(self, completion: str, example: Mapping[str, Any]) -> str:
         """The records as decided; see `parse_decisions` and `execute`."""
         shown = self._shown(example[HISTORY])
-        return execute(parse_decisions(completion, len(shown)), shown, self.items)
+        decisions = parse_decisions(completion, len(shown), self.known)
+        return execute(decisions, shown, self.items, self.successors, example.get(FOLD, ALL_USERS))
 
     def warm_start(self, example: Mapping[str, Any]) -> str:
-        """Decisions by lot, always the same for the same records: a policy that has learned them tries everything."""
+        """Random decisions, always the same for the same records: a policy that has learned them tries everything."""
         shown = self._shown(example[HISTORY])
         draws = np.random.default_rng(list(template_text(shown).encode()))
-        return "".join(f" {decision}" for decision in draw_decisions(draws, len(shown)))
+        return "".join(f" {decision}" for decision in draw_decisions(draws, len(shown), self.known))
 
     def max_completion_tokens(self, example: Mapping[str, Any]) -> int:
         """One token per record, or more where the model's vocabulary lacks the words, and one that ends them."""
@@ -196,14 +284,14 @@ class ActionVerbalizer(LanguageModelVerbalizer):
 
     def counts(self, completion: str, example: Mapping[str, Any]) -> dict[str, int]:
         """How many records were decided each way, and how many got no decision and were kept."""
-        decisions = parse_decisions(completion, len(self._shown(example[HISTORY])))
+        decisions = parse_decisions(completion, len(self._shown(example[HISTORY])), self.known)
         made = Counter(decisions.of_records)
-        return {**{decision: made[decision] for decision in DECISIONS}, UNDECIDED: decisions.undecided}
+        return {**{decision: made[decision] for decision in self.known}, UNDECIDED: decisions.undecided}
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"decisions": " ".join(DECISIONS)}
+        return {"decisions": " ".join(self.known)}
 
     @cached_property
     def _grammar(self) -> DecisionGrammar:
-        return DecisionGrammar.of(self._model.tokenizer)
+        return DecisionGrammar.of(self._model.tokenizer, self.known)

@@ -11,7 +11,8 @@ from transformers.utils import logging
 
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message
-from dataset_builders.schema import HISTORY, Item
+from dataset_builders.schema import ALL_USERS, FOLD, HISTORY, Item
+from dataset_builders.successor_lists import SuccessorLists
 from hub_recipes.language_models import Constraint, LanguageModel, load_language_model
 from hub_recipes.model_folders import VERBALIZER_CONFIG, model_folder
 from hub_recipes.verbalizers.text_cache import cache_key, write_missing
@@ -49,6 +50,7 @@ class LanguageModelVerbalizer(ABC):
         items (`dict[str, Item]`): The catalogue.
         language_model ([`LanguageModel`], *optional*): Writes; only `verbalize` and `fit` need it.
         history_length (`int`, *optional*): How many of the newest records of a history are shown; all when `None`.
+        successors ([`SuccessorLists`], *optional*): What users chose after each item, for verbalizers that name it.
     """
 
     name: ClassVar[str]
@@ -61,12 +63,14 @@ class LanguageModelVerbalizer(ABC):
         language_model: LanguageModel | None = None,
         *,
         history_length: int | None = None,
+        successors: SuccessorLists | None = None,
     ):
         if history_length is not None and history_length < 1:
             raise InputError(f"history_length is {history_length}; expected at least 1, or nothing for all records.")
         self.items = items
         self.language_model = language_model
         self.history_length = history_length
+        self.successors = successors
 
     @classmethod
     def from_pretrained(
@@ -76,6 +80,7 @@ class LanguageModelVerbalizer(ABC):
         *,
         revision: str | None = None,
         device: str | None = None,
+        successors: SuccessorLists | None = None,
         **choices: Any,
     ) -> "LanguageModelVerbalizer":
         """Load an adapter together with its base model, or a base model alone.
@@ -84,6 +89,7 @@ class LanguageModelVerbalizer(ABC):
             name_or_folder (`str`): Hub id or local folder; see [`load_language_model`], also for `revision` and
                 `device`.
             items (`dict[str, Item]`): The catalogue.
+            successors ([`SuccessorLists`], *optional*): As `BuiltDataset.successors` returns them.
             **choices (`Any`, *optional*): As the constructor takes them; what is left out is as in training, where
                 the adapter says so.
 
@@ -92,7 +98,7 @@ class LanguageModelVerbalizer(ABC):
         """
         trained = cls.trained_choices(model_folder(name_or_folder, revision) / VERBALIZER_CONFIG)
         language_model = load_language_model(name_or_folder, revision=revision, device=device)
-        return cls(items, language_model, **{**trained, **choices})
+        return cls(items, language_model, successors=successors, **{**trained, **choices})
 
     @classmethod
     def trained_choices(cls, path: Path) -> dict[str, Any]:
@@ -130,7 +136,8 @@ class LanguageModelVerbalizer(ABC):
         """The conversational prompt of one example.
 
         Args:
-            example (`dict`): At least `history`: its records, oldest first.
+            example (`dict`): At least `history`: its records, oldest first. `fold`, where it is there, says which
+                users are left out of the counts of successors.
         """
 
     @abstractmethod
@@ -169,21 +176,31 @@ class LanguageModelVerbalizer(ABC):
         shown = [] if self.history_length is None else [f"newest-{self.history_length}"]
         return "-".join(map(str, [model, *self.settings.values(), *shown]))
 
-    def verbalize(self, histories: Sequence[History], progress: Progress | None = None) -> list[str]:
-        """Write each history as text; see [`Verbalizer`]."""
-        return [writing.text for writing in self.write(histories, progress)]
+    def verbalize(
+        self, histories: Sequence[History], progress: Progress | None = None, folds: Sequence[int] | None = None
+    ) -> list[str]:
+        """Write each history as text; see [`Verbalizer`], and `write` for `folds`."""
+        return [writing.text for writing in self.write(histories, progress, folds)]
 
-    def write(self, histories: Sequence[History], progress: Progress | None = None) -> list[Writing]:
+    def write(
+        self, histories: Sequence[History], progress: Progress | None = None, folds: Sequence[int] | None = None
+    ) -> list[Writing]:
         """Write each history as text, and count what became of its records.
 
         Args:
             histories (`list[list[Record]]`): The records of each user, oldest first. Where they do not fit the model's
                 window the oldest are left out, and a warning says of how many histories.
             progress (`Callable[[int], None]`, *optional*): See `Progress`.
+            folds (`list[int]`, *optional*): Which users are left out of the counts of successors, per history; nobody
+                when `None`. Training examples need it, or a text could name its own target.
         """
-        fitted = [self._fit(history) for history in histories]
-        self._warn_of_cuts(histories, [shown for shown, _ in fitted])
-        prompts, examples = [ids for _, ids in fitted], [{HISTORY: shown} for shown, _ in fitted]
+        asked = [
+            {HISTORY: history, FOLD: fold} for history, fold in zip(histories, folds_of(histories, folds), strict=True)
+        ]
+        fitted = [self._fit(example) for example in asked]
+        examples = [example for example, _ in fitted]
+        self._warn_of_cuts(histories, [example[HISTORY] for example in examples])
+        prompts = [ids for _, ids in fitted]
         completions = write_missing(
             [cache_key(ids, self._model.fingerprint, self.settings) for ids in prompts],
             lambda places: self._complete([prompts[place] for place in places], [examples[place] for place in places]),
@@ -196,7 +213,7 @@ class LanguageModelVerbalizer(ABC):
 
     def fit(self, history: History) -> History:
         """The newest records of a history, as many as fit the model's window together with their completion."""
-        return self._fit(history)[0]
+        return self._fit({HISTORY: history})[0][HISTORY]
 
     @property
     def _model(self) -> LanguageModel:
@@ -213,15 +230,15 @@ class LanguageModelVerbalizer(ABC):
     def _shown(self, history: History) -> History:
         return history if self.history_length is None else history[-self.history_length :]
 
-    def _fit(self, history: History) -> tuple[History, list[int]]:
-        """The records that are shown, and the token ids of the prompt that shows them."""
-        shown = self._shown(history)
+    def _fit(self, asked: Mapping[str, Any]) -> tuple[dict[str, Any], list[int]]:
+        """The example with the records that are shown, and the token ids of the prompt that shows them."""
+        shown = self._shown(asked[HISTORY])
         while True:
-            example = {HISTORY: shown}
+            example = {**asked, HISTORY: shown}
             ids = self._model.prompt_ids(self.prompt(example))
             limit = self._model.max_prompt_tokens - self.max_completion_tokens(example)
             if len(ids) <= limit:
-                return shown, ids
+                return example, ids
             if len(shown) <= 1:
                 raise InputError(
                     f"The prompt about one record takes {len(ids)} tokens, and the window of {self._model.model_id} "
@@ -238,3 +255,8 @@ class LanguageModelVerbalizer(ABC):
                 f"{cut} of {len(histories)} histories do not fit the {self._model.max_prompt_tokens} tokens that "
                 f"{self._model.model_id} can read; their oldest records, {sum(lost)} in all, are left out."
             )
+
+
+def folds_of(histories: Sequence[History], folds: Sequence[int] | None) -> Sequence[int]:
+    """The fold of successors that the text of each history may read; counts of all users where nothing is said."""
+    return [ALL_USERS] * len(histories) if folds is None else folds

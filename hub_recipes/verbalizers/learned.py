@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import Item
+from dataset_builders.successor_lists import SuccessorLists
 from hub_recipes.verbalizers.action import ActionVerbalizer
 from hub_recipes.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
 from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
@@ -39,6 +40,11 @@ def to_adapters(words: Iterable[str]) -> dict[str, str]:
     return adapters
 
 
-def load_adapters(adapters: Mapping[str, str], items: Mapping[str, Item]) -> dict[str, LanguageModelVerbalizer]:
+def load_adapters(
+    adapters: Mapping[str, str], items: Mapping[str, Item], successors: SuccessorLists | None = None
+) -> dict[str, LanguageModelVerbalizer]:
     """Load the verbalizers of `to_adapters`, each with its base model."""
-    return {name: LEARNED_VERBALIZERS[name].from_pretrained(adapter, items) for name, adapter in adapters.items()}
+    return {
+        name: LEARNED_VERBALIZERS[name].from_pretrained(adapter, items, successors=successors)
+        for name, adapter in adapters.items()
+    }

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message, neutralise_lines, template_text, to_verbalizer_prompt
 from dataset_builders.schema import HISTORY, Item
+from dataset_builders.successor_lists import SuccessorLists
 from hub_recipes.language_models import LanguageModel
 from hub_recipes.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
 from hub_recipes.verbalizers.profile import ProfileVerbalizer
@@ -26,6 +27,7 @@ class RewriteVerbalizer(LanguageModelVerbalizer):
         language_model ([`LanguageModel`], *optional*): Writes; see [`LanguageModelVerbalizer`].
         history_length (`int`, *optional*): How many of the newest records are shown; all when `None`.
         max_new_tokens (`int`, *optional*, defaults to 96): Most tokens of a text.
+        successors ([`SuccessorLists`], *optional*): See [`LanguageModelVerbalizer`].
 
     Example:
         >>> verbalizer = RewriteVerbalizer.from_pretrained("model_cards/x", items)  # doctest: +SKIP
@@ -42,10 +44,11 @@ class RewriteVerbalizer(LanguageModelVerbalizer):
         *,
         history_length: int | None = None,
         max_new_tokens: int = 96,
+        successors: SuccessorLists | None = None,
     ):
         if max_new_tokens < 1:
             raise InputError(f"max_new_tokens is {max_new_tokens}; expected at least 1.")
-        super().__init__(items, language_model, history_length=history_length)
+        super().__init__(items, language_model, history_length=history_length, successors=successors)
         self.max_new_tokens = max_new_tokens
         self._profile = ProfileVerbalizer(items)
 

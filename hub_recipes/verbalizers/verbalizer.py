@@ -32,7 +32,10 @@ class Verbalizer(Protocol):
 
 
 def write_and_count(
-    verbalizer: Any, histories: Sequence[History], progress: Progress | None = None
+    verbalizer: Any,
+    histories: Sequence[History],
+    progress: Progress | None = None,
+    folds: Sequence[int] | None = None,
 ) -> tuple[list[str], list[Mapping[str, int]]]:
     """Let a verbalizer write, and ask it what became of the records.
 
@@ -40,11 +43,14 @@ def write_and_count(
         verbalizer ([`Verbalizer`]): Only one that decides record by record has anything to count.
         histories (`list[list[Record]]`): The records of each user, oldest first.
         progress (`Callable[[int], None]`, *optional*): See `Progress`.
+        folds (`list[int]`, *optional*): The fold of successors that each text may read; counts of all users when
+            `None`. Verbalizers that name no successors are not told.
 
     Returns:
         `tuple[list[str], list[dict]]`: One text per history, and its counts by name; empty where nothing is counted.
     """
+    read = {} if folds is None or getattr(verbalizer, "successors", None) is None else {"folds": folds}
     if not hasattr(verbalizer, "write"):
-        return verbalizer.verbalize(histories, progress=progress), [{}] * len(histories)
-    writings = verbalizer.write(histories, progress=progress)
+        return verbalizer.verbalize(histories, progress=progress, **read), [{}] * len(histories)
+    writings = verbalizer.write(histories, progress=progress, **read)
     return [writing.text for writing in writings], [writing.counts for writing in writings]

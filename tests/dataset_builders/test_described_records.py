@@ -1,11 +1,14 @@
 """What a writer is shown of each record, and what is left out first where room is short."""
 
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 
 from dataset_builders.described_records import described_text, estimate_tokens, newest_within
 from dataset_builders.prompts import template_text
+from dataset_builders.schema import ALL_USERS
+from dataset_builders.successor_lists import Successor, SuccessorLists
 
 TITLES = {"i1": "Fargo", "i2": "Heat", "i3": "Alien"}
 HISTORY = [
@@ -21,15 +24,16 @@ HISTORY = [
     for day, (item_id, title) in enumerate(TITLES.items(), start=10)
 ]
 KNOWN = {"year": 1996, "tags": ["Crime"], "series": None}
-ITEMS = {item_id: {"item_id": item_id, "title": title, **KNOWN} for item_id, title in TITLES.items()}
+ITEMS = {
+    item_id: {"item_id": item_id, "title": title, **KNOWN} for item_id, title in {**TITLES, "i9": "Se7en"}.items()
+}
 
 PLAIN = [f"1998-03-{day} 20:15 | rate | {item} | {title}" for day, (item, title) in enumerate(TITLES.items(), 10)]
 DETAIL = " | year=1996 | tags=Crime"
 NEXT = " | next: Se7en"
 
 
-def next_text(item_id: str) -> str:
-    return NEXT
+SUCCESSORS = SuccessorLists(Path(), {ALL_USERS: {item_id: [Successor("i9", 3, 2.0)] for item_id in TITLES}})
 
 
 def test_pieces_are_counted_as_letters_by_four_digits_and_marks():
@@ -52,13 +56,13 @@ def test_pieces_are_counted_as_letters_by_four_digits_and_marks():
     ],
 )
 def test_successors_go_first_then_tags_then_the_oldest_records(room, expected):
-    assert described_text(HISTORY, ITEMS, next_text, room).split("\n") == expected
+    assert described_text(HISTORY, ITEMS, SUCCESSORS, room=room).split("\n") == expected
 
 
 def test_an_item_that_the_catalogue_lacks_keeps_its_plain_line():
-    assert described_text(HISTORY, {}, lambda item_id: "") == template_text(HISTORY)
+    assert described_text(HISTORY, {}) == template_text(HISTORY)
 
 
 def test_no_history_is_no_text():
-    assert described_text([], ITEMS, next_text) == ""
+    assert described_text([], ITEMS, SUCCESSORS) == ""
     assert newest_within([], 10) == []

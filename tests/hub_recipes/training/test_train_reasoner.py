@@ -16,7 +16,7 @@ from hub_recipes.train_reasoner import main
 from hub_recipes.training.arguments import VerbalizerArguments
 from hub_recipes.training.oracles import oracle_entry
 from hub_recipes.training.texts import to_writer
-from hub_recipes.verbalizers.drawn_decisions import DrawnDecisions
+from hub_recipes.verbalizers.decision_rules import RuleDecisions
 
 from .conftest import BASE_ID
 
@@ -109,7 +109,7 @@ def test_action_without_an_adapter_is_drawn_by_lot(training_folder):
     dataset = BuiltDataset.open(str(training_folder / "built"))
     histories = dataset.examples("train")["history"][:3]
     texts = to_writer("action", dataset).verbalize(histories)
-    assert texts == DrawnDecisions(dataset.items()).verbalize(histories)
+    assert texts == RuleDecisions(dataset.items(), successors=dataset.successors()).verbalize(histories)
 
 
 @pytest.mark.parametrize(

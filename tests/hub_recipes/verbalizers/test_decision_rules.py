@@ -1,6 +1,6 @@
 from dataset_builders.prompts import template_text
 from hub_recipes.verbalizers.action import NOTHING_KEPT
-from hub_recipes.verbalizers.drawn_decisions import DrawnDecisions
+from hub_recipes.verbalizers.decision_rules import RuleDecisions
 
 ITEMS = {
     f"i{place}": {"item_id": f"i{place}", "title": f"Film {place}", "year": 1990, "tags": ["Drama"], "series": None,
@@ -9,11 +9,11 @@ ITEMS = {
 }  # fmt: skip
 
 
-def test_texts_by_lot_hold_every_mixture_and_come_again(to_history):
+def test_random_decisions_hold_every_mixture_and_come_again(to_history):
     history = to_history(*(item["title"] for item in ITEMS.values()))
-    texts = DrawnDecisions(ITEMS).verbalize([history] * 400)
-    assert texts == DrawnDecisions(ITEMS).verbalize([history] * 400)
-    assert texts != DrawnDecisions(ITEMS, seed=1).verbalize([history] * 400)
+    texts = RuleDecisions(ITEMS).verbalize([history] * 400)
+    assert texts == RuleDecisions(ITEMS).verbalize([history] * 400)
+    assert texts != RuleDecisions(ITEMS, seed=1).verbalize([history] * 400)
     plain = template_text(history).split("\n")
     detailed = "\n".join(f"{line} | year=1990 | tags=Drama" for line in plain)
     # What GRPO may arrive at is among them: nothing, the template itself, and everything in detail.

@@ -1,0 +1,109 @@
+"""Decisions made by a rule: what an action verbalizer that has learned nothing, or one thing, would write."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from dataset_builders.input_error import InputError
+from dataset_builders.schema import Item
+from dataset_builders.successor_lists import SuccessorLists
+from hub_recipes.verbalizers.action import (
+    DECISIONS,
+    DROP,
+    NEXT,
+    WITH_NEXT,
+    Decisions,
+    draw_decisions,
+    execute,
+)
+from hub_recipes.verbalizers.language_model_verbalizer import folds_of
+from hub_recipes.verbalizers.verbalizer import History, Progress
+
+RANDOM = "random"
+NEWEST = "newest"
+RULES = (RANDOM, *WITH_NEXT[1:], f"{NEWEST}-3")
+"""The rules as a list of rows shows them; `newest-K` stands for any K."""
+_NEWEST = re.compile(rf"{NEWEST}-([1-9]\d?)")
+
+
+class RuleDecisions:
+    """Decides by a rule what becomes of each record, and carries it out as the `action` verbalizer does.
+
+    What learning is worth is the distance of a learned policy to the best of these. Random decisions are also what an
+    oracle has to have read before it judges a policy that tries everything: each history has shares of its own, so
+    that all dropped, all kept and all in detail are among the texts.
+
+    Args:
+        items (`dict[str, Item]`): The catalogue, for records in detail.
+        rule (`str`, *optional*, defaults to `"random"`): `"random"`; one decision for every record (`"keep"`,
+            `"detail"`, `"next"`); or `"newest-K"`: `next` for the newest K records, the rest dropped.
+        successors ([`SuccessorLists`], *optional*): What other users chose after each item; `next` needs it.
+        seed (`int`, *optional*, defaults to 0): Decides random decisions; the same histories in the same order get the
+            same texts.
+
+    Raises:
+        InputError: There is no such rule, or it needs successors and there are none.
+
+    Example:
+        >>> RuleDecisions({}).verbalize([[]])
+        ['(no records)']
+    """
+
+    def __init__(
+        self,
+        items: Mapping[str, Item],
+        rule: str = RANDOM,
+        successors: SuccessorLists | None = None,
+        seed: int = 0,
+    ):
+        if not is_rule(rule):
+            raise InputError(f"There is no rule of decisions {rule!r}; choose {', '.join(RULES)} (or another number).")
+        if successors is None and (rule == NEXT or _NEWEST.fullmatch(rule)):
+            raise InputError(f"The rule {rule!r} names what other users chose next, and no successors were given.")
+        self.items = items
+        self.rule = rule
+        self.successors = successors
+        self.seed = seed
+
+    @property
+    def fingerprint(self) -> str:
+        drawn = f"-{self.seed}-of-{len(self._known)}" if self.rule == RANDOM else ""
+        return f"decisions-{self.rule}{drawn}"
+
+    def verbalize(
+        self, histories: Sequence[History], progress: Progress | None = None, folds: Sequence[int] | None = None
+    ) -> list[str]:
+        """Write each history as text; see [`Verbalizer`], and `LanguageModelVerbalizer.write` for `folds`."""
+        draws = np.random.default_rng(self.seed)
+        texts = [
+            execute(
+                Decisions(self._decide(len(history), draws), undecided=0), history, self.items, self.successors, fold
+            )
+            for history, fold in zip(histories, folds_of(histories, folds), strict=True)
+        ]
+        if progress is not None:
+            progress(len(texts))
+        return texts
+
+    @property
+    def _known(self) -> tuple[str, ...]:
+        return DECISIONS if self.successors is None else WITH_NEXT
+
+    def _decide(self, num_records: int, draws: np.random.Generator) -> tuple[str, ...]:
+        if self.rule == RANDOM:
+            return draw_decisions(draws, num_records, self._known)
+        if newest := _NEWEST.fullmatch(self.rule):
+            kept = min(int(newest[1]), num_records)
+            return (DROP,) * (num_records - kept) + (NEXT,) * kept
+        return (self.rule,) * num_records
+
+
+def is_rule(word: str) -> bool:
+    """Whether a word names a rule.
+
+    Example:
+        >>> is_rule("newest-5"), is_rule("keep"), is_rule("drop"), is_rule("newest-0")
+        (True, True, False, False)
+    """
+    return word in RULES or _NEWEST.fullmatch(word) is not None
