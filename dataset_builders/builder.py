@@ -56,7 +56,8 @@ from dataset_builders.schema import (
 )
 from dataset_builders.splits import SPLIT, cut_times, to_targets, training_events
 from dataset_builders.stored_tables import drop_stored, scratch_tables, store
-from dataset_builders.successors import successor_tables
+from dataset_builders.successor_lists import SuccessorLists
+from dataset_builders.successors import fold_to_read, successor_tables
 from dataset_builders.user_groups import UserGroup, build_groups, to_user_groups
 
 Source = Callable[[DuckDB], RawLog]
@@ -136,7 +137,7 @@ def _build(
     check_examples(folder, options, connection)
     check_accounting(folder, log.counts, split_log.keyed.num_interactions())
     tell("Writing prompts")
-    write_prompt_configs(folder)
+    write_prompt_configs(folder, options)
     report = _to_report(raw, log, split_log, folder, options)
     report["count_rules"] = count_rules(folder, connection)
     report["notes"] += _counts_note(report["count_rules"])
@@ -219,13 +220,19 @@ def write_successors(log: SplitLog, folder: Path, options: BuildOptions, connect
         write_table(table, shard_path(folder, "successors", "train", shard, 1 + options.successor_folds), connection)
 
 
-def write_prompt_configs(folder: Path) -> None:
+def write_prompt_configs(folder: Path, options: BuildOptions) -> None:
     """Write the configs `verbalizer` and `reasoner` beside the examples they are made of."""
     items = {row[ITEM_ID]: row for row in pq.read_table(folder / "items").to_pylist()}
+    successors = SuccessorLists(folder / "successors")
+
+    def to_rows(example: Mapping[str, Any], split: str) -> tuple[dict[str, Any], ...]:
+        fold = fold_to_read(example[USER], split, options.successor_folds)
+        return to_prompt_rows(example, items, successors, fold)
+
     for split in SPLITS:
         for source in shards_of(folder, "examples", split):
             targets = {folder / config / source.name: CONFIG_FEATURES[config] for config in ("verbalizer", "reasoner")}
-            write_mapped(source, targets, partial(to_prompt_rows, items=items))
+            write_mapped(source, targets, partial(to_rows, split=split))
 
 
 def _write_catalogue(log: SplitLog, folder: Path, connection: DuckDB) -> None:

@@ -17,7 +17,6 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from dataset_builders.export import REPORT_FILE, shards_of
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import (
-    ALL_USERS,
     CONFIGS,
     DATASET_VERSION,
     FOLD,
@@ -28,7 +27,7 @@ from dataset_builders.schema import (
     Item,
 )
 from dataset_builders.successor_lists import SuccessorLists
-from dataset_builders.successors import fold_of
+from dataset_builders.successors import fold_to_read
 
 
 @dataclass(frozen=True)
@@ -105,9 +104,7 @@ class BuiltDataset:
             examples, else -1.
         """
         examples = self.config("examples", split)
-        folds = [ALL_USERS] * len(examples)
-        if split == "train":
-            folds = [fold_of(user, self.successor_folds) for user in examples[USER]]
+        folds = [fold_to_read(user, split, self.successor_folds) for user in examples[USER]]
         return examples.add_column(FOLD, np.array(folds, np.int8))
 
     @property

@@ -231,13 +231,15 @@ def prompt_text(name: str) -> str:
     return (files("dataset_builders") / "prompt_texts" / f"{name}.txt").read_text(encoding="utf-8").strip()
 
 
-def to_verbalizer_prompt(history_text: str) -> list[Message]:
+def to_verbalizer_prompt(history_text: str, described: bool = False) -> list[Message]:
     """The conversational prompt that asks a verbalizer to rewrite a log.
 
     Args:
-        history_text (`str`): The log as `template_text` writes it.
+        history_text (`str`): The log as `template_text` or `described_text` writes it.
+        described (`bool`, *optional*, defaults to `False`): Whether it is the latter.
     """
-    return [{"role": "user", "content": prompt_text("verbalizer").format(history=neutralise_lines(history_text))}]
+    prose = prompt_text("verbalizer_described" if described else "verbalizer")
+    return [{"role": "user", "content": prose.format(history=neutralise_lines(history_text))}]
 
 
 def to_reasoner_prompt(context: str, candidates: Sequence[Mapping[str, Any]]) -> list[Message]:

@@ -41,6 +41,21 @@ def fold_of(user: str, folds: int) -> int:
     return int(user[:_FOLD_DIGITS], 16) % folds
 
 
+def fold_to_read(user: str, split: str, folds: int) -> int:
+    """The fold whose counts the text of an example may read: its user's own in training, else that of all users.
+
+    Args:
+        user (`str`): The salted hash, as in `examples`.
+        split (`str`): `"train"`, `"validation"` or `"test"`.
+        folds (`int`): How many folds there are.
+
+    Example:
+        >>> fold_to_read("00a3c19f5e02d871", "train", 5), fold_to_read("00a3c19f5e02d871", "test", 5)
+        (0, -1)
+    """
+    return fold_of(user, folds) if split == "train" else ALL_USERS
+
+
 def successor_tables(
     training: ir.Table, users: ir.Table, items: ir.Table, options: BuildOptions, connection: DuckDB
 ) -> Iterator[ir.Table]:

@@ -263,4 +263,4 @@ def to_verbalizer(name: str, dataset: BuiltDataset, language_model: Any) -> Any:
         return to_rule_verbalizer(name, dataset)
     if language_model.adapter_id is not None:  # an adapter was taught to answer; the base model still writes
         language_model = load_language_model(language_model.model_id)
-    return RewriteVerbalizer(dataset.items(), language_model)
+    return RewriteVerbalizer(dataset.items(), language_model, successors=dataset.known_successors())

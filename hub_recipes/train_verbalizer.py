@@ -64,7 +64,8 @@ def _verbalizer(args: VerbalizerArguments, dataset: BuiltDataset, policy: Langua
     kind = LEARNED_VERBALIZERS[args.verbalizer]
     choices: dict[str, Any] = {"decisions": args.decisions}
     if args.verbalizer == "rewrite":
-        choices = {"max_new_tokens": args.max_verbalization_tokens}
+        room = {"max_new_tokens": args.max_verbalization_tokens, "record_tokens": args.record_tokens}
+        choices = {**room, "successors": dataset.known_successors()}
     elif args.decisions == len(WITH_NEXT):
         choices["successors"] = dataset.successors()
     return kind(dataset.items(), policy, history_length=args.history_length, **choices)
@@ -145,7 +146,7 @@ def _record(args: VerbalizerArguments, dataset: BuiltDataset) -> dict[str, Any]:
 def _prompt_name(args: VerbalizerArguments) -> str:
     """The prompt text of the verbalizer."""
     if args.verbalizer == "rewrite":
-        return "verbalizer"
+        return "verbalizer" if args.record_tokens is None else "verbalizer_described"
     return "action_next" if args.decisions == len(WITH_NEXT) else "action"
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, NoReturn, cast
 import yaml
 from trl import TrlParser
 
+from dataset_builders.described_records import RECORD_TOKENS
 from dataset_builders.input_error import InputError
 from hub_recipes.accelerators import accelerator
 from hub_recipes.training.adapters import AdapterArguments
@@ -55,6 +56,11 @@ class VerbalizerArguments(RunArguments):
     )
     max_verbalization_tokens: int = option(
         96, "Most tokens of a rewrite; action takes one per record, whatever this is."
+    )
+    record_tokens: int | None = option(
+        RECORD_TOKENS,
+        "About how many tokens of a rewrite's prompt the records take, with year, tags and what others chose next; "
+        "the latter are left out first, the oldest records last.",
     )
     oracle: str | None = option(
         None, "Frozen judge: an adapter or base model by Hub id or folder, or the name the endpoint knows."

@@ -131,7 +131,7 @@ def harmless_prompt(messages: Sequence[Message], language_model: LanguageModel) 
 
 def _fitted(examples: Dataset, verbalizer: Any) -> Dataset:
     """The examples with histories cut from their old end to what the model can read; how many were cut is said."""
-    fitted = [verbalizer.fit(history) for history in examples[HISTORY]]
+    fitted = [verbalizer.fit(*pair) for pair in zip(examples[HISTORY], examples[FOLD], strict=True)]
     cut = sum(len(short) < len(whole) for short, whole in zip(fitted, examples[HISTORY], strict=True))
     if cut:
         logger.warning(

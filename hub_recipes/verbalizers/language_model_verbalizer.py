@@ -211,9 +211,9 @@ class LanguageModelVerbalizer(ABC):
             for completion, example in zip(completions, examples, strict=True)
         ]
 
-    def fit(self, history: History) -> History:
+    def fit(self, history: History, fold: int = ALL_USERS) -> History:
         """The newest records of a history, as many as fit the model's window together with their completion."""
-        return self._fit({HISTORY: history})[0][HISTORY]
+        return self._fit({HISTORY: history, FOLD: fold})[0][HISTORY]
 
     @property
     def _model(self) -> LanguageModel:

@@ -1,7 +1,7 @@
 """Counting the successors of five million interactions, against building their examples from the same log.
 
 The goal is no more time than the examples take. On two cores it takes 1.5 to 1.9 times as long: 23 to 26 s of
-processor time against 14 to 15 s. Grouping 47 million pairs takes 10 s of it, and ranking them 2 s for each of six folds.
+processor time against 14 to 15 s. Grouping 47 million pairs takes 10 s of it, and ranking 2 s for each of six folds.
 """
 
 import resource

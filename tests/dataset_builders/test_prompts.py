@@ -110,7 +110,8 @@ def test_prompts_hold_no_token_and_every_part_once(context, title):
 
 
 @pytest.mark.parametrize(
-    ("name", "placeholders"), [("verbalizer", {"history"}), ("reasoner", {"context", "candidates"})]
+    ("name", "placeholders"),
+    [("verbalizer", {"history"}), ("verbalizer_described", {"history"}), ("reasoner", {"context", "candidates"})],
 )
 def test_each_placeholder_is_used(name, placeholders):
     assert set(re.findall(r"\{(\w+)\}", prompt_text(name))) == placeholders

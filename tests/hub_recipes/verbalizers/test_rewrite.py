@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import neutralise_lines, template_text, to_verbalizer_prompt
+from dataset_builders.schema import ALL_USERS
+from dataset_builders.successor_lists import Successor, SuccessorLists
 from hub_recipes.verbalizers.profile import ProfileVerbalizer
 from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
 
@@ -13,7 +17,7 @@ def verbalizer(tiny_language_model, text_cache):
 
 def test_the_model_writes_after_the_instructions_and_the_log(verbalizer, tiny_language_model, to_history):
     history = to_history("Fargo", "Heat", "Alien")
-    prompt = tiny_language_model.prompt_ids(to_verbalizer_prompt(template_text(history)))
+    prompt = tiny_language_model.prompt_ids(to_verbalizer_prompt(template_text(history), described=True))
     (written,) = tiny_language_model.generate([prompt], 8)
     assert verbalizer.verbalize([history]) == [neutralise_lines(written)]
 
@@ -30,6 +34,39 @@ def test_only_the_newest_records_are_shown_and_rewritten(to_history):
     of_two = RewriteVerbalizer({}, history_length=2)
     assert of_two.prompt({"history": long}) == RewriteVerbalizer({}).prompt({"history": short})
     assert of_two.warm_start({"history": long}) == "Recent, newest last: Fargo; Alien"
+
+
+def test_the_prompt_tells_year_tags_and_what_others_chose_next(to_history):
+    history = to_history("Fargo")
+    items = {"i0": {"year": 1996, "tags": ["Crime"], "series": None}, "i9": {"title": "Heat"}}
+    lists = SuccessorLists(Path(), {ALL_USERS: {"i0": [Successor("i9", 3, 2.0)]}, 1: {}})
+    verbalizer = RewriteVerbalizer(items, successors=lists)
+
+    def line(**example) -> str:
+        (message,) = verbalizer.prompt({"history": history, **example})
+        return message["content"].split("\n")[2]
+
+    assert line() == f"{template_text(history)} | year=1996 | tags=Crime | next: Heat"
+    assert line(fold=1) == f"{template_text(history)} | year=1996 | tags=Crime"  # counted without its own user
+
+
+def test_records_beyond_the_token_budget_are_not_shown(to_history):
+    history = to_history("Fargo", "Heat", "Alien")
+    verbalizer = RewriteVerbalizer({}, record_tokens=50)  # a plain line takes 22 or 23
+    assert verbalizer.prompt({"history": history}) == verbalizer.prompt({"history": history[1:]})
+    assert verbalizer.warm_start({"history": history}) == "Recent, newest last: Heat; Alien"
+    with pytest.raises(InputError, match="record_tokens is 0"):
+        RewriteVerbalizer({}, record_tokens=0)
+
+
+def test_an_adapter_from_before_records_were_described_still_reads_plain_ones(tmp_path, to_history):
+    config = tmp_path / "verbalizer_config.json"
+    config.write_text('{"verbalizer": "rewrite", "history_length": 10, "max_new_tokens": 64}')
+    verbalizer = RewriteVerbalizer({}, **RewriteVerbalizer.trained_choices(config))
+    history = to_history("Fargo")
+    assert verbalizer.prompt({"history": history}) == to_verbalizer_prompt(template_text(history))
+    RewriteVerbalizer({}).save_config(tmp_path)
+    assert RewriteVerbalizer.trained_choices(config)["record_tokens"] == 3072
 
 
 def test_a_completion_is_read_as_it_stands_but_for_what_could_harm():
