@@ -38,7 +38,8 @@ def test_only_the_newest_records_are_shown_and_rewritten(to_history):
 
 def test_the_prompt_tells_year_tags_and_what_others_chose_next(to_history):
     history = to_history("Fargo")
-    items = {"i0": {"year": 1996, "tags": ["Crime"], "series": None}, "i9": {"title": "Heat"}}
+    known = {"year": 1996, "tags": ["Crime"], "series": None}
+    items = {"i0": {"title": "Fargo", **known}, "i9": {"title": "Heat", **known}}
     lists = SuccessorLists(Path(), {ALL_USERS: {"i0": [Successor("i9", 3, 2.0)]}, 1: {}})
     verbalizer = RewriteVerbalizer(items, successors=lists)
 
