@@ -5,7 +5,7 @@ continued by year and tags, and by the titles that other users chose next, as fa
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -22,18 +22,29 @@ NEXT_TITLES = 5
 """How many successors the line of a record names."""
 
 
+def items_of(history: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The ids of the items of a history."""
+    return {record[ITEM_ID] for record in history}
+
+
 def best_successors(
-    record: Mapping[str, Any], history: Sequence[Mapping[str, Any]], successors: SuccessorLists, fold: int = ALL_USERS
+    record: Mapping[str, Any], touched: Collection[str], successors: SuccessorLists, fold: int = ALL_USERS
 ) -> list[Successor]:
-    """The first successors of a record's item that the history does not hold already; at most `NEXT_TITLES`."""
-    touched = {other[ITEM_ID] for other in history}
+    """The first successors of a record's item that the user has not touched already; at most `NEXT_TITLES`.
+
+    Args:
+        record (`dict`): A history record.
+        touched (`set[str]`): The item ids of the whole history; see `items_of`.
+        successors ([`SuccessorLists`]): What other users chose after each item.
+        fold (`int`, *optional*, defaults to -1): Which users are left out of the counts of successors.
+    """
     found = successors.after(record[ITEM_ID], fold)
     return list(islice((one for one in found if one.item_id not in touched), NEXT_TITLES))
 
 
 def next_text(
     record: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]],
+    touched: Collection[str],
     items: Mapping[str, Item],
     successors: SuccessorLists,
     fold: int = ALL_USERS,
@@ -44,10 +55,10 @@ def next_text(
         >>> from pathlib import Path
         >>> lists = SuccessorLists(Path(), {ALL_USERS: {"i7": [Successor("i1", 3, 2.0), Successor("i2", 1, 0.9)]}})
         >>> items = {"i1": {"title": "Heat"}, "i2": {"title": "Alien"}}
-        >>> next_text({"item_id": "i7"}, [{"item_id": "i7"}], items, lists)
+        >>> next_text({"item_id": "i7"}, {"i7"}, items, lists)
         ' | next: Heat; Alien'
     """
-    found = best_successors(record, history, successors, fold)
+    found = best_successors(record, touched, successors, fold)
     return f" | next: {'; '.join(neutralise(items[one.item_id][TITLE]) for one in found)}" if found else ""
 
 
@@ -108,12 +119,13 @@ def described_text(
     """
     lines, left = _plain_lines(history, room)
     shown = history[len(history) - len(lines) :]
+    touched = items_of(history)
 
     def details(record: Mapping[str, Any]) -> str:
         return detail_text(items.get(record[ITEM_ID]))
 
     def following(record: Mapping[str, Any]) -> str:
-        return "" if successors is None else next_text(record, history, items, successors, fold)
+        return "" if successors is None else next_text(record, touched, items, successors, fold)
 
     for describe in (details, following):
         for place in range(len(shown) - 1, -1, -1):

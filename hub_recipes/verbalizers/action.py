@@ -3,7 +3,7 @@ with what other users chose next."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice, takewhile
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from dataset_builders.described_records import best_successors, next_text
+from dataset_builders.described_records import best_successors, items_of, next_text
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message, detail_text, prompt_text, template_text
 from dataset_builders.schema import ALL_USERS, FOLD, HISTORY, ITEM_ID, Item, Record
@@ -111,8 +111,9 @@ def execute(
         `str`: One line per kept record; `NOTHING_KEPT` where there is none.
     """
     lines = template_text(history).split("\n") if history else []
+    touched = items_of(history)
     kept = [
-        line + _addition(decision, record, history, items, successors, fold)
+        line + _addition(decision, record, touched, items, successors, fold)
         for decision, record, line in zip(decisions.of_records, history, lines, strict=True)
         if decision != DROP
     ]
@@ -122,7 +123,7 @@ def execute(
 def _addition(
     decision: str,
     record: Record,
-    history: History,
+    touched: Collection[str],
     items: Mapping[str, Item],
     successors: SuccessorLists | None,
     fold: int,
@@ -132,7 +133,7 @@ def _addition(
         return detail_text(items.get(record[ITEM_ID]))
     if decision != NEXT or successors is None:
         return ""
-    return next_text(record, history, items, successors, fold)
+    return next_text(record, touched, items, successors, fold)
 
 
 def next_strength(found: Sequence[Successor]) -> int:
@@ -250,16 +251,19 @@ class ActionVerbalizer(LanguageModelVerbalizer):
         shown = self._shown(example[HISTORY])
         lines = template_text(shown).split("\n") if shown else []
         if NEXT in self.known:
+            touched = items_of(shown)
             lines = [
-                f"{line} | next {next_strength(self._best_successors(record, shown, example))}"
+                f"{line} | next {next_strength(self._best_successors(record, touched, example))}"
                 for line, record in zip(lines, shown, strict=True)
             ]
         records = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, start=1))
         prose = prompt_text("action_next" if NEXT in self.known else "action")
         return [{"role": "user", "content": prose.format(records=records, count=len(lines))}]
 
-    def _best_successors(self, record: Record, shown: History, example: Mapping[str, Any]) -> list[Successor]:
-        return best_successors(record, shown, cast(SuccessorLists, self.successors), example.get(FOLD, ALL_USERS))
+    def _best_successors(
+        self, record: Record, touched: Collection[str], example: Mapping[str, Any]
+    ) -> list[Successor]:
+        return best_successors(record, touched, cast(SuccessorLists, self.successors), example.get(FOLD, ALL_USERS))
 
     def realize(self, completion: str, example: Mapping[str, Any]) -> str:
         """The records as decided; see `parse_decisions` and `execute`."""
