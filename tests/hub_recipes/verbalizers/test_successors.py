@@ -114,7 +114,7 @@ def test_an_adapter_that_decides_next_says_so_and_needs_successors(
 
 def test_each_decision_is_a_word_of_its_own(tiny_language_model):
     grammar = DecisionGrammar.of(tiny_language_model.tokenizer, ("drop", "keep", "detail", "next"))
-    assert len({spelling for spelling in grammar.spellings}) == 4
+    assert len(set(grammar.spellings)) == 4
 
 
 def test_rules_decide_for_every_record(lists, to_history):
