@@ -18,7 +18,7 @@ from datasets import Dataset
 
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
-from dataset_builders.schema import CANDIDATES, EXAMPLE_ID, HISTORY, IS_DISCOVERY, Item
+from dataset_builders.schema import CANDIDATES, EXAMPLE_ID, FOLD, HISTORY, IS_DISCOVERY, Item
 from hub_recipes.language_models import load_tokenizer
 from hub_recipes.noise_truth import noise_measures
 from hub_recipes.reasoners.reasoner import Reasoner
@@ -119,7 +119,7 @@ class Bench:
 
     @cached_property
     def text_judge(self) -> TextJudge:
-        return TextJudge(self.items, self.tokenizer)
+        return TextJudge(self.items, self.tokenizer, self.dataset.known_successors())
 
     @cached_property
     def truth(self) -> Callable[[str], pd.DataFrame | None]:
@@ -136,7 +136,8 @@ class Bench:
         entry = {ROW: row.name, "kind": row.kind, "seconds": perf_counter() - started, **outcome.details}
         judged = judge(self.examples, outcome.rankings)
         if outcome.texts is not None:
-            judged = judged.join(self.text_judge(self.examples[HISTORY][:], outcome.texts))
+            folds = self.examples[FOLD][:] if FOLD in self.examples.column_names else None
+            judged = judged.join(self.text_judge(self.examples[HISTORY][:], outcome.texts, folds))
         slices = {gap: np.flatnonzero(judged[GAP] == gap) for gap in GAP_NAMES}
         by_gap = {gap: self._measure(judged, outcome.texts, rows) for gap, rows in slices.items() if len(rows)}
         return {**entry, **self._measure(judged, outcome.texts, np.arange(len(judged))), "by_gap": by_gap}, judged

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
+from dataset_builders.described_records import items_of
 from dataset_builders.prompts import neutralise, template_text
 from dataset_builders.schema import (
     CANDIDATES,
@@ -24,12 +25,14 @@ from dataset_builders.schema import (
     TIMESTAMP,
     TITLE,
 )
+from dataset_builders.successor_lists import SuccessorLists
 from hub_recipes.metric import load_metric
 from hub_recipes.reasoners.ranking import Ranking
 from hub_recipes.relative_gain import relative_gain
 from hub_recipes.results import GAP_NAMES, ROW
 from hub_recipes.title_mentions import TitleIndex, mentioned_titles
 from hub_recipes.verbalization_file import count_tokens
+from hub_recipes.verbalizers.language_model_verbalizer import folds_of
 
 _GAP_BOUNDS_S = (1, 60 * 60, 24 * 60 * 60)
 
@@ -192,28 +195,56 @@ def text_measures(judged: pd.DataFrame) -> dict[str, Any]:
 class TextJudge:
     """Measures texts against the histories they were written from.
 
+    A title is supported that stands in the history, or that other users chose after an item of it.
+
     Args:
         items (`dict[str, Item]`): The catalogue, whose titles are looked for in the texts.
         tokenizer (`PreTrainedTokenizerBase`): The reasoner's, which decides how long a text is.
+        successors ([`SuccessorLists`], *optional*): What other users chose after each item.
     """
 
-    def __init__(self, items: Mapping[str, Mapping[str, Any]], tokenizer: Any):
+    def __init__(
+        self, items: Mapping[str, Mapping[str, Any]], tokenizer: Any, successors: SuccessorLists | None = None
+    ):
+        self.items = items
         self.titles = TitleIndex(item[TITLE] for item in items.values())
         self.tokenizer = tokenizer
+        self.successors = successors
 
-    def __call__(self, histories: Sequence[Sequence[Mapping[str, Any]]], texts: Sequence[str]) -> pd.DataFrame:
-        """One line per text: its tokens, the template's, the titles it names, and those of them not in its history."""
+    def __call__(
+        self,
+        histories: Sequence[Sequence[Mapping[str, Any]]],
+        texts: Sequence[str],
+        folds: Sequence[int] | None = None,
+    ) -> pd.DataFrame:
+        """One line per text: its tokens, the template's, the titles it names, and how many of them nothing supports.
+
+        Args:
+            histories (`list[list[Record]]`): What each text was written from.
+            texts (`list[str]`): One per history.
+            folds (`list[int]`, *optional*): Which users are left out of the counts of successors, per history.
+        """
         mentioned = [mentioned_titles(text, self.titles) for text in texts]
-        watched = [{neutralise(record[TITLE]) for record in history} for history in histories]
+        supported = [
+            {neutralise(record[TITLE]) for record in history} | self._following(history, fold)
+            for history, fold in zip(histories, folds_of(histories, folds), strict=True)
+        ]
         return pd.DataFrame(
             {
                 TOKENS: count_tokens(self.tokenizer, texts),
                 TEMPLATE_TOKENS: count_tokens(self.tokenizer, [template_text(history) for history in histories]),
                 NAMED: [len(titles) for titles in mentioned],
-                UNSUPPORTED: [_count_absent(titles, seen) for titles, seen in zip(mentioned, watched, strict=True)],
+                UNSUPPORTED: [_count_absent(titles, seen) for titles, seen in zip(mentioned, supported, strict=True)],
             }
         )
 
+    def _following(self, history: Sequence[Mapping[str, Any]], fold: int) -> set[str]:
+        """The titles of all successors of a history's items."""
+        if self.successors is None:
+            return set()
+        found = {one.item_id for item_id in items_of(history) for one in self.successors.after(item_id, fold)}
+        return {neutralise(self.items[item_id][TITLE]) for item_id in found}
 
-def _count_absent(titles: Sequence[str], watched: set[str]) -> int:
-    return sum(title not in watched for title in titles)
+
+def _count_absent(titles: Sequence[str], supported: set[str]) -> int:
+    return sum(title not in supported for title in titles)

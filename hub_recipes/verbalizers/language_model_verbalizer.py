@@ -257,6 +257,6 @@ class LanguageModelVerbalizer(ABC):
             )
 
 
-def folds_of(histories: Sequence[History], folds: Sequence[int] | None) -> Sequence[int]:
+def folds_of(histories: Sequence[object], folds: Sequence[int] | None) -> Sequence[int]:
     """The fold of successors that the text of each history may read; counts of all users where nothing is said."""
     return [ALL_USERS] * len(histories) if folds is None else folds

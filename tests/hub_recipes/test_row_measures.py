@@ -1,9 +1,12 @@
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from dataset_builders.schema import ALL_USERS
+from dataset_builders.successor_lists import Successor, SuccessorLists
 from hub_recipes.reasoners.ranking import Ranking
 from hub_recipes.row_measures import (
     TextJudge,
@@ -129,6 +132,15 @@ def test_texts_are_judged_against_their_own_history():
     assert judged["tokens"].tolist() == [3, 3]
     assert judged["named_titles"].tolist() == [2, 2]
     assert judged["unsupported_titles"].tolist() == [1, 0]  # Alien; a title counts as it stands in a prompt
+
+
+def test_a_title_that_others_chose_next_is_supported():
+    items = {title: {"title": title} for title in ("Heat", "Fargo", "Alien", "Tron")}
+    history = example(1, "a")["history"]
+    lists = SuccessorLists(Path(), {ALL_USERS: {"id of Heat": [Successor("Alien", 2, 1.0)]}, 3: {}})
+    text_judge = TextJudge(items, lambda texts, **_: {"input_ids": [text.split() for text in texts]}, lists)
+    judged = text_judge([history, history], ["Fargo | next: Alien; Tron"] * 2, folds=[ALL_USERS, 3])
+    assert judged["unsupported_titles"].tolist() == [1, 2]  # in fold 3 nobody is known to have chosen Alien
 
 
 def test_texts_that_name_no_title_have_no_unsupported_rate():
