@@ -10,7 +10,7 @@ from dataset_builders.builder import build_dataset
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import neutralise
-from dataset_builders.schema import FOLD, HISTORY, PROMPT, TARGET, TITLE
+from dataset_builders.schema import FOLD, HISTORY, PROMPT, SPLITS, TARGET, TITLE
 from dataset_builders.sources.movielens import read_movielens
 from dataset_builders.sources.movietweetings import read_movietweetings
 from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
@@ -75,11 +75,6 @@ def share_that_names_the_target(texts: Sequence[str], dataset: BuiltDataset, spl
     return sum(named) / len(named)
 
 
-@pytest.fixture
-def write(monkeypatch) -> Callable[..., list[str]]:
-    return lambda name, dataset, split: WRITERS[name](dataset, split)
-
-
 @pytest.mark.parametrize("name", WRITERS)
 def test_no_training_text_names_its_target_where_only_its_own_user_chose_it(name, own_paths):
     assert own_paths.examples("train").num_rows > USERS
@@ -99,15 +94,12 @@ def test_titles_with_chat_tokens_are_harmless_in_every_text(name, own_paths):
 
 
 def test_the_prompts_of_the_config_are_those_of_the_verbalizer(own_paths):
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         assert stored_prompts(own_paths, split) == rewrite_prompts(own_paths, split)
 
 
 def target_share(dataset: BuiltDataset, split: str) -> tuple[float, float]:
-    """How often the target is among the first 20 successors of the newest five records, and its standard error.
-
-    Among candidates, so that it is nearly as hard in every split.
-    """
+    """How often the target is among the first 20 successors of the newest five records, and its standard error."""
     verbalizer, examples = SuccessorsVerbalizer(dataset.items(), dataset.successors()), dataset.examples(split)
     hits = [
         example[TARGET] in verbalizer.best(example[HISTORY], example[FOLD])
@@ -132,8 +124,6 @@ def test_targets_stand_among_successors_as_often_in_training_as_in_validation(lo
     except InputError as error:
         pytest.skip(f"{log} cannot be had here: {error}")
     dataset = BuiltDataset.open(tmp_path / log)
-    (train, train_error), (validation, validation_error) = (
-        target_share(dataset, name) for name in ("train", "validation")
-    )
+    (train, train_error), (validation, validation_error) = (target_share(dataset, split) for split in SPLITS[:2])
     print(f"{log}: train {train:.3f} ± {train_error:.3f}, validation {validation:.3f} ± {validation_error:.3f}")
     assert abs(train - validation) < 3 * (train_error**2 + validation_error**2) ** 0.5
