@@ -8,10 +8,14 @@ import multiprocessing
 import random
 import resource
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
+from dataset_builders.schema import ALL_USERS, MAX_SUCCESSORS
+from dataset_builders.successor_lists import Successor, SuccessorLists
 from hub_recipes.verbalizers.profile import ProfileVerbalizer
+from hub_recipes.verbalizers.successors import SuccessorsVerbalizer
 from hub_recipes.verbalizers.template import TemplateVerbalizer
 
 HISTORIES, RECORDS, CATALOGUE = 4_000, 100, 20_000
@@ -55,9 +59,23 @@ def to_record(rng: random.Random, item: dict, day: int) -> dict:
     }
 
 
-@pytest.mark.parametrize("name", ["template", "profile"])
-def test_histories_per_second_on_two_cores(name, items, histories):
-    verbalizer = TemplateVerbalizer() if name == "template" else ProfileVerbalizer(items)
+@pytest.fixture(scope="module")
+def verbalizers(items) -> dict:
+    rng, ids = random.Random(1), list(items)
+    lists = {
+        item_id: [Successor(found, rng.randrange(1, 9), rng.random() * 5) for found in rng.sample(ids, MAX_SUCCESSORS)]
+        for item_id in ids
+    }
+    return {
+        "template": TemplateVerbalizer(),
+        "profile": ProfileVerbalizer(items),
+        "successors": SuccessorsVerbalizer(items, SuccessorLists(Path(), {ALL_USERS: lists})),
+    }
+
+
+@pytest.mark.parametrize("name", ["template", "profile", "successors"])
+def test_histories_per_second_on_two_cores(name, verbalizers, histories):
+    verbalizer = verbalizers[name]
     halves = histories[::2], histories[1::2]
     workers = [FORK.Process(target=verbalizer.verbalize, args=(half,)) for half in halves]
     before = _seconds_of_children()
