@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +29,13 @@ from dataset_builders.schema import (
 )
 from dataset_builders.successor_lists import SuccessorLists
 from dataset_builders.successors import fold_to_read
+
+_SOURCES = {
+    "movielens-100k": "movielens-100k",
+    "movietweetings-100k": "movietweetings",
+    "streaming-simulation": "streaming-simulation",
+}
+"""What `logs2lang build` calls the logs whose names are fixed."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +134,15 @@ class BuiltDataset:
         successors = self.known_successors()
         if successors is None:
             raise InputError(
-                f"{self.folder} has no successors: it was built by an earlier version. Build it again with the same "
-                "`logs2lang build` command, and texts can name what other users chose next."
+                f"{self.folder} has no successors, which texts need to name what other users chose next: it was built "
+                f"by an earlier version. Build it again: `{self._rebuild_command}`, with the options of that time."
             )
         return successors
+
+    @property
+    def _rebuild_command(self) -> str:
+        source = _SOURCES.get(self.name, "tabular YOUR_LOG")
+        return f"logs2lang build {source} --output {shlex.quote(str(self.folder))}"
 
     def items(self) -> dict[str, Item]:
         """The catalogue by item id."""

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dataset_builders.input_error import InputError
 from dataset_builders.schema import ALL_USERS, COUNT, FOLD, ITEM_ID, LIFT, SUCCESSOR_ID
 
 
@@ -55,7 +57,12 @@ class SuccessorLists:
 
 def _read_fold(folder: Path, fold: int) -> dict[str, list[Successor]]:
     columns = [ITEM_ID, SUCCESSOR_ID, COUNT, LIFT]
-    table = pq.read_table(folder, columns=columns, filters=[(FOLD, "=", fold)])
+    try:
+        table = pq.read_table(folder, columns=columns, filters=[(FOLD, "=", fold)])
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(
+            f"{folder} cannot be read ({str(error).splitlines()[0]}). Build the dataset again with `logs2lang build`."
+        ) from error
     ids = table[ITEM_ID].to_numpy()
     successors = list(map(Successor, *(table[name].to_pylist() for name in columns[1:])))
     # Rows lie by item and rank: an item's list is a slice.

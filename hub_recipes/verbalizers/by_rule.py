@@ -4,7 +4,7 @@ from typing import Any
 
 from dataset_builders.built_dataset import BuiltDataset
 from hub_recipes.verbalizers.action import ActionVerbalizer
-from hub_recipes.verbalizers.decision_rules import RULES, RuleDecisions, is_rule
+from hub_recipes.verbalizers.decision_rules import RULES, RuleDecisions, is_rule, needs_successors
 from hub_recipes.verbalizers.profile import ProfileVerbalizer
 from hub_recipes.verbalizers.successors import SuccessorsVerbalizer
 from hub_recipes.verbalizers.template import TemplateVerbalizer
@@ -41,4 +41,6 @@ def to_rule_verbalizer(name: str, dataset: BuiltDataset) -> Any:
         return ProfileVerbalizer(dataset.items())
     if name == "successors":
         return SuccessorsVerbalizer(dataset.items(), dataset.successors())
-    return RuleDecisions(dataset.items(), name.removeprefix(_DECIDED), dataset.known_successors())
+    rule = name.removeprefix(_DECIDED)
+    successors = dataset.successors() if needs_successors(rule) else dataset.known_successors()
+    return RuleDecisions(dataset.items(), rule, successors)

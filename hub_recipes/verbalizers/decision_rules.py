@@ -59,7 +59,7 @@ class RuleDecisions:
     ):
         if not is_rule(rule):
             raise InputError(f"There is no rule of decisions {rule!r}; choose {', '.join(RULES)} (or another number).")
-        if successors is None and (rule == NEXT or _NEWEST.fullmatch(rule)):
+        if successors is None and needs_successors(rule):
             raise InputError(f"The rule {rule!r} names what other users chose next, and no successors were given.")
         self.items = items
         self.rule = rule
@@ -97,6 +97,16 @@ class RuleDecisions:
             kept = min(int(newest[1]), num_records)
             return (DROP,) * (num_records - kept) + (NEXT,) * kept
         return (self.rule,) * num_records
+
+
+def needs_successors(rule: str) -> bool:
+    """Whether a rule names what other users chose next.
+
+    Example:
+        >>> needs_successors("newest-3"), needs_successors("next"), needs_successors("random")
+        (True, True, False)
+    """
+    return rule == NEXT or _NEWEST.fullmatch(rule) is not None
 
 
 def is_rule(word: str) -> bool:

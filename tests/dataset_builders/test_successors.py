@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from datasets import load_dataset
 
@@ -119,5 +121,23 @@ def test_a_dataset_from_before_there_were_successors_says_what_to_do(build):
     dataset = build([*path("ann", "abcdefvt"), *OTHERS])
     for shard in (dataset.folder / "successors").iterdir():
         shard.unlink()
-    with pytest.raises(InputError, match="Build it again"):
+    command = rf"`logs2lang build tabular YOUR_LOG --output {dataset.folder}`"
+    with pytest.raises(InputError, match=f"has no successors.* Build it again: {command}"):
         dataset.successors()
+    with pytest.raises(InputError, match="Build it again: `logs2lang build movietweetings --output"):
+        replace(dataset, report={**dataset.report, "name": "movietweetings-100k"}).successors()
+
+
+def test_a_damaged_file_says_which_and_what_to_do(build):
+    dataset = build([*path("ann", "abcdefvt"), *OTHERS])
+    for shard in (dataset.folder / "successors").iterdir():
+        shard.write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"successors cannot be read \(.*\)\. Build the dataset again"):
+        dataset.successors().after("any")
+
+
+def test_the_only_user_of_some_items_has_successors_for_held_out_texts_alone(build):
+    dataset = build([*path("ann", "abcdefghvt"), *path("bob", ["x0", "x1"])], successor_window=1, min_history=5)
+    (ann,) = set(dataset.examples("train")["user"])
+    assert successors(dataset, "a") == {"b": 1}
+    assert successors(dataset, "a", fold_of(ann, 5)) == {}

@@ -1,6 +1,7 @@
 import csv
 import inspect
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -287,3 +288,17 @@ def test_defaults_of_the_simulation_flags_are_those_of_its_config():
     assert {field.name: flags[field.name].default for field in chosen} == {
         field.name: field.default for field in chosen
     }
+
+
+@pytest.mark.parametrize("row", ["successors", "action:next", "action:newest-3"])
+def test_rows_that_name_successors_say_how_to_build_an_old_dataset_again(
+    row, run_main, simulation_folder, tiny_model_folder, tmp_path
+):
+    old = tmp_path / "old"
+    shutil.copytree(simulation_folder, old, ignore=shutil.ignore_patterns("successors"))
+    code, _, error = run_main(
+        "verbalize", old, "--verbalizer", row, "--model", tiny_model_folder, "--output", tmp_path / "texts.parquet"
+    )
+    assert code == 2
+    assert f"Build it again: `logs2lang build streaming-simulation --output {old}`" in " ".join(error.split())
+    assert not (tmp_path / "texts.parquet").exists()
