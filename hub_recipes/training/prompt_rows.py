@@ -10,6 +10,7 @@ from transformers.utils import logging
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message, template_text, to_reasoner_prompt
 from dataset_builders.schema import (
+    ALL_USERS,
     CANDIDATES,
     EXAMPLE_ID,
     FOLD,
@@ -131,7 +132,7 @@ def harmless_prompt(messages: Sequence[Message], language_model: LanguageModel) 
 
 def _fitted(examples: Dataset, verbalizer: Any) -> Dataset:
     """The examples with histories cut from their old end to what the model can read; how many were cut is said."""
-    fitted = [verbalizer.fit(*pair) for pair in zip(examples[HISTORY], examples[FOLD], strict=True)]
+    fitted = [verbalizer.fit(row[HISTORY], row.get(FOLD, ALL_USERS)) for row in examples]
     cut = sum(len(short) < len(whole) for short, whole in zip(fitted, examples[HISTORY], strict=True))
     if cut:
         logger.warning(
