@@ -77,7 +77,7 @@ def trainer_of(policy, folder, rewards, **others):
         "disable_tqdm": True,
         **others,
     }
-    verbalizer = RewriteVerbalizer(ITEMS, policy, max_new_tokens=6)
+    verbalizer = RewriteVerbalizer(ITEMS, policy, max_new_tokens=6, record_tokens=None)
     rows = to_verbalizer_rows(examples(64), verbalizer, policy)
     return to_grpo_trainer(policy, GRPOConfig(str(folder), **choices), rows, rewards)
 
