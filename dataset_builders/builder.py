@@ -29,6 +29,7 @@ from dataset_builders.examples import to_decisions, to_examples, to_windows
 from dataset_builders.export import (
     QUARANTINE_FILE,
     REPORT_FILE,
+    content_hashes,
     shard_path,
     shards_of,
     write_card,
@@ -138,6 +139,7 @@ def _build(
     tell("Writing prompts")
     write_prompt_configs(folder)
     report = _to_report(raw, log, split_log, folder, options)
+    report["content_sha256"] = content_hashes(folder)
     report["count_rules"] = count_rules(folder, connection)
     report["notes"] += _counts_note(report["count_rules"])
     write_report(folder, report)
