@@ -248,9 +248,9 @@ def guess_columns(names: Sequence[str], ours: Sequence[str] = INTERACTION_COLUMN
 
 @dataclass(frozen=True)
 class _NamedRows(ReadRows):
-    columns: Mapping[str, str]
+    columns: Mapping[str, str] = field(default_factory=dict)
     """Their column name -> the name of the column in `rows`, which for text files is only a number."""
-    shown: str
+    shown: str = ""
     """The file or glob as the user wrote it."""
 
 
@@ -329,7 +329,7 @@ def _read_csv(connection: DuckDB, name: str, paths: Sequence[Path], pattern: str
     # Numbers as names: a header may say "ID" and "id", or anything else that SQL takes for one name or for none.
     columns = {theirs: f"column{index}" for index, theirs in enumerate(names)}
     read = read_delimited(connection, name, paths, Dialect(tuple(columns.values()), delimiter, '"', header=True))
-    return _NamedRows(read.rows, read.rejected, columns, pattern)
+    return _NamedRows(read.rows, read.rejected, read.counted, columns, pattern)
 
 
 def _header(path: Path) -> tuple[str, list[str]]:
@@ -375,7 +375,9 @@ def _read_jsonl(connection: DuckDB, name: str, paths: Sequence[Path], pattern: s
     columns = {theirs: f"column{index}" for index, theirs in enumerate(keys)}
     values = {column: json_extract_string(objects.line, _json_pointer(theirs)) for theirs, column in columns.items()}
     rows = store(f"{name}_rows", objects.select(SOURCE_FILE, SOURCE_ROW, **values), connection)
-    return _NamedRows(rows, store(f"{name}_rejected", lines.rejected.union(broken), connection), columns, pattern)
+    return _NamedRows(
+        rows, store(f"{name}_rejected", lines.rejected.union(broken), connection), None, columns, pattern
+    )
 
 
 @ibis.udf.scalar.builtin
@@ -409,7 +411,7 @@ def _read_parquet(connection: DuckDB, name: str, paths: Sequence[Path], pattern:
             f"{pattern} cannot be read as Parquet: {what}. Check that it was written completely."
         ) from error
     columns = {theirs: theirs for theirs in rows.columns if theirs not in (SOURCE_FILE, SOURCE_ROW)}
-    return _NamedRows(rows, ibis.memtable([], schema=REJECTED_TYPES), columns, pattern)
+    return _NamedRows(rows, ibis.memtable([], schema=REJECTED_TYPES), None, columns, pattern)
 
 
 _READERS = {"csv": _read_csv, "jsonl": _read_jsonl, "parquet": _read_parquet}
