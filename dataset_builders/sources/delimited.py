@@ -20,8 +20,8 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.input_error import InputError
-from dataset_builders.interactions import BROKEN_ENCODING
-from dataset_builders.schema import RAW, REASON, SOURCE_FILE, SOURCE_ROW
+from dataset_builders.interactions import BROKEN_ENCODING, QUARANTINE_TYPES
+from dataset_builders.schema import REASON, SOURCE_FILE, SOURCE_ROW
 from dataset_builders.sources.records import (
     BROKEN_QUOTES,
     TOO_FEW_COLUMNS,
@@ -49,7 +49,6 @@ _REASONS = {
 COMPRESSED = (".gz", ".zst")
 
 MAX_RAW_CHARS = 10_000
-REJECTED_TYPES = {SOURCE_FILE: "string", SOURCE_ROW: "int64", RAW: "string", REASON: "string"}
 _CHUNK = 1 << 20
 _NULL = "\\N"  # how MySQL, Hive and PostgreSQL write that there is no value
 _FILENAME = "filename"  # as DuckDB calls the column
@@ -385,7 +384,7 @@ def _rejected(
     lines = named.group_by(source_file=named[SOURCE_FILE], source_row=named.line.cast("int64")).agg(
         raw=named.csv_line.strip().left(MAX_RAW_CHARS).min(), reason=reason.min()
     )
-    return ibis.union(lines, ibis.memtable(list(blanked), schema=REJECTED_TYPES)) if blanked else lines
+    return ibis.union(lines, ibis.memtable(list(blanked), schema=QUARANTINE_TYPES)) if blanked else lines
 
 
 def _numbered(scanned: ir.Table, rejected: ir.Table, files: ir.Table, first_line: int) -> ir.Table:
