@@ -27,6 +27,7 @@ _PATH = "path"
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 _FLOATS = ("FLOAT", "DOUBLE")
 _TIMES = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
+_NO_TYPE = '"NULL"'  # of a column that holds nothing but nulls
 _EXACT_BELOW = "9e18"  # where a float still fits into 64 bits
 
 
@@ -148,15 +149,17 @@ def _values(layout: _Layout, layouts: Sequence[_Layout], names: Sequence[str]) -
         places = [(each, place_of(theirs, each)) for each in layouts]
         target = _common_type({each.types[place] for each, place in places if place is not None})
         place = place_of(theirs, layout)
-        values[theirs] = "NULL" if place is None else _converted(f"c{place}", layout.types[place], target)
+        values[theirs] = (
+            f"CAST(NULL AS {target})" if place is None else _converted(f"c{place}", layout.types[place], target)
+        )
     return values
 
 
 def _common_type(types: set[str]) -> str:
     """What the types of a column in all files become."""
-    types = {kind.replace("BLOB", "VARCHAR") for kind in types}
-    if len(types) == 1:
-        return types.pop()
+    types = {kind.replace("BLOB", "VARCHAR") for kind in types if kind != _NO_TYPE}
+    if len(types) <= 1:
+        return types.pop() if types else "VARCHAR"
     if types <= set(_TIMES):
         return "TIMESTAMP WITH TIME ZONE"
     if types <= set(_WHOLE):
