@@ -112,12 +112,15 @@ def read_delimited(connection: DuckDB, name: str, paths: Sequence[Path], dialect
         read = _read(connection, name, shown, dialect)
     except duckdb.InvalidInputException:  # mixed line ends, or a quote that closes in the middle of a value
         return _read_repaired(connection, name, shown, dialect)
+    if _has_broken(read, connection):
+        return _read_repaired(connection, name, shown, dialect)
     held = _num_records(read, connection)
     enclosed = [path for path, count in counts.items() if count.inner_line_ends]
     if held != counted or any(_is_plain(path, dialect) for path in enclosed):
+        # The reader lost some, quotes enclose whole rows, or the glance was misled.
         counted = sum(_count_exactly(path, dialect) for path in paths)
-    if held != counted or _has_broken(read, connection):
-        return _read_repaired(connection, name, shown, dialect)
+        if held != counted:
+            return _read_repaired(connection, name, shown, dialect)
     return replace(read, counted=counted)
 
 
@@ -272,15 +275,16 @@ def _fitting_pattern(paths: Sequence[Path], dialect: Dialect) -> RecordPattern:
 
 def _fit(paths: Sequence[Path], dialect: Dialect, pattern: RecordPattern) -> _Fit:
     records = broken = quoted = in_need = multiline = 0
+    needs_quotes = re.compile("|".join(map(re.escape, (dialect.quote, dialect.delimiter, "\n"))))
     for record in (record for path in paths for record in _cut(path, dialect, pattern) if record.text):
         records += 1
         if record.reason is not None or pattern.count_columns(record.text) != len(dialect.columns):
             broken += 1
         elif pattern.quote and pattern.quote in record.text:
-            values = [value[1:-1] for value in pattern.quoted.findall(record.text)]
+            values = pattern.quoted.findall(record.text)
             quoted += len(values)
             multiline += "\n" in record.text
-            in_need += sum(any(mark in value for mark in (pattern.quote, dialect.delimiter, "\n")) for value in values)
+            in_need += sum(needs_quotes.search(value, 1, len(value) - 1) is not None for value in values)
     return _Fit(records, broken, quoted, in_need, multiline)
 
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal, NamedTuple, TextIO
 
 import numpy as np
 import pyarrow as pa
@@ -88,8 +88,7 @@ def open_text(path: str | Path, encoding: str, newline: str | None = None) -> Te
     return io.TextIOWrapper(io.BufferedReader(unpacked), encoding=encoding, errors="replace", newline=newline)
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """A piece of a file that is one record.
 
     Args:
@@ -149,7 +148,11 @@ class RecordPattern:
             [`Record`]: Each whole, or with the reason why it is no row; a blank line is an empty one.
         """
         ahead = _LinesAhead(lines)
-        while ahead.peek(0) is not None:
+        while (line := ahead.peek(0)) is not None:
+            if len(line) <= MAX_RECORD and self._is_whole(line):  # as nearly all are
+                ahead.take(1)
+                yield Record(line)
+                continue
             length = self._length(ahead, 0)
             reason = None if length else BROKEN_QUOTES
             text = ahead.take(length or self._broken_length(ahead))
@@ -164,12 +167,15 @@ class RecordPattern:
         bare = self.quoted.sub("", text) if self.quote and self.quote in text else text
         return bare.count(self.delimiter) + 1
 
+    def _is_whole(self, line: str) -> bool:
+        return not self.quote or self.quote not in line or self._whole.fullmatch(line) is not None
+
     def _length(self, ahead: "_LinesAhead", start: int) -> int:
         """How many lines the record has that begins at a line; 0 where its quotes are broken."""
         line = ahead.peek(start)
         if line is None:
             return 0
-        if not self.quote or self.quote not in line or self._whole.fullmatch(line):
+        if self._is_whole(line):
             return 1
         if not self._opens.fullmatch(line):
             return 0
@@ -233,4 +239,6 @@ class _LinesAhead:
         return "\n".join(self.peek(place + each) or "" for each in range(count))
 
     def take(self, count: int) -> str:
+        if count == 1:
+            return self._buffer.popleft()
         return "\n".join(self._buffer.popleft() for _ in range(count))
