@@ -270,10 +270,10 @@ def _renamed(
 
 
 def _headerless(log: NamedRows, ours: Sequence[str], flag: str) -> InputError:
-    names = [*ours[: len(log.columns)], *[LEFT_OUT] * (len(log.columns) - len(ours))]
     return InputError(
         f"{log.shown} seems to have no header: its first line, {', '.join(log.columns)}, looks like a row. Name its "
-        f"columns in the order of the file, {LEFT_OUT} for one to leave out, such as {flag} {','.join(names)}."
+        f"columns in the order of the file with {flag}, such as {flag} NAME,{LEFT_OUT},NAME, where {LEFT_OUT} leaves "
+        f"one out and names are {', '.join(ours)}."
     )
 
 

@@ -283,7 +283,7 @@ HEADERLESS = "\n".join("\t".join((user, time, "x", item)) for user, item, time i
 @pytest.mark.parametrize("columns", [{}, {"timestamp": "1714521600"}])
 def test_a_file_without_a_header_is_told(tmp_path, triples, columns):
     (tmp_path / "log.tsv").write_text(HEADERLESS)
-    with pytest.raises(InputError, match=r"ann, 1714521600, x, i1, looks like a row\. Name .* --columns user_id,"):
+    with pytest.raises(InputError, match=r"ann, 1714521600, x, i1, looks like a row\..*--columns NAME"):
         triples(tmp_path / "log.tsv", columns=columns)
 
 
@@ -302,7 +302,7 @@ def test_a_catalogue_without_a_header(tmp_path, connection):
     (tmp_path / "log.csv").write_text(csv_text())
     (tmp_path / "items.csv").write_text("i1,Alien,Horror\ni2,Heat,Horror\n")
     files = {"interactions": str(tmp_path / "log.csv"), "items": str(tmp_path / "items.csv")}
-    with pytest.raises(InputError, match=r"seems to have no header.*--columns-items item_id,"):
+    with pytest.raises(InputError, match=r"seems to have no header.*--columns-items NAME.*item_id,"):
         read_tabular(connection, **files)
     raw = read_tabular(connection, **files, items_header=["item_id", "title", "tags"])
     assert [row["title"] for row in canonicalize(raw, connection).items.to_pyarrow().to_pylist()] == ["Alien", "Heat"]
