@@ -22,6 +22,7 @@ from dataset_builders.stored_tables import to_sql
 
 REPORT_FILE = "build_report.json"
 QUARANTINE_FILE = "quarantine.parquet"
+ITEMS_QUARANTINE_FILE = "quarantine_items.parquet"
 CARD_FILE = "README.md"
 ROW_GROUP_ROWS = 5_000
 _BATCH_ROWS = 500

@@ -51,6 +51,6 @@ def build_examples(folder: Path, output: Path) -> None:
     interactions = connection.read_parquet(folder / "interactions.parquet")
     items = connection.read_parquet(folder / "items.parquet")
     options = BuildOptions()
-    log = CanonicalLog(interactions, items, quarantine=items, counts={})
+    log = CanonicalLog(interactions, items, quarantine=items, items_quarantine=items, counts={})
     write_examples(to_split_log(log, options, connection), output, options, connection)
     connection.disconnect()
