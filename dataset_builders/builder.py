@@ -27,8 +27,10 @@ from dataset_builders.checks import check_accounting, check_examples, count_rule
 from dataset_builders.events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
 from dataset_builders.examples import to_decisions, to_examples, to_windows
 from dataset_builders.export import (
+    ITEMS_QUARANTINE_FILE,
     QUARANTINE_FILE,
     REPORT_FILE,
+    content_hashes,
     shard_path,
     shards_of,
     write_card,
@@ -125,6 +127,8 @@ def _build(
     tell("Checking every row")
     log = canonicalize(raw, connection, strict=strict)
     write_table(log.quarantine, folder / QUARANTINE_FILE, connection)
+    if log.counts.get("catalogue_quarantined"):
+        write_table(log.items_quarantine, folder / ITEMS_QUARANTINE_FILE, connection)
     tell("Choosing targets")
     split_log = to_split_log(log, options, connection)
     _write_catalogue(split_log, folder, connection)
@@ -139,6 +143,7 @@ def _build(
     tell("Writing prompts")
     write_prompt_configs(folder, options)
     report = _to_report(raw, log, split_log, folder, options)
+    report["content_sha256"] = content_hashes(folder)
     report["count_rules"] = count_rules(folder, connection)
     report["notes"] += _counts_note(report["count_rules"])
     write_report(folder, report)

@@ -1,5 +1,6 @@
 """A built dataset as files: Parquet shards per config and split, a card, and the build report."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -15,11 +16,13 @@ from ibis.backends.duckdb import Backend as DuckDB
 from ibis.backends.sql.datatypes import DuckDBType
 from jinja2 import Environment, StrictUndefined
 
+from dataset_builders.checksums import sha256_of
 from dataset_builders.schema import CONFIG_FEATURES, CONFIGS, SPLITS
 from dataset_builders.stored_tables import to_sql
 
 REPORT_FILE = "build_report.json"
 QUARANTINE_FILE = "quarantine.parquet"
+ITEMS_QUARANTINE_FILE = "quarantine_items.parquet"
 CARD_FILE = "README.md"
 ROW_GROUP_ROWS = 5_000
 _BATCH_ROWS = 500
@@ -87,6 +90,19 @@ def shards_of(folder: Path, config: str, split: str) -> list[Path]:
     return sorted((folder / config).glob(f"{split}-*-of-*.parquet"))
 
 
+def content_hashes(folder: Path) -> dict[str, str]:
+    """What decides the rows of each config, as one SHA-256 over the names and the bytes of its shards.
+
+    Args:
+        folder (`Path`): The dataset folder, its Parquet files already written.
+    """
+    shards = {config: [shard for split in SPLITS for shard in shards_of(folder, config, split)] for config in CONFIGS}
+    return {
+        config: hashlib.sha256("".join(f"{path.name} {sha256_of(path)}\n" for path in paths).encode()).hexdigest()
+        for config, paths in shards.items()
+    }
+
+
 def write_report(folder: Path, report: Mapping[str, Any]) -> None:
     """Write the build report as JSON."""
     text = json.dumps(report, indent=2, ensure_ascii=False, sort_keys=True)
@@ -116,7 +132,7 @@ def render_card(folder: Path, report: Mapping[str, Any], place: str = "path/or/n
         license=report["license"]["name"],
         task_categories=["text-generation"],
         tags=["recommendation", "logs2lang"],
-        configs=list(_config_entries(folder)),
+        configs=list(_config_entries(folder, report.get("content_sha256", {}))),
     )
     template = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(
         _text("dataset_card.md.jinja")
@@ -155,9 +171,13 @@ def _type_name(feature: Any) -> str:
     return feature.dtype
 
 
-def _config_entries(folder: Path) -> Iterable[dict[str, Any]]:
+def _config_entries(folder: Path, hashes: Mapping[str, str]) -> Iterable[dict[str, Any]]:
     for config in CONFIGS:
         splits = [split for split in SPLITS if shards_of(folder, config, split)]
         files = [{"split": split, "path": f"{config}/{split}-*.parquet"} for split in splits]
+        # `load_dataset` keeps what it read of a local folder by the folder's name and by this text, not by its files:
+        # without the hash a rebuilt folder, or another one of the same name, would yield the rows of the earlier one.
+        content = {"description": f"Content {hashes[config]}"} if config in hashes else {}
         if files:
-            yield {"config_name": config, "data_files": files, **({"default": True} if config == "examples" else {})}
+            default = {"default": True} if config == "examples" else {}
+            yield {"config_name": config, **content, "data_files": files, **default}

@@ -1,7 +1,8 @@
 """Interactions and items in their final types: bad rows set aside with a reason, exact duplicates merged.
 
 Nothing is lost: rows that came in = rows used + duplicates merged + rows in quarantine, and a build stops where that
-does not hold.
+does not hold. Rows of the catalogue have an identity of their own: rows that came in = items + rows merged into them +
+rows in quarantine.
 """
 
 from collections.abc import Mapping
@@ -64,7 +65,8 @@ with the reason of their reader; see `sources.delimited`."""
 
 MAX_DURATION_S = 7 * 24 * 3600
 
-QUARANTINE_COLUMNS = (SOURCE_FILE, SOURCE_ROW, RAW, REASON)
+QUARANTINE_TYPES = {SOURCE_FILE: "string", SOURCE_ROW: "int64", RAW: "string", REASON: "string"}
+QUARANTINE_COLUMNS = tuple(QUARANTINE_TYPES)
 _SHOWN_CHARS = 200
 _COPIES = "copies"
 _FLOAT32_MAX = 3.4028234e38
@@ -78,14 +80,16 @@ class CanonicalLog:
         interactions (`ibis.Table`): Exactly `schema.INTERACTION_COLUMNS`, typed; no two rows are equal.
         items (`ibis.Table`): Exactly `schema.ITEM_COLUMNS`; one row per item, every item of `interactions` included.
         quarantine (`ibis.Table`): `source_file`, `source_row`, `raw`, `reason` of each row that could not be used.
+        items_quarantine (`ibis.Table`): The same for rows of the catalogue.
         counts (`dict`): `input_rows` = `used` + `merged_duplicates` + `quarantined`; `quarantined_by_reason`;
-            `items`, `items_without_metadata`, `merged_items` (see `catalogue.to_items`). A row of the catalogue counts
-            as an input row only when it is in quarantine.
+            `items`, `items_without_metadata`, `merged_items` (see `catalogue.to_items`). With a catalogue also
+            `catalogue_rows`, `catalogue_quarantined` and `catalogue_quarantined_by_reason`.
     """
 
     interactions: ir.Table
     items: ir.Table
     quarantine: ir.Table
+    items_quarantine: ir.Table
     counts: dict[str, Any]
 
 
@@ -115,16 +119,21 @@ def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False) -> Ca
         (1, {'empty item': 1})
     """
     judged = store("judged_interactions", _judge(_completed(raw), raw.time_format, connection), connection)
-    quarantine = store("quarantine", _quarantine(raw, judged), connection)
+    unusable = judged.filter(judged[REASON].notnull())
+    quarantine = store("quarantine", _quarantine(unusable, raw.rejected), connection)
+    nameless = None if raw.items is None else _nameless_items(raw.items)
+    items_quarantine = store("items_quarantine", _quarantine(nameless, raw.rejected_items), connection)
     if strict:
-        _refuse_quarantined(quarantine)
+        _refuse_quarantined(ibis.union(quarantine, items_quarantine))
     good = judged.filter(judged[REASON].isnull())
     merged = store("interactions", good.group_by(*INTERACTION_COLUMNS).agg(copies=good.count()), connection)
     counts = _count_rows(raw, merged, quarantine, connection)
     drop_stored("judged_interactions", connection)
     interactions = merged.select(*INTERACTION_COLUMNS)
     items, item_counts = to_items(raw.items, interactions, connection)
-    return CanonicalLog(interactions, items, quarantine, {**counts, **item_counts})
+    catalogue_counts = _count_catalogue(raw, items_quarantine, item_counts["merged_items"], connection)
+    counts = {**counts, **item_counts, **catalogue_counts}
+    return CanonicalLog(interactions, items, quarantine, items_quarantine, counts)
 
 
 def _completed(raw: RawLog) -> ir.Table:
@@ -192,12 +201,7 @@ def _to_float32(column: ir.Value) -> ir.Value:
     return ibis.ifelse(column.abs() > _FLOAT32_MAX, ibis.null("float64"), column).cast("float32")
 
 
-def _quarantine(raw: RawLog, judged: ir.Table) -> ir.Table:
-    parts = [judged.filter(judged[REASON].notnull())]
-    if raw.rejected is not None:
-        parts.append(raw.rejected)
-    if raw.items is not None:
-        parts.append(_nameless_items(raw.items))
+def _quarantine(*parts: ir.Table | None) -> ir.Table:
     typed = [
         part.select(
             source_file=part[SOURCE_FILE].cast("string"),
@@ -206,8 +210,10 @@ def _quarantine(raw: RawLog, judged: ir.Table) -> ir.Table:
             reason=part[REASON].cast("string"),
         )
         for part in parts
+        if part is not None
     ]
-    return ibis.union(*typed).order_by(QUARANTINE_COLUMNS)
+    none = ibis.memtable([], schema=QUARANTINE_TYPES)
+    return ibis.union(none, *typed).order_by(QUARANTINE_COLUMNS)
 
 
 def _nameless_items(catalogue: ir.Table) -> ir.Table:
@@ -247,13 +253,12 @@ def _nothing_usable(name: str, counts: Mapping[str, Any], quarantine: ir.Table) 
 
 
 def _count_rows(raw: RawLog, merged: ir.Table, quarantine: ir.Table, connection: DuckDB) -> dict[str, Any]:
-    by_reason = quarantine.group_by(REASON).agg(rows=quarantine.count()).order_by(REASON).execute()
     counts: dict[str, Any] = {
-        "input_rows": _count_input(raw, connection),
+        "input_rows": _count_input(raw.interactions, raw.rejected, raw.counted, connection),
         "used": int(merged.count().execute()),
         "merged_duplicates": int((merged[_COPIES] - 1).sum().fill_null(0).execute()),
         "quarantined": int(quarantine.count().execute()),
-        "quarantined_by_reason": dict(zip(by_reason[REASON], map(int, by_reason["rows"]), strict=True)),
+        "quarantined_by_reason": _by_reason(quarantine),
     }
     if counts["input_rows"] != counts["used"] + counts["merged_duplicates"] + counts["quarantined"]:
         raise RuntimeError(f"Rows of {raw.name!r} were lost, which is an error of this program: {counts}.")
@@ -262,13 +267,41 @@ def _count_rows(raw: RawLog, merged: ir.Table, quarantine: ir.Table, connection:
     return counts
 
 
-def _count_input(raw: RawLog, connection: DuckDB) -> int:
-    parts = [raw.interactions]
-    if raw.rejected is not None:
-        parts.append(raw.rejected)
-    if raw.items is not None:
-        parts.append(without_item_id(raw.items))
+def _count_catalogue(raw: RawLog, quarantine: ir.Table, merged: int, connection: DuckDB) -> dict[str, Any]:
+    """The identity of the catalogue, which has nothing to do with that of the log."""
+    if raw.items is None:
+        return {}
+    described = int(connection.execute(plain_text(raw.items[ITEM_ID]).nunique()))
+    counts: dict[str, Any] = {
+        "catalogue_rows": _count_input(raw.items, raw.rejected_items, raw.counted_items, connection),
+        "catalogue_quarantined": int(quarantine.count().execute()),
+        "catalogue_quarantined_by_reason": _by_reason(quarantine),
+    }
+    if counts["catalogue_rows"] != described + merged + counts["catalogue_quarantined"]:
+        raise RuntimeError(
+            f"Rows of the catalogue of {raw.name!r} were lost, which is an error of this program: {counts}, "
+            f"{described} items and {merged} rows merged into them."
+        )
+    if counts["catalogue_quarantined"] and not described:
+        why = _listed(counts["catalogue_quarantined_by_reason"])
+        raise InputError(
+            f"No row of the catalogue of {raw.name!r} can be used: {why}. The first: {_first_of(quarantine)}. Correct "
+            "the file, or build without a catalogue."
+        )
+    return counts
+
+
+def _count_input(rows: ir.Table, rejected: ir.Table | None, counted: int | None, connection: DuckDB) -> int:
+    """How many rows came in: as they were counted apart from the reader, or else what the reader handed over."""
+    if counted is not None:
+        return counted
+    parts = [rows] if rejected is None else [rows, rejected]
     return sum(int(connection.execute(part.count())) for part in parts)
+
+
+def _by_reason(quarantine: ir.Table) -> dict[str, int]:
+    by_reason = quarantine.group_by(REASON).agg(rows=quarantine.count()).order_by(REASON).execute()
+    return dict(zip(by_reason[REASON], map(int, by_reason["rows"]), strict=True))
 
 
 def _listed(by_reason: Mapping[str, int]) -> str:

@@ -40,6 +40,10 @@ class RawLog:
             `description` where the catalogue has them. `None` when the log comes without a catalogue.
         rejected (`ibis.Table` or `None`): Input rows the reader itself could not read: `source_file`, `source_row`,
             `raw` (the row's text), `reason`.
+        rejected_items (`ibis.Table` or `None`): The same for rows of the catalogue.
+        counted (`int` or `None`): How many rows the files of the log hold, counted apart from what parsed them;
+            `None` where nothing was counted.
+        counted_items (`int` or `None`): The same for the catalogue.
         time_format (`str`): How `timestamp` is written when it is text or a number: `"seconds"` or `"milliseconds"`
             since 1970, `"iso"`, or `"auto"` to tell from the values.
         license ([`LogLicense`]): Terms of the log.
@@ -60,6 +64,9 @@ class RawLog:
     citation: str = ""
     truth: Mapping[str, ir.Table] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    rejected_items: ir.Table | None = None
+    counted: int | None = None
+    counted_items: int | None = None
 
 
 OWN_LOG = LogLicense("other", redistributable=False, notice="Your own log; it is yours to license.")

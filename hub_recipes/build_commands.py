@@ -276,6 +276,19 @@ def tabular(
     ] = None,
     day_first: DayFirstOption = None,
     encoding: EncodingOption = None,
+    column_names: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            metavar="NAME,NAME",
+            help="Names of the columns of a log without a header line, in the order of the file, - for one to leave "
+            "out: user_id,timestamp,-,item_id.",
+        ),
+    ] = None,
+    item_column_names: Annotated[
+        str | None,
+        typer.Option("--columns-items", metavar="NAME,NAME", help="The same for a catalogue without a header line."),
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the dataset.")] = "tabular",
 ) -> "Source":
     """Your own log. Columns: user_id, item_id, timestamp; and, if you have them, event, duration_s, value, device.
@@ -297,6 +310,8 @@ def tabular(
         tag_separator=tag_separator or written.tag_separator,
         day_first=day_first,
         encoding=encoding,
+        header=to_header("--columns", column_names),
+        items_header=to_header("--columns-items", item_column_names),
         name=name,
     )
 
@@ -316,6 +331,22 @@ def to_map(flag: str, text: str | None) -> dict[str, str]:
         if not (ours.strip() and sign and theirs.strip()):
             raise InputError(f"{flag} has {ours + sign + theirs!r}; expected OURS=YOURS, such as user_id=uid.")
     return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+
+
+def to_header(flag: str, text: str | None) -> list[str] | None:
+    """Read `NAME,NAME`.
+
+    Raises:
+        InputError: A name is empty.
+
+    Example:
+        >>> to_header("--columns", "user_id, timestamp,-,item_id")
+        ['user_id', 'timestamp', '-', 'item_id']
+    """
+    names = None if text is None else [name.strip() for name in text.split(",")]
+    if names is not None and not all(names):
+        raise InputError(f"{flag} has an empty name in {text!r}; write - for a column to leave out.")
+    return names
 
 
 @source_command("viewing-history")

@@ -1,7 +1,8 @@
 """The only module that writes to the Hub: datasets, then adapters, then the metric, then the demo, then a Collection.
 
-Each repository is one commit and one tag. What the Hub already holds is found out first, so that a second run uploads
-nothing, and a run that was interrupted goes on where it stopped.
+Each repository is one commit and one tag. A repository that `publish` did not make is never written to: names such as
+`playground` are anybody's, and what is not planned would be deleted from it. What the Hub already holds is found out
+first, so that a second run uploads nothing, and a run that was interrupted goes on where it stopped.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +16,15 @@ from huggingface_hub.hf_api import RepoFile
 from dataset_builders.export import REPORT_FILE
 from dataset_builders.input_error import InputError
 from hub_recipes.release.hub_errors import explained
-from hub_recipes.release.plan import UNKNOWN_REVISION, AdapterRepo, Links, PlannedRepo, ReleaseFile, ReleasePlan
+from hub_recipes.release.plan import (
+    MARKER,
+    UNKNOWN_REVISION,
+    AdapterRepo,
+    Links,
+    PlannedRepo,
+    ReleaseFile,
+    ReleasePlan,
+)
 
 COLLECTION = "logs2lang"
 _COLLECTION_TEXT = "Learned verbalization for LLM recommenders: datasets, adapters, metric and demo."
@@ -98,6 +107,17 @@ class Publisher:
             with self._explained(f"the Collection {COLLECTION!r}"):
                 self._collect()
 
+    def deletions(self) -> dict[str, tuple[str, ...]]:
+        """The files that publishing would delete, by repository: an earlier release had them, and this one does not.
+
+        Raises:
+            InputError: As [`Publisher.publish`]; nothing is written.
+        """
+        with self._explained("your account"):
+            self._check_namespace()
+        standings = self._check_all(self._with_needed_datasets(self.plan.links))
+        return {repo_id: standing.deletions for repo_id, standing in standings.items() if standing.deletions}
+
     def _explained(self, what: str):
         return explained(what, self.api.endpoint, self.api.token if isinstance(self.api.token, str) else None)
 
@@ -133,20 +153,29 @@ class Publisher:
             raise InputError(f"{repo_id} on the Hub is another build than the one behind {adapter}. {remedy}")
         return revision
 
-    def _check_all(self, links: Links) -> None:
-        """Find every reason to refuse before anything is written."""
+    def _check_all(self, links: Links) -> dict[str, _Standing]:
+        """Find every reason to refuse before anything is written.
+
+        Returns:
+            `dict[str, _Standing]`: How each repository stands, by its id.
+        """
+        standings = {}
         for repo in self.plan.repos:
             self.tell(f"Looking at {self.plan.repo_id(repo)}")
             with self._explained(self.plan.repo_id(repo)):
                 standing = self._standing(repo, links)
+            standings[self.plan.repo_id(repo)] = standing
             if repo.repo_type == "dataset":
                 links = links.with_revision(repo.name, standing.revision or UNKNOWN_REVISION)
+        return standings
 
     def _standing(self, repo: PlannedRepo, links: Links) -> _Standing:
         """Compare a repository with the Hub.
 
         Raises:
-            InputError: The tag exists with other content, or the repository is public and should be private.
+            InputError: The repository is somebody's own, the tag exists with other content, or the repository is
+            public
+                and should be private.
         """
         repo_id, files = self.plan.repo_id(repo), repo.files(links)
         try:
@@ -155,6 +184,7 @@ class Publisher:
             if error.response.status_code == 401 and self.api.token is None:
                 raise
             return _Standing(exists=False, additions=tuple(files))
+        self._refuse_foreign(repo, str(info.sha))
         if self.private and not info.private:
             raise InputError(f"{repo_id} is public already. Make it private on the Hub, or leave out --private.")
         refs = self.api.list_repo_refs(repo_id, repo_type=repo.repo_type, include_pull_requests=self.create_pr)
@@ -174,6 +204,19 @@ class Publisher:
             if not any(self._difference(repo, files, offer.target_commit)):
                 return _Standing(exists=True, revision=offer.target_commit)
         return _Standing(True, parent=head, additions=tuple(additions), deletions=tuple(deletions))
+
+    def _refuse_foreign(self, repo: PlannedRepo, head: str) -> None:
+        """Refuse a repository that holds something and that `publish` did not make."""
+        repo_id = self.plan.repo_id(repo)
+        tree = self.api.list_repo_tree(repo_id, recursive=True, revision=head, repo_type=repo.repo_type)
+        paths = {entry.path for entry in tree if isinstance(entry, RepoFile)} - set(_HUB_OWN_FILES)
+        if paths and MARKER.path not in paths:
+            raise InputError(
+                f"{repo_id} is on the Hub and was not published by logs2lang (it has no {MARKER.path}): "
+                f"publishing would overwrite or delete its {len(paths)} files, such as {min(paths)}. Rename your "
+                "folder, publish under another --namespace, or leave it out with --only. If it is an earlier "
+                "release of yours, put a file of that name into it."
+            )
 
     def _difference(
         self, repo: PlannedRepo, files: list[ReleaseFile], revision: str

@@ -31,18 +31,28 @@ def publish(
         list[str] | None,
         typer.Option(help="Names of repositories, or datasets, adapters, metric, demo; may be given again."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop; needs no Hub.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the plan and stop. With a token it also asks the Hub which files would be deleted.",
+        ),
+    ] = False,
     private: Annotated[bool, typer.Option("--private", help="Make new repositories private.")] = False,
     tag: Annotated[str | None, typer.Option(help="Name of the release; v and the version by default.")] = None,
     create_pr: Annotated[
         bool, typer.Option("--create-pr", help="Offer pull requests; nothing is tagged, no Collection is made.")
     ] = False,
     data: Annotated[Path, typer.Option(help="Folder with built datasets.")] = Path("data"),
-    adapters: Annotated[
-        Path | None, typer.Option(help="Folder with released adapters; model_cards of this installation by default.")
-    ] = None,
+    adapters: Annotated[Path, typer.Option(help="Folder with released adapters and their results.")] = Path(
+        "model_cards"
+    ),
 ) -> None:
     """Publish datasets, adapters, metric and demo, each in one commit, tagged, with cards that link to each other.
+
+    In a folder of your own these are your datasets and adapters; the metric and the demo come along in a checkout of
+    logs2lang, or where --only names them. A repository of the same name that logs2lang did not publish is refused,
+    never overwritten.
 
     The token is that of HF_TOKEN or of `hf auth login`. A second run uploads nothing; an interrupted one goes on.
 
@@ -52,15 +62,17 @@ def publish(
     from rich.console import Console
 
     from hub_recipes.release.checks import check_release
-    from hub_recipes.release.plan import MODEL_CARDS, Links, plan_release
+    from hub_recipes.release.plan import Links, check_place, is_checkout, plan_release
 
-    token = None if dry_run else get_token()
+    check_place(namespace, data, adapters)
+    token = get_token()
     plan = plan_release(
         Links(namespace, constants.ENDPOINT),
         tag or f"v{version('logs2lang')}",
         data=data,
-        adapters=adapters or MODEL_CARDS,
+        adapters=adapters,
         only=[name.strip() for names in only or [] for name in names.split(",")],
+        with_spaces=is_checkout(Path.cwd()),
     )
     # Names are long, and a file or a pipe has no width that they would have to be folded to.
     Console(width=None if sys.stdout.isatty() else 160).print(plan_table(plan))
@@ -68,6 +80,7 @@ def publish(
         print(line)
     check_release(plan.repos, plan.links, token)
     if dry_run:
+        print("\n".join(_deletion_lines(plan, token, private, create_pr)))
         print("Nothing was uploaded. Without --dry-run, this is what is pushed.")
         return
     if token is None:
@@ -83,10 +96,24 @@ def _push(plan: "ReleasePlan", token: str, private: bool, create_pr: bool) -> No
 
     from hub_recipes.publishing import Publisher
 
+    print("\n".join(_deletion_lines(plan, token, private, create_pr)))
     with Console(stderr=True).status("") as status:
         api = HfApi(plan.links.endpoint, token=token)
         for done in Publisher(api, plan, private, create_pr, tell=status.update).publish():
             print(f"{done.outcome}: {done.page} at {done.revision[:12]}")
+
+
+def _deletion_lines(plan: "ReleasePlan", token: str | None, private: bool, create_pr: bool) -> list[str]:
+    """What publishing would delete on the Hub, file by file."""
+    from huggingface_hub import HfApi
+
+    from hub_recipes.publishing import Publisher
+
+    if token is None:
+        return ["The Hub was not asked what would be deleted there: there is no token (HF_TOKEN or `hf auth login`)."]
+    found = Publisher(HfApi(plan.links.endpoint, token=token), plan, private, create_pr).deletions()
+    lines = [f"Deleted on the Hub: {repo_id}/{path}" for repo_id, paths in found.items() for path in paths]
+    return lines or ["Nothing is deleted on the Hub."]
 
 
 def plan_table(plan: "ReleasePlan") -> Any:

@@ -201,13 +201,11 @@ def build_table(report: Mapping[str, Any]) -> Table:
 
 def _count_lines(counts: Mapping[str, Any]) -> list[tuple[str, int]]:
     """The counts in the order a reader asks for them; a reason for quarantine stands under its sum."""
-    reasons = {f"  {reason}": count for reason, count in counts["quarantined_by_reason"].items()}
-    plain = {name.replace("_", " "): count for name, count in counts.items() if isinstance(count, int)}
     lines: list[tuple[str, int]] = []
-    for what, count in plain.items():
-        lines.append((what, count))
-        if what == "quarantined":
-            lines.extend(reasons.items())
+    for name, count in counts.items():
+        if isinstance(count, int):
+            lines.append((name.replace("_", " "), count))
+            lines.extend((f"  {reason}", rows) for reason, rows in counts.get(f"{name}_by_reason", {}).items())
     return lines
 
 

@@ -1,9 +1,12 @@
 """`logs2lang train`: one verbalizer, one reasoner, or the whole chain."""
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from dataset_builders.input_error import InputError
 
 train_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Teach a verbalizer, a reasoner, or both in a chain."
@@ -53,15 +56,27 @@ def train_all(
     base_model_id: Annotated[
         str | None, typer.Option(help="Hub id of the base model, where --base-model is a folder.")
     ] = None,
+    restart: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STEP", help="Do this step again although nothing changed; may be given again."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what every step would do.")] = False,
 ) -> None:
     """Oracle, warm start, verbalizer, texts, reasoners, results. What is done is not done again.
+
+    A step whose inputs changed starts anew; what it made before is moved to a dated folder beside it.
 
     [bold]logs2lang train all --preset cpu --dataset data/mt --output runs/mt[/]
     """
     from hub_recipes.training.chain import Chain, read_chain
 
     address = f"smollm2-135m/chain/{preset}.yaml" if preset in PRESETS else preset
+    if preset not in PRESETS and not Path(preset).suffix:
+        close = get_close_matches(preset, PRESETS, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise InputError(
+            f"There is no preset {preset!r}: {hint}Choose {', '.join(PRESETS)}, or give the path of a YAML file."
+        )
     given = {"base_model": base_model, "base_model_id": base_model_id}
     shared = {name: value for name, value in given.items() if value is not None}
-    raise typer.Exit(Chain(read_chain(address), dataset, output, shared, minutes).run(dry_run))
+    raise typer.Exit(Chain(read_chain(address), dataset, output, shared, minutes).run(dry_run, restart or ()))

@@ -1,35 +1,41 @@
-"""Delimited text files (CSV, TSV, `::`) as tables of text, with every line that is no row set aside with its reason.
+"""Delimited text files (CSV, TSV, `::`) as tables of text, with every record that is no row set aside with its reason.
 
 DuckDB reads the files. It cannot go on after a quote that never closes (what follows, up to megabytes, becomes part of
-that value), so such a file is read from a copy in which the lines with broken quotes are blank.
+that value), and it leaves out what is longer than its buffer. So records are counted apart from it, and where the
+counts differ, or quotes are broken, the files are read from copies that hold only what DuckDB can read.
 """
 
 import glob
-import io
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
 
 import duckdb
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.input_error import InputError
-from dataset_builders.interactions import BROKEN_ENCODING
-from dataset_builders.schema import RAW, REASON, SOURCE_FILE, SOURCE_ROW
+from dataset_builders.interactions import BROKEN_ENCODING, QUARANTINE_TYPES
+from dataset_builders.schema import REASON, SOURCE_FILE, SOURCE_ROW
+from dataset_builders.sources.records import (
+    BROKEN_QUOTES,
+    TOO_FEW_COLUMNS,
+    TOO_LONG,
+    TOO_MANY_COLUMNS,
+    Record,
+    RecordCount,
+    RecordPattern,
+    Style,
+    count_records,
+    open_text,
+)
 from dataset_builders.stored_tables import drop_stored, store
 
-TOO_FEW_COLUMNS = "too few columns"
-TOO_MANY_COLUMNS = "too many columns"
-BROKEN_QUOTES = "broken quotes"
-TOO_LONG = "line over 2 MB"
 _REASONS = {
     "MISSING COLUMNS": TOO_FEW_COLUMNS,
     "TOO MANY COLUMNS": TOO_MANY_COLUMNS,
@@ -43,9 +49,8 @@ _REASONS = {
 COMPRESSED = (".gz", ".zst")
 
 MAX_RAW_CHARS = 10_000
-REJECTED_TYPES = {SOURCE_FILE: "string", SOURCE_ROW: "int64", RAW: "string", REASON: "string"}
-_MAX_LINE = 2_000_000  # DuckDB's own limit
 _CHUNK = 1 << 20
+_NULL = "\\N"  # how MySQL, Hive and PostgreSQL write that there is no value
 _FILENAME = "filename"  # as DuckDB calls the column
 
 
@@ -76,10 +81,13 @@ class ReadRows:
         rows (`ibis.Table`): The columns as text, `source_file` (below the folder that all files share) and
             `source_row`: the line of the file, from 1; a row with line breaks inside counts as one line.
         rejected (`ibis.Table`): `source_file`, `source_row`, `raw` and `reason` of each line that is no row.
+        counted (`int` or `None`): Records that the files hold, counted apart from what parsed them; `None` where
+            nothing was counted.
     """
 
     rows: ir.Table
     rejected: ir.Table
+    counted: int | None = None
 
 
 def read_delimited(connection: DuckDB, name: str, paths: Sequence[Path], dialect: Dialect) -> ReadRows:
@@ -98,27 +106,39 @@ def read_delimited(connection: DuckDB, name: str, paths: Sequence[Path], dialect
         InputError: A file cannot be read at all.
     """
     shown = dict(zip(map(str, paths), names_below_common_folder(paths), strict=True))
-    for path in paths:
-        if path.suffix.lower() in COMPRESSED:
-            _require_whole(path)
+    counts = {path: _count(path, dialect.quote) for path in paths}
+    counted = sum(count.records - dialect.header for count in counts.values())
     try:
         read = _read(connection, name, shown, dialect)
-        troubled = connection.execute(
-            read.rejected.filter(read.rejected[REASON].isin([BROKEN_QUOTES, TOO_LONG])).count()
-        )
     except duckdb.InvalidInputException:  # mixed line ends, or a quote that closes in the middle of a value
-        troubled = True
-    return _read_repaired(connection, name, shown, dialect) if troubled else read
+        return _read_repaired(connection, name, shown, dialect)
+    if _has_broken(read, connection):
+        return _read_repaired(connection, name, shown, dialect)
+    held = _num_records(read, connection)
+    enclosed = [path for path, count in counts.items() if count.inner_line_ends]
+    if held != counted or any(_is_plain(path, dialect) for path in enclosed):
+        # The reader lost some, quotes enclose whole rows, or the glance was misled.
+        counted = sum(_count_exactly(path, dialect) for path in paths)
+        if held != counted:
+            return _read_repaired(connection, name, shown, dialect)
+    return replace(read, counted=counted)
 
 
-def _require_whole(path: Path) -> None:
-    """Refuse a compressed file that was cut off, of which DuckDB 1 reads what is there and says nothing."""
+def _count(path: Path, quote: str) -> RecordCount:
+    """Count the records of a file; one that was cut off, of which DuckDB 1 reads what is there, is refused."""
     try:
-        with pa.input_stream(str(path), compression="detect") as unpacked:
-            while unpacked.read(_CHUNK):
-                pass
+        return count_records(path, quote)
     except OSError as error:
         raise _unreadable(path.name, error) from error
+
+
+def _num_records(read: ReadRows, connection: DuckDB) -> int:
+    return sum(int(connection.execute(table.count())) for table in (read.rows, read.rejected))
+
+
+def _has_broken(read: ReadRows, connection: DuckDB) -> bool:
+    broken = read.rejected.filter(read.rejected[REASON].isin([BROKEN_QUOTES, TOO_LONG]))
+    return bool(connection.execute(broken.count()))
 
 
 def names_below_common_folder(paths: Sequence[Path]) -> list[str]:
@@ -135,46 +155,148 @@ def names_below_common_folder(paths: Sequence[Path]) -> list[str]:
 
 
 def _read_repaired(connection: DuckDB, name: str, shown: Mapping[str, str], dialect: Dialect) -> ReadRows:
-    """Read copies with `\\n` line ends, in which each line that DuckDB cannot get over is blank."""
+    """Read copies with `\\n` line ends, in which each record that DuckDB cannot get over is a blank line."""
+    pattern = _fitting_pattern(list(map(Path, shown)), dialect)
     blanked: list[tuple[str, int, str, str]] = []
+    counted = 0
     with tempfile.TemporaryDirectory() as folder:
         copies = {}
         for index, (path, shown_name) in enumerate(shown.items()):
-            copy = str(Path(folder) / f"{index}.csv")
-            copies[copy] = shown_name
-            blanked += [(shown_name, *line) for line in _copy_without_broken_lines(path, copy, dialect)]
+            copy = Path(folder) / f"{index}.csv"
+            copies[str(copy)] = shown_name
+            records, broken = _copy_rows(Path(path), copy, dialect, pattern)
+            counted += records
+            blanked += [(shown_name, *line) for line in broken]
         try:
-            return _read(connection, name, copies, dialect, blanked)
+            read = _read(connection, name, copies, dialect, blanked)
         except duckdb.InvalidInputException as error:
             raise _unreadable(", ".join(shown.values()), error) from error
+    held = _num_records(read, connection)
+    if held != counted:
+        raise RuntimeError(
+            f"{', '.join(shown.values())} holds {counted} records, of which {held} were read or set aside. This is an "
+            "error of this program; please report it."
+        )
+    return replace(read, counted=counted)
 
 
-def _copy_without_broken_lines(path: str, copy: str, dialect: Dialect) -> Iterator[tuple[int, str, str]]:
-    """Write the copy of one file, and yield number, text and reason of each line that was left blank."""
-    row = _row_pattern(dialect)
-    # Latin-1 takes any byte and gives it back; bytes that are no UTF-8 are still DuckDB's to reject.
-    with open_text(path, "latin-1") as source, open(copy, "w", encoding="latin-1", newline="\n") as sink:
-        for number, line in enumerate(source, start=1):
-            text = line.rstrip("\n")
-            reason = TOO_LONG if len(text) > _MAX_LINE else None if row.fullmatch(text) else BROKEN_QUOTES
-            sink.write(text + "\n" if reason is None else "\n")
-            if reason is not None:
-                yield number, text[:MAX_RAW_CHARS].encode("latin-1").decode("utf-8", "replace"), reason
+def _copy_rows(
+    path: Path, copy: Path, dialect: Dialect, pattern: RecordPattern
+) -> tuple[int, list[tuple[int, str, str]]]:
+    """Write the copy of one file; return how many records it has, and number, text and reason of the blank ones."""
+    broken = []
+    records = blank = 0
+    with copy.open("w", encoding="latin-1", newline="\n") as sink:
+        if dialect.header:
+            sink.write((dialect.delimiter or " ").join(dialect.columns) + "\n")
+        for record in _cut(path, dialect, pattern):
+            if not record.text:
+                blank += 1
+                sink.write("\n" * (not dialect.delimiter))  # where lines are the columns, DuckDB counts blank ones too
+                continue
+            if record.reason is None:
+                sink.write(_as_doubled(record.text, dialect, pattern) + "\n")
+            else:
+                sink.write("\n")
+                text = record.text[:MAX_RAW_CHARS].encode("latin-1").decode("utf-8", "replace")
+                before = records + blank if not dialect.delimiter else records
+                broken.append((1 + dialect.header + before, text, record.reason))
+            records += 1
+    return records, broken
 
 
-def _row_pattern(dialect: Dialect) -> re.Pattern[str]:
-    """A line in which every quote closes: RFC 4180, and quotes inside bare values allowed."""
-    delimiter, quote = re.escape(dialect.delimiter), re.escape(dialect.quote)
+def _cut(path: Path, dialect: Dialect, pattern: RecordPattern) -> Iterator[Record]:
+    """The records of a file below its header, as Latin-1, which takes any byte and gives it back: bytes that are no
+    UTF-8 are still DuckDB's to reject."""
+    with open_text(path, "latin-1") as source:
+        lines = (line.rstrip("\n") for line in source)
+        if dialect.header:
+            next(lines, None)
+        yield from pattern.cut(lines)
+
+
+def _as_doubled(text: str, dialect: Dialect, pattern: RecordPattern) -> str:
+    """A record with its quotes written as RFC 4180 has them, which is how DuckDB is told to read them."""
+    quote, delimiter = dialect.quote, dialect.delimiter
+    if pattern.style == "plain" and quote and quote in text:
+        values = text.split(delimiter)
+        return delimiter.join(quote + value.replace(quote, 2 * quote) + quote for value in values)
+    if pattern.style == "escaped" and "\\" in text:
+        return pattern.quoted.sub(lambda value: _without_backslashes(value[0], quote), text)
+    return text
+
+
+def _without_backslashes(value: str, quote: str) -> str:
+    inside = re.sub(rf"\\([{re.escape(quote)}\\\n])", lambda pair: pair[1] * (1 + (pair[1] == quote)), value[1:-1])
+    return quote + inside + quote
+
+
+def _count_exactly(path: Path, dialect: Dialect) -> int:
+    pattern = RecordPattern(dialect.delimiter, dialect.quote, "doubled", len(dialect.columns))
+    return sum(1 for record in _cut(path, dialect, pattern) if record.text)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """How well a pattern fits some files: their records, those that are no rows, the values that are quoted rightly,
+    those of them that could not stand without quotes, and the records of several lines."""
+
+    records: int = 0
+    broken: int = 0
+    quoted: int = 0
+    in_need: int = 0
+    multiline: int = 0
+
+
+def _fitting_pattern(paths: Sequence[Path], dialect: Dialect) -> RecordPattern:
+    """What the files most likely mean by their quotes, where not all of their records fit RFC 4180."""
+
+    def pattern_of(style: Style, *, multiline: bool = False) -> RecordPattern:
+        return RecordPattern(dialect.delimiter, dialect.quote, style, len(dialect.columns), multiline=multiline)
+
     if not dialect.quote:
-        return re.compile(".*")
-    value = f"(?:{quote}(?:[^{quote}]|{quote}{quote})*{quote}|[^{quote}{delimiter}][^{delimiter}]*|)"
-    return re.compile(f"{value}(?:{delimiter}{value})*")
+        return pattern_of("plain")
+    doubled = _fit(paths, dialect, pattern_of("doubled"))
+    fits: dict[Style, _Fit] = {"doubled": doubled}
+    if not doubled.broken:
+        return pattern_of("doubled")
+    if any("\\" + dialect.quote in line for path in paths for line in _lines(path)):
+        fits["escaped"] = _fit(paths, dialect, pattern_of("escaped"))
+    # Tab-separated values have no quotes by their standard; of others, a single stray one is no custom.
+    if (
+        not doubled.in_need
+        and 2 * doubled.quoted <= doubled.records
+        and (dialect.delimiter == "\t" or doubled.broken > 1)
+    ):
+        fits["plain"] = _fit(paths, dialect, pattern_of("plain"))
+    best = min(fits, key=lambda style: fits[style].broken)
+    return pattern_of(best, multiline=fits[best].multiline > 0)
 
 
-def open_text(path: str | Path, encoding: str, newline: str | None = None) -> TextIO:
-    """A text file, unpacked when its name ends in `.gz` or `.zst`; undecodable bytes become U+FFFD."""
-    unpacked = pa.input_stream(str(path), compression="detect")
-    return io.TextIOWrapper(io.BufferedReader(unpacked), encoding=encoding, errors="replace", newline=newline)
+def _fit(paths: Sequence[Path], dialect: Dialect, pattern: RecordPattern) -> _Fit:
+    records = broken = quoted = in_need = multiline = 0
+    needs_quotes = re.compile("|".join(map(re.escape, (dialect.quote, dialect.delimiter, "\n"))))
+    for record in (record for path in paths for record in _cut(path, dialect, pattern) if record.text):
+        records += 1
+        if record.reason is not None or pattern.count_columns(record.text) != len(dialect.columns):
+            broken += 1
+        elif pattern.quote and pattern.quote in record.text:
+            values = pattern.quoted.findall(record.text)
+            quoted += len(values)
+            multiline += "\n" in record.text
+            in_need += sum(needs_quotes.search(value, 1, len(value) - 1) is not None for value in values)
+    return _Fit(records, broken, quoted, in_need, multiline)
+
+
+def _is_plain(path: Path, dialect: Dialect) -> bool:
+    """Whether every line of a file is a row, so that no quote can enclose line ends."""
+    cuts = len(dialect.columns) - 1
+    return cuts > 1 and all(line.count(dialect.delimiter) == cuts for line in _lines(path) if line)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with open_text(path, "latin-1") as source:
+        yield from (line.rstrip("\n") for line in source)
 
 
 def known_encoding(name: str) -> str:
@@ -221,9 +343,10 @@ def _read(
         connection,
     )
     scanned = connection.table(f"{name}_scanned")
-    rows = store(
-        f"{name}_rows", _numbered(scanned, rejected, files, first_line=2 if dialect.header else 1), connection
-    )
+    numbered = _numbered(scanned, rejected, files, first_line=2 if dialect.header else 1)
+    if len(dialect.columns) == 1:  # then a blank line is a row to DuckDB
+        numbered = numbered.filter(numbered[dialect.columns[0]].notnull())
+    rows = store(f"{name}_rows", numbered, connection)
     for table in (rejects, scans, f"{name}_scanned"):
         drop_stored(table, connection)
     return ReadRows(rows, rejected)
@@ -239,6 +362,7 @@ def _scan(connection: DuckDB, name: str, rejects: str, scans: str, paths: list[s
         "quote": dialect.quote,
         "header": dialect.header,
         "encoding": dialect.encoding,
+        "nulls": ["", _NULL] if dialect.delimiter else [""],
         "rejects": rejects,
         "scans": scans,
     }
@@ -246,7 +370,8 @@ def _scan(connection: DuckDB, name: str, rejects: str, scans: str, paths: list[s
         connection.con.execute(
             f"""CREATE TABLE "{name}" AS SELECT * FROM read_csv($paths, columns = $columns, auto_detect = false,
             delim = $delimiter, quote = $quote, escape = $quote, header = $header, encoding = $encoding,
-            filename = true, store_rejects = true, rejects_table = $rejects, rejects_scan = $scans)""",
+            nullstr = $nulls, hive_partitioning = false, filename = true,
+            store_rejects = true, rejects_table = $rejects, rejects_scan = $scans)""",
             parameters,
         )
     except duckdb.IOException as error:
@@ -263,7 +388,7 @@ def _rejected(
     lines = named.group_by(source_file=named[SOURCE_FILE], source_row=named.line.cast("int64")).agg(
         raw=named.csv_line.strip().left(MAX_RAW_CHARS).min(), reason=reason.min()
     )
-    return ibis.union(lines, ibis.memtable(list(blanked), schema=REJECTED_TYPES)) if blanked else lines
+    return ibis.union(lines, ibis.memtable(list(blanked), schema=QUARANTINE_TYPES)) if blanked else lines
 
 
 def _numbered(scanned: ir.Table, rejected: ir.Table, files: ir.Table, first_line: int) -> ir.Table:

@@ -3,6 +3,7 @@
 import tempfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import ibis
@@ -118,9 +119,9 @@ def read_movielens(connection: DuckDB, *, variant: str = "100k", folder: str | P
             f"MovieLens {variant} is not fetched by itself; unpack it from {HOMEPAGE} and give the folder."
         )
     interactions = ratings.rows.mutate(event=ibis.literal("rate"))
-    rejected = ratings.rejected.union(movies.rejected)
     name = f"movielens-{variant}"
-    return RawLog(name, interactions, movies.rows, rejected, "seconds", LICENSE, HOMEPAGE, CITATION)
+    log = RawLog(name, interactions, movies.rows, ratings.rejected, "seconds", LICENSE, HOMEPAGE, CITATION)
+    return replace(log, counted=ratings.counted, rejected_items=movies.rejected, counted_items=movies.counted)
 
 
 def _read_100k(connection: DuckDB) -> tuple[ReadRows, ReadRows]:
@@ -162,7 +163,7 @@ def _read_u_item(connection: DuckDB, path: Path) -> ReadRows:
     read = read_delimited(connection, "movielens_movies", [path], Dialect(columns, "|", encoding="latin-1"))
     flags = [ibis.ifelse(read.rows[genre] == "1", genre, ibis.null("string")) for genre in GENRES_100K]
     tags = ibis.array(flags).filter(lambda tag: tag.notnull())
-    return ReadRows(_titled(read.rows, tags), read.rejected)
+    return replace(read, rows=_titled(read.rows, tags))
 
 
 def _read_recbole_ratings(connection: DuckDB, path: Path) -> ReadRows:
@@ -174,7 +175,7 @@ def _read_recbole_movies(connection: DuckDB, path: Path) -> ReadRows:
     dialect = Dialect((ITEM_ID, TITLE, YEAR, "genres"), "\t", header=True)
     read = read_delimited(connection, "movielens_movies", [path], dialect)
     movies = read.rows.mutate(title=read.rows[TITLE].replace("unkonwn", "unknown"))
-    return ReadRows(_titled(movies, movies.genres.split(" "), movies[YEAR]), read.rejected)
+    return replace(read, rows=_titled(movies, movies.genres.split(" "), movies[YEAR]))
 
 
 def _read_dat_ratings(connection: DuckDB, path: Path) -> ReadRows:
@@ -183,7 +184,7 @@ def _read_dat_ratings(connection: DuckDB, path: Path) -> ReadRows:
 
 def _read_dat_movies(connection: DuckDB, path: Path) -> ReadRows:
     read = read_delimited(connection, "movielens_movies", [path], Dialect(_MOVIE_COLUMNS, "::", encoding="latin-1"))
-    return ReadRows(_titled(read.rows, read.rows.genres.split("|")), read.rejected)
+    return replace(read, rows=_titled(read.rows, read.rows.genres.split("|")))
 
 
 def _read_csv_ratings(connection: DuckDB, path: Path) -> ReadRows:
@@ -194,7 +195,7 @@ def _read_csv_ratings(connection: DuckDB, path: Path) -> ReadRows:
 def _read_csv_movies(connection: DuckDB, path: Path) -> ReadRows:
     _require_header(path, "movieId,title,genres")
     read = read_delimited(connection, "movielens_movies", [path], Dialect(_MOVIE_COLUMNS, ",", '"', header=True))
-    return ReadRows(_titled(read.rows, read.rows.genres.nullif(_NO_GENRES).split("|")), read.rejected)
+    return replace(read, rows=_titled(read.rows, read.rows.genres.nullif(_NO_GENRES).split("|")))
 
 
 def _require_header(path: Path, expected: str) -> None:

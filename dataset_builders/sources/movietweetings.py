@@ -1,5 +1,6 @@
 """MovieTweetings: ratings from 1 to 10 that people tweeted with the IMDb app as they watched. MIT licence."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import ibis
@@ -53,9 +54,9 @@ def read_movietweetings(connection: DuckDB, *, folder: str | Path | None = None)
     items = films.rows.select(
         SOURCE_FILE, SOURCE_ROW, ITEM_ID, title=title_of(title), year=year_of(title), tags=films.rows.genres.split("|")
     )
-    rejected = rated.rejected.union(films.rejected)
     name = "movietweetings-100k" if folder is None else "movietweetings"
-    return RawLog(name, interactions, items, rejected, "seconds", LICENSE, HOMEPAGE, CITATION)
+    log = RawLog(name, interactions, items, rated.rejected, "seconds", LICENSE, HOMEPAGE, CITATION)
+    return replace(log, counted=rated.counted, rejected_items=films.rejected, counted_items=films.counted)
 
 
 def _files(folder: str | Path | None) -> tuple[Path, Path]:

@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
 from huggingface_hub import RepoCard
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 from huggingface_hub.utils.sha import git_hash
 
 from dataset_builders.built_dataset import BuiltDataset
@@ -26,6 +28,10 @@ RepoType = Literal["dataset", "model", "space"]
 
 MODEL_CARDS = Path(__file__).resolve().parents[2] / "model_cards"
 DEMO = "playground"
+"""Folder of the demo."""
+DEMO_REPO = f"logs2lang-{DEMO}"
+"""Its name on the Hub, where anybody may have a `playground`. The metric has none of its own choice: evaluate finds it
+under the name of its module."""
 SPACE_FILES = "space_files.json"
 UNKNOWN_REVISION = "f" * 40
 """Stands for a commit that is not made yet, so that a card can be measured before."""
@@ -67,6 +73,10 @@ class ReleaseFile:
         return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
 
 
+MARKER = ReleaseFile(".logs2lang.json", b'{"published_by": "logs2lang"}\n')
+"""Lies in every repository that `publish` made. One without it is somebody's own, and is left alone."""
+
+
 @dataclass(frozen=True)
 class Links:
     """Where on the Hub the parts of a release lie.
@@ -106,9 +116,13 @@ class PlannedRepo(ABC):
     """What `--only` calls all of its kind."""
     repo_type: ClassVar[RepoType]
 
-    @abstractmethod
     def files(self, links: Links) -> list[ReleaseFile]:
-        """Its files, sorted by path, with cards that point to `links`."""
+        """Its files, sorted by path, with cards that point to `links`, and the marker that makes it ours."""
+        return sorted([*self._content(links), MARKER], key=lambda file: file.path)
+
+    @abstractmethod
+    def _content(self, links: Links) -> list[ReleaseFile]:
+        """The files that are the repository's own."""
 
     def stays_here(self) -> list[str]:
         """Files of the folder that are never published."""
@@ -145,11 +159,11 @@ class DatasetRepo(PlannedRepo):
         """Whether the licence of the log lets its rows be published."""
         return bool(self.dataset.report["license"]["redistributable"])
 
-    def files(self, links: Links) -> list[ReleaseFile]:
+    def _content(self, links: Links) -> list[ReleaseFile]:
         card = render_card(self.folder, self.dataset.report, f"{links.namespace}/{self.name}")
         stored = [self.folder / REPORT_FILE, *self.parquet_files()]
         listed = [ReleaseFile(path.relative_to(self.folder).as_posix(), path) for path in stored]
-        return sorted([ReleaseFile(CARD_FILE, card.encode()), *listed], key=lambda file: file.path)
+        return [ReleaseFile(CARD_FILE, card.encode()), *listed]
 
     def parquet_files(self) -> list[Path]:
         """The tables, and what a simulator knows beside them."""
@@ -176,11 +190,11 @@ class AdapterRepo(PlannedRepo):
     def needed_dataset(self) -> str | None:
         return self.adapter.dataset_name if self.adapter.is_dataset_public else None
 
-    def files(self, links: Links) -> list[ReleaseFile]:
+    def _content(self, links: Links) -> list[ReleaseFile]:
         card = ReleaseFile(CARD_FILE, self.adapter.card(self._home(links)).encode())
         others = [path for path in _files_below(self.folder) if path != self.folder / CARD_FILE]
         listed = [ReleaseFile(path.relative_to(self.folder).as_posix(), path) for path in others]
-        return sorted([card, *listed], key=lambda file: file.path)
+        return [card, *listed]
 
     def _home(self, links: Links) -> Home:
         here = {"adapter": f"{links.namespace}/{self.name}", "metric": f"{links.namespace}/{METRIC}"}
@@ -216,14 +230,13 @@ class SpaceRepo(PlannedRepo):
     def space_sdk(self) -> str:
         return RepoCard.load(self.folder / CARD_FILE).data.to_dict()["sdk"]
 
-    def files(self, links: Links) -> list[ReleaseFile]:
+    def _content(self, links: Links) -> list[ReleaseFile]:
         listing = self.folder / SPACE_FILES
         if not listing.is_file():
             return list(_placed(self.folder, ""))
         checkout = self.folder.parents[1]
         parts = json.loads(listing.read_text(encoding="utf-8"))
-        placed = [file for target, source in parts.items() for file in _placed(checkout / source, target)]
-        return sorted(placed, key=lambda file: file.path)
+        return [file for target, source in parts.items() for file in _placed(checkout / source, target)]
 
 
 GROUPS = ("datasets", "adapters", "metric", "demo")
@@ -257,8 +270,41 @@ class ReleasePlan:
         return {dataset: adapter for dataset, adapter in needed.items() if dataset not in pushed}
 
 
+def check_place(namespace: str, data: Path, adapters: Path) -> None:
+    """Refuse a namespace that cannot exist, and a folder that was named and is missing.
+
+    Raises:
+        InputError: It says which and what to do.
+    """
+    try:
+        validate_repo_id(f"{namespace}/{METRIC}")
+    except HFValidationError as error:
+        raise InputError(
+            f"--namespace is {namespace!r}, and no user or organisation can be called so: "
+            f"{str(error).splitlines()[0]} Give the name of your account, such as the one that `hf auth whoami` "
+            "prints."
+        ) from error
+    for option, folder, default in (("--data", data, Path("data")), ("--adapters", adapters, Path("model_cards"))):
+        if folder != default and not folder.is_dir():
+            raise InputError(
+                f"{option} is {folder}, and there is no such folder. Give one that holds a folder for each."
+            )
+
+
+def is_checkout(folder: Path) -> bool:
+    """Whether a folder is a checkout of this project, whose metric and demo belong to a release."""
+    return (folder / "space").resolve() == metric_folder().parent.resolve()
+
+
 def plan_release(
-    links: Links, tag: str, *, data: Path, adapters: Path, spaces: Path | None = None, only: Sequence[str] = ()
+    links: Links,
+    tag: str,
+    *,
+    data: Path,
+    adapters: Path,
+    spaces: Path | None = None,
+    only: Sequence[str] = (),
+    with_spaces: bool = True,
 ) -> ReleasePlan:
     """Find out what there is to publish.
 
@@ -269,6 +315,8 @@ def plan_release(
         adapters (`Path`): Folder with released adapters and their results.
         spaces (`Path`, *optional*): Folder with the metric and the demo; that of this installation by default.
         only (`list[str]`, *optional*): Names of repositories, or of groups (`GROUPS`); everything by default.
+        with_spaces (`bool`, *optional*, defaults to `True`): Whether metric and demo are part of everything; named in
+            `only` they always are.
 
     Raises:
         InputError: A name is unknown, the licence of a dataset that was asked for forbids to publish it, or there is
@@ -280,7 +328,7 @@ def plan_release(
         *(AdapterRepo(path.name, path) for path in find_adapters(adapters)),
         *_spaces(spaces or metric_folder().parent),
     ]
-    chosen = _chosen(found, only)
+    chosen = [repo for repo in _chosen(found, only) if only or with_spaces or repo.repo_type != "space"]
     refused = {repo.name: repo.dataset.report["license"]["notice"] for repo in datasets if not repo.is_redistributable}
     for name in refused:
         if name in only:
@@ -289,7 +337,8 @@ def plan_release(
     if not repos:
         raise InputError(
             f"There is nothing to publish: no dataset below {data} whose licence allows it, and no adapter below "
-            f"{adapters}."
+            f"{adapters}. A log of your own is published with the licence that `logs2lang build ... --license mit "
+            "--redistributable` gave it."
         )
     _refuse_equal_names(repos)
     return ReleasePlan(links, tag, repos, {repo.name: refused[repo.name] for repo in chosen if repo.name in refused})
@@ -300,9 +349,9 @@ def _dataset_folders(data: Path) -> list[Path]:
 
 
 def _spaces(folder: Path) -> Iterator[SpaceRepo]:
-    for name in (METRIC, DEMO):
-        if (folder / name / CARD_FILE).is_file():
-            yield SpaceRepo(name, folder / name)
+    for name, place in ((METRIC, METRIC), (DEMO_REPO, DEMO)):
+        if (folder / place / CARD_FILE).is_file():
+            yield SpaceRepo(name, folder / place)
 
 
 def _chosen(repos: Sequence[PlannedRepo], only: Sequence[str]) -> list[PlannedRepo]:

@@ -4,6 +4,7 @@ A recipe is a YAML file that holds choices; the command line overrides it. An un
 names it, never a default in silence.
 """
 
+import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
@@ -178,14 +179,14 @@ def parse_arguments(
     Raises:
         InputError: An argument is unknown, missing or of the wrong kind, or the recipe is not readable.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    recipe = _read_recipe(words)
-    types = (own, *configurations[_method(own, recipe, words, list(configurations))])
+    first = _First.of(sys.argv[1:] if argv is None else argv)
+    recipe = read_recipe(first.config) if first.config is not None else {}
+    types = (own, *configurations[_method(own, recipe, first.method, list(configurations))])
     _refuse_unknown(recipe, types)
     try:
         parser = RecipeParser(types)
         parser.set_defaults_with_config(**recipe, **_defaults_here(recipe, types))
-        parsed = parser.parse_args_into_dataclasses(args=_without_config(words))
+        parsed = parser.parse_args_into_dataclasses(args=first.others)
     except (ValueError, TypeError, ImportError) as error:  # what dataclasses of transformers and TRL refuse
         raise InputError(f"These arguments do not go together: {str(error).strip()}") from error
     if not parsed[0].dataset:
@@ -200,19 +201,43 @@ def _help_line(part: Field) -> str:
     return f"  --{part.name:<26} {part.metadata.get('help', '')}{default}"
 
 
-def _read_recipe(words: Sequence[str]) -> dict[str, Any]:
-    if "--config" not in words:
-        return {}
-    at = words.index("--config") + 1
-    if at == len(words):
-        raise InputError("--config stands at the end; expected the path of a recipe after it.")
-    path = find_recipe(words[at])
+@dataclass
+class _First:
+    """What has to be known of the command line before the other arguments can be: their defaults and their kind."""
+
+    config: str | None
+    method: str | None
+    others: list[str]
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> "_First":
+        """Read by argparse as all arguments are: `--method grpo`, `--method=grpo`, and the last one counts."""
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        parser.add_argument("--config")
+        parser.add_argument("--method")
+        try:
+            known, others = parser.parse_known_args(list(words))
+        except argparse.ArgumentError as error:
+            raise InputError(f"{error.argument_name} stands at the end; expected a value after it.") from error
+        return cls(known.config, known.method, others if known.method is None else [*others, "--method", known.method])
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """The arguments that a recipe names.
+
+    Args:
+        name (`str`): Its path, or its address in `hub_recipes/configs`.
+
+    Raises:
+        InputError: The file cannot be read or is no recipe.
+    """
+    path = find_recipe(name)
     try:
         recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"The recipe {words[at]} cannot be read ({str(error).splitlines()[0]}).") from error
+        raise InputError(f"The recipe {name} cannot be read ({str(error).splitlines()[0]}).") from error
     if not isinstance(recipe, dict):
-        raise InputError(f"The recipe {words[at]} must hold `name: value` lines.")
+        raise InputError(f"The recipe {name} must hold `name: value` lines.")
     return recipe
 
 
@@ -222,17 +247,12 @@ def find_recipe(name: str) -> Path:
     return shipped if not Path(name).is_file() and shipped.is_file() else Path(name)
 
 
-def _method(own: type[RunArguments], recipe: Mapping[str, Any], words: Sequence[str], known: Sequence[str]) -> str:
+def _method(own: type[RunArguments], recipe: Mapping[str, Any], given: str | None, known: Sequence[str]) -> str:
     (default,) = (part.default for part in fields(own) if part.name == "method")
-    method = words[words.index("--method") + 1] if "--method" in words[:-1] else recipe.get("method", default)
+    method = given or recipe.get("method", default)
     if method not in known:
         raise InputError(f"There is no method {method!r}; choose one of {', '.join(known)}.")
     return str(method)
-
-
-def _without_config(words: Sequence[str]) -> list[str]:
-    at = words.index("--config") if "--config" in words else len(words)
-    return [*words[:at], *words[at + 2 :]]
 
 
 def _refuse_unknown(recipe: Mapping[str, Any], types: Sequence[type]) -> None:

@@ -1,13 +1,13 @@
 """The whole recipe, one step after another: oracle, warm start, verbalizer, texts, reasoners, results.
 
 A chain is a YAML list of steps in one run folder. A step that is done is not done again unless its inputs changed: its
-recipe, its arguments, the dataset, or the adapters and texts it builds on. A kill or a time limit loses at most the
-work since the last checkpoint.
+recipe, its arguments, the dataset, or the adapters and texts it builds on. What a changed step made before is moved
+aside, never deleted. A kill or a time limit loses at most the work since the last checkpoint.
 """
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -20,7 +20,7 @@ from dataset_builders.checksums import sha256_of
 from dataset_builders.export import REPORT_FILE
 from dataset_builders.input_error import InputError
 from hub_recipes.model_folders import ADAPTER_WEIGHTS
-from hub_recipes.training.arguments import find_recipe
+from hub_recipes.training.arguments import find_recipe, read_recipe
 from hub_recipes.training.run_folder import ADAPTER_FOLDER, UNFINISHED
 from hub_recipes.training.run_record import digest, read_json, write_json
 from hub_recipes.training.text_files import TextFiles
@@ -77,12 +77,21 @@ class Chain:
     shared: Mapping[str, Any]
     minutes: float | None = None
 
-    def run(self, dry_run: bool = False) -> int:
+    def run(self, dry_run: bool = False, restart: Sequence[str] = ()) -> int:
         """Do what is not done.
+
+        Args:
+            dry_run (`bool`, *optional*, defaults to `False`): Say what every step would do, and do nothing.
+            restart (`list[str]`, *optional*): Steps to do again although nothing changed.
 
         Returns:
             `int`: Exit code: 0 when all is done, 75 when the time limit came first.
+
+        Raises:
+            InputError: There is no step of a name in `restart`.
         """
+        for name in restart:
+            self._restart(name)
         deadline = None if self.minutes is None else monotonic() + 60 * self.minutes
         for number, step in enumerate(self.steps, start=1):
             title = f"{number}/{len(self.steps)} {step.name}"
@@ -101,26 +110,34 @@ class Chain:
                 write_json({"inputs": inputs}, self.folder / step.name / DONE_FILE)
         return 0
 
+    def _restart(self, name: str) -> None:
+        names = [step.name for step in self.steps]
+        if name not in names:
+            raise InputError(f"--restart names {name!r}, and the steps are {', '.join(names)}.")
+        if (self.folder / name).exists():
+            _console.print(f"{name}: starts anew. What it made before is {_set_aside(self.folder / name)}.")
+
     def _is_done(self, step: Step, inputs: str) -> bool:
-        """Whether a step was finished with these inputs; what it made from others is deleted."""
+        """Whether a step was finished with these inputs; what it made from others is moved aside."""
         folder = self.folder / step.name
         begun, done = folder / "inputs.json", folder / DONE_FILE
         if not inputs:
             return False
         if begun.exists() and read_json(begun)["inputs"] != inputs:
-            _console.print(f"{step.name}: its inputs changed, so it starts anew.")
-            shutil.rmtree(folder)
+            _console.print(
+                f"{step.name}: its inputs changed, so it starts anew. What it made before is {_set_aside(folder)}."
+            )
         if not begun.exists():
             write_json({"inputs": inputs}, begun)
         return done.exists()
 
     def _inputs(self, step: Step) -> str:
-        """One hash of everything that decides what a step makes."""
+        """One hash of everything that decides what a step makes: of a recipe what it means, not how it is written."""
         recipe = step.choices.get("config")
         return digest(
             {
                 "step": [step.action, step.role, dict(step.choices), dict(self.shared)],
-                "recipe": sha256_of(find_recipe(recipe)) if recipe else None,
+                "recipe": read_recipe(recipe) if recipe else None,
                 "dataset": sha256_of(BuiltDataset.open(self.dataset).folder / REPORT_FILE),
                 "uses": {other.name: self._made_hash(other) for other in self.steps if self._uses(step, other)},
             }
@@ -184,6 +201,17 @@ class Chain:
         # Rows that are there are kept, so a kill costs no more than the row it fell into.
         evaluate(self.dataset, self.folder / step.name, reasoner=reasoner, **choices)
         return 0
+
+
+def _set_aside(folder: Path) -> Path:
+    """Move what a step made to a dated name beside it: it may have taken hours."""
+    moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")
+    aside = folder.with_name(f"{folder.name}.{moment}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = folder.with_name(f"{folder.name}.{moment}-{number}")
+    return folder.rename(aside)
 
 
 def to_words(choices: Mapping[str, Any]) -> list[str]:

@@ -318,8 +318,7 @@ def _read_table(connection: DuckDB, path: Path, columns: Mapping[str, str]) -> R
     raw = read_tabular(connection, str(path), items=str(path), columns=in_log, item_columns=in_items)
     if missing_user:
         raw = replace(raw, interactions=raw.interactions.mutate(user_id=ibis.literal(_ONE_PERSON)))
-    # The rows were read twice, as a log and as a catalogue; what is wrong with them is said once.
-    return replace(raw, rejected=None if raw.rejected is None else raw.rejected.distinct())
+    return raw
 
 
 def _to_uploaded(log: CanonicalLog, connection: DuckDB) -> UploadedLog:

@@ -55,7 +55,7 @@ def keyed_log(folder: Path) -> Iterator[tuple[SplitLog, BuildOptions, DuckDB]]:
     interactions = connection.read_parquet(folder / "interactions.parquet")
     items = connection.read_parquet(folder / "items.parquet")
     options = BuildOptions()
-    log = CanonicalLog(interactions, items, quarantine=items, counts={})
+    log = CanonicalLog(interactions, items, quarantine=items, items_quarantine=items, counts={})
     yield to_split_log(log, options, connection), options, connection
     connection.disconnect()
 

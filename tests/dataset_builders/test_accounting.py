@@ -69,13 +69,13 @@ def tabular_jsonl(folder: Path):
 def movielens(folder: Path):
     (folder / "ratings.dat").write_bytes(b"\n".join(ratings("::")) + b"\n")
     (folder / "movies.dat").write_bytes(b"\n".join(movies("::", damaged=True)) + b"\n")
-    return partial(read_movielens, variant="1m", folder=folder), len(ratings("::")) + 1  # and the film without a title
+    return partial(read_movielens, variant="1m", folder=folder), len(ratings("::"))
 
 
 def movietweetings(folder: Path):
     (folder / "ratings.dat").write_bytes(b"\n".join(ratings("::")) + b"\n")
     (folder / "movies.dat").write_bytes(b"\n".join(movies("::", damaged=True)) + b"\n")
-    return partial(read_movietweetings, folder=folder), len(ratings("::")) + 1
+    return partial(read_movietweetings, folder=folder), len(ratings("::"))
 
 
 def netflix(folder: Path):
@@ -136,6 +136,15 @@ def test_every_row_of_a_damaged_log_is_used_merged_or_in_quarantine(source, tmp_
         assert counts["merged_duplicates"] == 1
         assert quarantine.num_rows >= 4
         assert None not in quarantine["reason"].to_pylist() + quarantine["raw"].to_pylist()
+
+
+@pytest.mark.parametrize("source", [movielens, movietweetings], ids=lambda source: source.__name__)
+def test_bad_rows_of_the_catalogue_have_their_own_file_and_count(source, tmp_path):
+    read, _ = source(tmp_path)
+    counts = build_dataset(read, tmp_path / "built", OPTIONS)["counts"]
+    aside = pq.read_table(tmp_path / "built" / "quarantine_items.parquet").to_pylist()
+    assert [(row["source_file"], row["raw"]) for row in aside] == [("movies.dat", "m1")]
+    assert (counts["catalogue_rows"], counts["merged_items"], counts["catalogue_quarantined"]) == (31, 0, 1)
 
 
 def test_a_row_that_a_step_of_the_build_loses_stops_it(tmp_path, monkeypatch):

@@ -250,3 +250,15 @@ def test_open_of_a_name_that_is_nowhere_is_an_input_error(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match="neither a folder here nor a dataset"):
         BuiltDataset.open("nobody/nothing")
+
+
+@pytest.mark.parametrize("place", ["built", "elsewhere/built"])
+def test_load_dataset_reads_the_folder_that_it_is_given(make_source, crowd, tmp_path, place):
+    """It caches by the name of a folder: neither a rebuilt one nor a namesake may yield the rows of the first."""
+    rows = []
+    for folder, seed in ((tmp_path / "built", 0), (tmp_path / place, 1)):
+        build_dataset(make_source(crowd), folder, BuildOptions(seed=seed))
+        loaded = load_dataset(str(folder), "examples", split="test", cache_dir=str(tmp_path / "cache")).to_list()
+        assert loaded == pq.read_table(folder / "examples" / "test-00000-of-00001.parquet").to_pylist()
+        rows.append(loaded)
+    assert rows[0] != rows[1]

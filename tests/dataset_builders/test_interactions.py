@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import ibis
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -201,8 +203,34 @@ def test_the_first_row_of_an_item_is_kept(connection):
 
 def test_a_catalogue_row_without_id_is_set_aside(connection):
     log = canonicalize(raw_log([{}], item_table({"item_id": "i1"}, {"item_id": " "})), connection)
-    assert log.counts["quarantined_by_reason"] == {NAMELESS_ITEM: 1}
-    assert log.quarantine.to_pyarrow().to_pylist()[0]["source_row"] == 3
+    assert log.counts["catalogue_quarantined_by_reason"] == {NAMELESS_ITEM: 1}
+    assert log.items_quarantine.to_pyarrow().to_pylist()[0]["source_row"] == 3
+
+
+def test_the_catalogue_has_an_identity_of_its_own(connection):
+    """A log of 2 rows, one bad; a catalogue of 4: i1, i1 again, one without an id, one that could not be read."""
+    rejected = ibis.memtable(
+        {"source_file": ["items.csv"], "source_row": [9], "raw": ["x"], "reason": ["too few columns"]}
+    )
+    items = item_table({"item_id": "i1"}, {"item_id": "i1"}, {"item_id": " "})
+    raw = replace(raw_log([{}, {"user_id": ""}], items), rejected_items=rejected)
+    counts = canonicalize(raw, connection).counts
+    assert (counts["input_rows"], counts["used"], counts["quarantined"]) == (2, 1, 1)
+    assert (counts["catalogue_rows"], counts["merged_items"], counts["catalogue_quarantined"]) == (4, 1, 2)
+    assert counts["catalogue_quarantined_by_reason"] == {NAMELESS_ITEM: 1, "too few columns": 1}
+
+
+def test_rows_are_those_that_were_counted_apart(connection):
+    with pytest.raises(RuntimeError, match="Rows of 'toy' were lost"):
+        canonicalize(replace(raw_log([{}]), counted=2), connection)
+    items = item_table({"item_id": "i1"})
+    with pytest.raises(RuntimeError, match="Rows of the catalogue of 'toy' were lost"):
+        canonicalize(replace(raw_log([{}], items), counted_items=2), connection)
+
+
+def test_a_catalogue_of_which_no_row_can_be_used_stops(connection):
+    with pytest.raises(InputError, match=r"No row of the catalogue of 'toy' can be used: catalogue row without"):
+        canonicalize(raw_log([{}], item_table({"item_id": ""})), connection)
 
 
 def test_a_year_is_four_leading_digits(connection):

@@ -19,7 +19,7 @@ from dataset_builders.input_error import InputError
 from hub_recipes.cli import main
 from hub_recipes.metric import METRIC
 from hub_recipes.publishing import COLLECTION, Published, Publisher
-from hub_recipes.release.plan import Links, ReleasePlan, plan_release
+from hub_recipes.release.plan import MARKER, Links, ReleasePlan, plan_release
 
 NAMES = {"dataset": DATASET, "model": ADAPTER, "space": METRIC}
 
@@ -80,7 +80,7 @@ def test_an_adapter_repository_is_the_adapter_folder(hub, publish, adapters):
     publish()
     repo = hub.repo("model", f"{USER}/{ADAPTER}")
     files = repo.commits[repo.tags["v1"]]
-    assert set(files) - {".gitattributes"} == {path.name for path in (adapters / ADAPTER).iterdir()}
+    assert set(files) - {".gitattributes", MARKER.path} == {path.name for path in (adapters / ADAPTER).iterdir()}
     assert files["adapter_model.safetensors"].is_lfs
     local = (adapters / ADAPTER / "adapter_model.safetensors").read_bytes()
     assert hub.file("model", repo.id, "adapter_model.safetensors") == local
@@ -369,3 +369,60 @@ def test_a_fault_is_exit_code_2_and_no_traceback(hub, command):
     assert said.count("Error: ") == 1
     assert "Traceback" not in said
     assert TOKEN not in said
+
+
+@pytest.mark.parametrize("create_pr", [False, True])
+def test_a_repository_of_a_stranger_is_refused_and_survives(hub, hub_api, publish, create_pr):
+    repo_id = f"{USER}/{METRIC}"
+    hub_api.create_repo(repo_id, repo_type="space", space_sdk="gradio")
+    theirs = [CommitOperationAdd("app.py", b"theirs\n"), CommitOperationAdd("notes.txt", b"also theirs\n")]
+    hub_api.create_commit(repo_id, theirs, commit_message="Mine", repo_type="space")
+    before = dict(hub.repo("space", repo_id).commits[hub.repo("space", repo_id).branches["main"]])
+    with pytest.raises(InputError, match=r"was not published by logs2lang .* its 2 files, such as app.py"):
+        publish(create_pr=create_pr)
+    repo = hub.repo("space", repo_id)
+    assert repo.commits[repo.branches["main"]] == before
+    assert hub.file("space", repo_id, "app.py") == b"theirs\n"
+    assert not repo.tags
+
+
+def test_an_empty_repository_that_is_there_already_is_filled(hub, hub_api, publish):
+    hub_api.create_repo(f"{USER}/{METRIC}", repo_type="space", space_sdk="gradio")
+    assert publish()[-1].outcome == "uploaded"
+    assert "app.py" in hub.repo("space", f"{USER}/{METRIC}").commits[publish()[-1].revision]
+
+
+def test_what_would_be_deleted_is_listed_before(hub_api, publish, plan, adapters):
+    (adapters / ADAPTER / "chat_template.jinja").write_text("{{ messages }}")
+    publish()
+    assert Publisher(hub_api, plan()).deletions() == {}
+    (adapters / ADAPTER / "chat_template.jinja").unlink()
+    assert Publisher(hub_api, plan(tag="v2")).deletions() == {f"{USER}/{ADAPTER}": ("chat_template.jinja",)}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--namespace", "no such/user"), "no user or organisation can be called so"),
+        (("--namespace", "me", "--data", "nowhere"), "--data is nowhere, and there is no such folder"),
+        (("--namespace", "me", "--adapters", "nowhere"), "--adapters is nowhere"),
+    ],
+)
+def test_a_dry_run_refuses_what_cannot_be(run_main, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    code, _, error = run_main("publish", *words, "--dry-run")
+    assert code == 2
+    assert said in " ".join(error.split())
+
+
+def test_in_a_folder_of_ones_own_only_what_lies_there_is_planned(run_main, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    code, out, _ = run_main("publish", "--namespace", "me", "--dry-run")
+    assert code == 0
+    assert f"me/{DATASET}" in out
+    assert METRIC not in out
+    assert "playground" not in out
+    assert "was not asked what would be deleted" in out
+    _, out, _ = run_main("publish", "--namespace", "me", "--dry-run", "--only", "metric")
+    assert f"me/{METRIC}" in out

@@ -23,11 +23,14 @@ from small_release import BASE_MODEL, write_adapter
 from stranger_reads import write
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from hub_recipes.metric import METRIC
+from hub_recipes.release.plan import DEMO_REPO, GROUPS
+
 ROOT = Path(__file__).parents[2]
 NAMESPACE, OWNER = "me", BASE_MODEL.split("/")[0]
 DATASET, ADAPTER = "movietweetings-100k", "smollm2-135m-instruct-movietweetings-verbalizer-rewrite"
 """The names that the README uses; what lies under them here is small."""
-SPACES = [name for name in ("discovery_recall", "playground") if (ROOT / "space" / name / "app.py").exists()]
+SPACES = (METRIC, DEMO_REPO)
 READER = ROOT / "tests" / "loopback_hub" / "stranger_reads.py"
 README_CODE = re.search(r"```py\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
 
@@ -65,7 +68,7 @@ def publish(hub: LoopbackHub, folder: Path) -> str:
     """The command, in a process of its own."""
     program = [sys.executable, "-c", "from hub_recipes.cli import main; main()", "publish"]
     environment = stranger_environment(hub.endpoint, folder / "homes", "publisher", HF_TOKEN=TOKEN)
-    command = [*program, "--namespace", NAMESPACE, "--adapters", "model_cards"]
+    command = [*program, "--namespace", NAMESPACE, "--only", ",".join(GROUPS)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -111,8 +114,7 @@ def test_the_code_on_the_card_runs(release):
 
 
 def test_the_code_in_the_readme_runs(release):
-    code = README_CODE.replace("playground", SPACES[-1])
-    assert run_python(release.stranger("reader-of-the-readme"), "-c", code).strip()
+    assert run_python(release.stranger("reader-of-the-readme"), "-c", README_CODE).strip()
 
 
 @pytest.mark.parametrize("space", SPACES)

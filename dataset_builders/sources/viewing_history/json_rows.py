@@ -13,7 +13,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import RAW, SOURCE_FILE, SOURCE_ROW
 from dataset_builders.sources.delimited import MAX_RAW_CHARS, ReadRows
-from dataset_builders.sources.tabular import NOT_JSON
+from dataset_builders.sources.json_lines import NOT_JSON
 from dataset_builders.sources.viewing_history.export_files import ExportFile
 from dataset_builders.sources.viewing_history.viewings import joined
 from dataset_builders.stored_tables import drop_stored

@@ -266,3 +266,147 @@ def test_a_log_of_numbers_or_iso_dates_is_not_searched_for_local_ones(tmp_path, 
     for name, content in {"numbers.csv": csv_text(), "iso.csv": dated("2024-05-02", "2024-05-03T00:00:00Z")}.items():
         (tmp_path / name).write_text(content)
         assert len(triples(tmp_path / name)) == 2
+
+
+def test_columns_without_a_name_and_doubled_ones_that_nobody_maps_are_left_behind(tmp_path, triples):
+    lines = ["Benutzer;Artikel;Zeit;Menge;Menge;;", *(";".join((*row, "1", "2", "", "")) for row in ROWS)]
+    (tmp_path / "log.csv").write_text("\n".join(lines))
+    columns = {"user_id": "Benutzer", "item_id": "Artikel", "timestamp": "Zeit"}
+    assert triples(tmp_path / "log.csv", columns=columns) == TRIPLES
+    with pytest.raises(InputError, match="two columns called 'Menge'"):
+        triples(tmp_path / "log.csv", columns={**columns, "value": "Menge"})
+
+
+HEADERLESS = "\n".join("\t".join((user, time, "x", item)) for user, item, time in ROWS) + "\n"
+
+
+@pytest.mark.parametrize("columns", [{}, {"timestamp": "1714521600"}])
+def test_a_file_without_a_header_is_told(tmp_path, triples, columns):
+    (tmp_path / "log.tsv").write_text(HEADERLESS)
+    with pytest.raises(InputError, match=r"ann, 1714521600, x, i1, looks like a row\..*--columns NAME"):
+        triples(tmp_path / "log.tsv", columns=columns)
+
+
+def test_the_first_record_of_a_file_without_a_header_is_kept(tmp_path, connection, triples):
+    (tmp_path / "log.tsv").write_text(HEADERLESS)
+    names = ["user_id", "timestamp", "-", "item_id"]
+    assert triples(tmp_path / "log.tsv", header=names) == TRIPLES
+    assert read_tabular(connection, str(tmp_path / "log.tsv"), header=names).counted == len(ROWS)
+    renamed = {"user_id": "who"}
+    assert triples(tmp_path / "log.tsv", header=["who", *names[1:]], columns=renamed) == TRIPLES
+    with pytest.raises(InputError, match=r"has 4 columns, but 3 are named: user_id,timestamp,item_id\."):
+        triples(tmp_path / "log.tsv", header=["user_id", "timestamp", "item_id"])
+
+
+def test_a_catalogue_without_a_header(tmp_path, connection):
+    (tmp_path / "log.csv").write_text(csv_text())
+    (tmp_path / "items.csv").write_text("i1,Alien,Horror\ni2,Heat,Horror\n")
+    files = {"interactions": str(tmp_path / "log.csv"), "items": str(tmp_path / "items.csv")}
+    with pytest.raises(InputError, match=r"seems to have no header.*--columns-items NAME.*item_id,"):
+        read_tabular(connection, **files)
+    raw = read_tabular(connection, **files, items_header=["item_id", "title", "tags"])
+    assert [row["title"] for row in canonicalize(raw, connection).items.to_pyarrow().to_pylist()] == ["Alien", "Heat"]
+
+
+def test_a_header_may_stand_again_below_or_be_a_year(tmp_path, triples):
+    """Two files put behind one another; a sheet with a column per year."""
+    (tmp_path / "log.csv").write_text(2 * csv_text())
+    assert triples(tmp_path / "log.csv") == TRIPLES
+    (tmp_path / "years.csv").write_text(csv_text("user_id,item_id,2024"))
+    assert triples(tmp_path / "years.csv", columns={"timestamp": "2024"}) == TRIPLES
+
+
+def test_python_literals_are_read_and_no_code_is_run(tmp_path, connection):
+    lines = [str({"user_id": u, "item_id": i, "timestamp": int(t), "new": True}) for u, i, t in ROWS]
+    evil = "{'user_id': __import__('os').getpid(), 'item_id': 'i1', 'timestamp': 1714521600}"
+    good = json.dumps({"user_id": "eve", "item_id": "it's", "timestamp": 1714521600})
+    (tmp_path / "log.jsonl").write_text("\n".join([*lines, evil, good]))
+    raw = read_tabular(connection, str(tmp_path / "log.jsonl"))
+    log = canonicalize(raw, connection)
+    assert sorted(row["user_id"] for row in log.interactions.to_pyarrow().to_pylist()) == ["ann", "bob", "eve"]
+    assert log.counts["quarantined_by_reason"] == {"not a JSON object": 1}
+    assert raw.counted == log.counts["input_rows"] == 4
+    assert raw.notes[0].startswith("2 lines of ")
+    assert "Python literals" in raw.notes[0]
+
+
+def test_a_json_line_that_is_too_long_is_counted(tmp_path, connection):
+    good = json.dumps({"user_id": "ann", "item_id": "i1", "timestamp": 1714521600})
+    long = json.dumps({"user_id": "bob", "item_id": "x" * 40_000_000, "timestamp": 1714521600})
+    (tmp_path / "log.jsonl").write_text(f"{good}\n  \n{long}\n")
+    log = canonicalize(read_tabular(connection, str(tmp_path / "log.jsonl")), connection)
+    assert (log.counts["input_rows"], log.counts["quarantined_by_reason"]) == (2, {"line over 2 MB": 1})
+
+
+def write_lake(folder, **files):
+    for name, columns in files.items():
+        path = folder / name.replace("__", "/").replace("_is_", "=") / "part.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table(columns), path)
+    return folder / "**" / "*.parquet"
+
+
+TYPED = {"user_id": ["ann", "bob"], "item_id": ["i1", "i2"], "timestamp": [1714521600, 1714521601]}
+
+
+def test_parquet_names_that_sql_cannot_tell_apart(tmp_path, triples, connection):
+    table = {"ID": [1, 2], "id": TYPED["item_id"], "filename": TYPED["user_id"], "ts": TYPED["timestamp"]}
+    own = {"source_file": ["app", "app"], "source_row": [900, 901], "column0": ["x", "y"], "path": ["x", "y"]}
+    pq.write_table(pa.table({**table, **own}), tmp_path / "log.parquet")
+    columns = {"user_id": "filename", "item_id": "id"}
+    assert triples(tmp_path / "log.parquet", columns=columns) == TRIPLES
+    rows = (
+        read_tabular(connection, str(tmp_path / "log.parquet"), columns=columns).interactions.to_pyarrow().to_pylist()
+    )
+    assert sorted((row["source_file"], row["source_row"]) for row in rows) == [("log.parquet", 1), ("log.parquet", 2)]
+
+
+def test_parquet_bytes_without_the_mark_of_text_are_text(tmp_path, connection):
+    items = pa.table({"item_id": ["i1", "i2"], "title": [b"Caf\xc3\xa9", b"Heat"], "tags": [[b"\xc3\xa9"], []]})
+    pq.write_table(items, tmp_path / "items.parquet")
+    users = [b"ann", b"b\xff"]
+    pq.write_table(pa.table({**TYPED, "user_id": users}), tmp_path / "log.parquet")
+    raw = read_tabular(connection, str(tmp_path / "log.parquet"), items=str(tmp_path / "items.parquet"))
+    log = canonicalize(raw, connection)
+    first = log.items.to_pyarrow().to_pylist()[0]
+    assert (first["title"], first["tags"]) == ("Café", ["é"])
+    assert [row["user_id"] for row in log.interactions.to_pyarrow().to_pylist()] == ["ann"]
+    assert log.counts["quarantined_by_reason"] == {"broken encoding": 1}
+
+
+def test_ids_are_text_before_files_are_put_together(tmp_path, triples):
+    """As floats both large ids would be 9007199254740992."""
+    large = [2**53, 2**53 + 1]
+    lake = write_lake(
+        tmp_path, a={**TYPED, "item_id": large}, b={**TYPED, "user_id": ["cy", "di"], "item_id": [7.0, None]}
+    )
+    assert [item for _, item, _ in triples(lake)] == ["9007199254740992", "9007199254740993", "7"]
+
+
+def test_what_stands_in_the_file_wins_over_its_folder(tmp_path, triples, connection):
+    lake = write_lake(tmp_path, timestamp_is_1999__ITEM_ID_is_zz=TYPED)
+    assert triples(lake) == TRIPLES
+    assert read_tabular(connection, str(lake)).counted == 2
+
+
+def test_folders_name_what_no_file_does(tmp_path, triples):
+    rest = {name: TYPED[name] for name in ("item_id", "timestamp")}
+    lake = write_lake(tmp_path, user_id_is_ann=rest, user_id_is_bob=rest)
+    assert len(triples(lake)) == 4
+    folder = tmp_path / "csv" / "user_id=ann"
+    folder.mkdir(parents=True)
+    (folder / "log.csv").write_text("item_id,timestamp\ni1,1714521600\n")
+    assert triples(folder / "*.csv") == TRIPLES[:1]
+
+
+def test_files_of_a_lake_may_differ_in_columns_order_and_case(tmp_path, triples):
+    other = {"rating": [1.5], "device": pa.nulls(1), "timestamp": [1714521601], "ITEM_ID": ["i2"], "user_id": ["bob"]}
+    first = {name: values[:1] for name, values in TYPED.items()}
+    assert triples(write_lake(tmp_path, a=first, b=other)) == TRIPLES
+
+
+def test_parquet_rows_are_counted_from_the_footers(tmp_path, connection):
+    pq.write_table(
+        pa.table({name: values * 50 for name, values in TYPED.items()}), tmp_path / "log.parquet", row_group_size=7
+    )
+    assert read_tabular(connection, str(tmp_path / "log.parquet")).counted == 100

@@ -8,7 +8,7 @@ from small_release import ADAPTER, DATASET, write_json
 from dataset_builders.input_error import InputError
 from dataset_builders.raw_log import OWN_LOG
 from dataset_builders.sources import movielens, movietweetings
-from hub_recipes.release.plan import UNKNOWN_REVISION, Links, SpaceRepo, plan_release
+from hub_recipes.release.plan import MARKER, UNKNOWN_REVISION, Links, SpaceRepo, plan_release
 
 LINKS = Links("me", "http://hub")
 ROOT = Path(__file__).parents[3]
@@ -89,12 +89,13 @@ def test_a_space_that_lists_its_files_gets_those(tmp_path):
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(path)
-    assert [file.path for file in SpaceRepo("demo", folder).files(LINKS)] == ["README.md", "app.py"]
+    assert [file.path for file in SpaceRepo("demo", folder).files(LINKS)] == [MARKER.path, "README.md", "app.py"]
     write_json(
         folder / "space_files.json", {"app.py": "space/demo/app.py", "ours": "ours", "space/demo": "space/demo"}
     )
     files = {file.path: file.read().decode() for file in SpaceRepo("demo", folder).files(LINKS)}
     assert set(files) == {
-        "app.py", "ours/module.py", "space/demo/README.md", "space/demo/app.py", "space/demo/space_files.json",
+        MARKER.path, "app.py", "ours/module.py", "space/demo/README.md", "space/demo/app.py",
+        "space/demo/space_files.json",
     }  # fmt: skip
     assert files["ours/module.py"] == "ours/module.py"

@@ -72,6 +72,49 @@ def test_the_chain_stops_in_time_and_goes_on(at_training_folder, spied):
     shutil.rmtree("timed")
 
 
+@pytest.fixture
+def made(at_training_folder, tmp_path, monkeypatch):
+    """A chain of one training step whose recipe is a file, and which leaves a file behind in place of training."""
+
+    def train(self, step, *others):
+        (self.folder / step.name / "weights").write_text(recipe.read_text())
+        return 0
+
+    monkeypatch.setattr(Chain, "_do", train)
+    recipe = tmp_path / "recipe.yaml"
+    step = Step.of({"name": "oracle", "train": "reasoner", "config": str(recipe)})
+
+    def run(text, **choices):
+        recipe.write_text(text)
+        assert to_chain([step], tmp_path / "runs").run(**choices) == 0
+        folders = sorted((tmp_path / "runs").iterdir())
+        return [(folder / "weights").read_text() for folder in folders]
+
+    return run
+
+
+def test_a_comment_in_a_recipe_changes_nothing(made):
+    first = "method: sft\nseed: 1\n"
+    assert made(first) == [first]
+    assert made("# What it shows.\nseed: 1\nmethod:   sft  # why\n") == [first]
+
+
+def test_what_a_changed_step_made_before_is_moved_aside_and_named(made, capsys, tmp_path):
+    made("seed: 1\n")
+    assert made("seed: 2\n") == ["seed: 2\n", "seed: 1\n"]
+    (aside,) = (tmp_path / "runs").glob("oracle.*")
+    assert aside.name in capsys.readouterr().err.replace("\n", "")
+    assert made("seed: 3\n")[0] == "seed: 3\n"
+    assert len(list((tmp_path / "runs").iterdir())) == 3  # nothing is ever deleted
+
+
+def test_a_step_starts_anew_where_that_is_asked_for(made, tmp_path):
+    made("seed: 1\n")
+    assert made("seed: 1\n", restart=["oracle"]) == ["seed: 1\n"] * 2
+    with pytest.raises(InputError, match="'orakle', and the steps are oracle"):
+        made("seed: 1\n", restart=["orakle"])
+
+
 def test_a_dry_run_says_every_step_and_makes_nothing(at_training_folder, capsys):
     assert to_chain(read_chain(SMOKE), "dry-chain").run(dry_run=True) == 0
     assert "history" in capsys.readouterr().err

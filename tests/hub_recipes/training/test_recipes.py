@@ -146,3 +146,24 @@ def test_help_teaches_what_is_ours(script, capsys):
     assert "--history_length" in text
     assert "smollm2-135m" in text
     assert len(text.splitlines()) < 60
+
+
+def test_arguments_with_an_equals_sign_are_read_like_all_others():
+    recipe = "smollm2-135m/reasoner/sft.yaml"
+    apart = ["--config", recipe, "--method", "exact", "--dataset", "built", "--output_dir", "out"]
+    joined = [f"--config={recipe}", "--method=exact", "--dataset=built", "--output_dir=out"]
+    parsed = [parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, words) for words in (apart, joined)]
+    assert parsed[0][0] == parsed[1][0]
+    assert parsed[1][0].method == "exact"
+    assert [part.max_steps for part in (parsed[0][-1], parsed[1][-1])] == [parsed[0][-1].max_steps] * 2
+
+
+def test_the_last_of_two_methods_counts():
+    words = ["--method", "sft", "--method=exact", "--dataset", "built", "--output_dir", "out"]
+    assert parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, words)[0].method == "exact"
+
+
+@pytest.mark.parametrize("words", [["--config"], ["--method"]])
+def test_an_argument_without_its_value_is_one_sentence(words):
+    with pytest.raises(InputError, match=f"{words[0]} stands at the end"):
+        parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, words)

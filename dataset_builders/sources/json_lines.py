@@ -1,0 +1,122 @@
+"""JSON lines as tables of text, also where the lines are Python literals, as those of some public data sets are."""
+
+import ast
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import ibis
+import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis.backends.duckdb import Backend as DuckDB
+
+from dataset_builders.input_error import InputError
+from dataset_builders.schema import SOURCE_FILE, SOURCE_ROW
+from dataset_builders.sources.delimited import Dialect, read_delimited
+from dataset_builders.sources.named_rows import NamedRows
+from dataset_builders.stored_tables import drop_stored, store, to_sql
+
+NOT_JSON = "not a JSON object"
+
+_LINE = "line"
+_BATCH_ROWS = 10_000
+_PLACED_LINES = {SOURCE_FILE: "string", SOURCE_ROW: "int64", _LINE: "string"}
+
+
+def read_json_lines(connection: DuckDB, name: str, paths: Sequence[Path], shown: str) -> NamedRows:
+    """Read files that hold one JSON object per line.
+
+    Args:
+        connection (`ibis.backends.duckdb.Backend`): Where the rows are stored.
+        name (`str`): What the stored tables are called.
+        paths (`list[Path]`): UTF-8 text, plain or compressed.
+        shown (`str`): How errors call the files.
+
+    Returns:
+        [`NamedRows`]: Every value as text, lists and objects as JSON. Lines that are one Python dict are read too, by
+        `ast.literal_eval`, and a note says so.
+
+    Raises:
+        InputError: The files hold one JSON array.
+    """
+    lines = read_delimited(connection, f"{name}_lines", paths, Dialect((_LINE,), ""))
+    filled = lines.rows.filter(lines.rows[_LINE].strip() != "")
+    is_object = (json_type(filled[_LINE].try_cast("json")) == "OBJECT").fill_null(False)
+    objects, others = filled.filter(is_object), filled.filter(~is_object)
+    literals = _read_literals(connection, f"{name}_literals", others)
+    num_literals = int(connection.execute(literals.count()))
+    if num_literals:
+        others = others.anti_join(literals, [SOURCE_FILE, SOURCE_ROW])
+        objects = objects.select(*_PLACED_LINES).union(literals.select(*_PLACED_LINES))
+    elif not connection.execute(objects.count()):
+        first = connection.execute(others.order_by(SOURCE_FILE, SOURCE_ROW).limit(1))[_LINE].to_list()
+        if first and first[0].lstrip().startswith("["):
+            raise InputError(f"{shown} is one JSON array; write one object per line, such as `jq -c '.[]'` does.")
+    keys = connection.execute(objects.select(key=json_keys(objects[_LINE]).unnest()).distinct().order_by("key"))["key"]
+    columns = {theirs: f"column{place}" for place, theirs in enumerate(keys)}
+    values = {column: json_extract_string(objects[_LINE], _json_pointer(theirs)) for theirs, column in columns.items()}
+    rows = store(f"{name}_rows", objects.select(SOURCE_FILE, SOURCE_ROW, **values), connection)
+    broken = others.select(SOURCE_FILE, SOURCE_ROW, raw=others[_LINE], reason=ibis.literal(NOT_JSON))
+    rejected = store(f"{name}_rejected", lines.rejected.union(broken), connection)
+    blank = int(connection.execute(lines.rows.filter(lines.rows[_LINE].strip() == "").count()))
+    counted = None if lines.counted is None else lines.counted - blank
+    return NamedRows(rows, rejected, counted, columns, notes=_notes(num_literals, shown), shown=shown)
+
+
+def _notes(num_literals: int, shown: str) -> tuple[str, ...]:
+    if not num_literals:
+        return ()
+    return (
+        f"{num_literals} lines of {shown} are Python literals, not JSON (single quotes); they were read by "
+        "ast.literal_eval, which runs no code.",
+    )
+
+
+def _read_literals(connection: DuckDB, name: str, lines: ir.Table) -> ir.Table:
+    """Those lines that are a Python dict, as JSON."""
+    candidates = lines.filter(lines[_LINE].strip().startswith("{")).select(*_PLACED_LINES)
+    drop_stored(name, connection)
+    table = connection.create_table(name, schema=ibis.schema(_PLACED_LINES))
+    lines_left = connection.con.cursor().execute(to_sql(candidates, connection))
+    while batch := lines_left.fetchmany(_BATCH_ROWS):
+        placed = [(file, row, _as_json(line)) for file, row, line in batch]
+        read = [dict(zip(_PLACED_LINES, values, strict=True)) for values in placed if values[-1] is not None]
+        if read:
+            connection.con.register(f"{name}_batch", pa.Table.from_pylist(read))
+            connection.raw_sql(f'INSERT INTO "{name}" SELECT {", ".join(_PLACED_LINES)} FROM "{name}_batch"')
+            connection.con.unregister(f"{name}_batch")
+    return table
+
+
+def _as_json(text: str) -> str | None:
+    """A Python dict as JSON; `None` where the text is none, or holds what JSON has no word for.
+
+    Example:
+        >>> _as_json("{'asin': u'B0', 'new': True, 'tags': ['a'], 'price': None}")
+        '{"asin": "B0", "new": true, "tags": ["a"], "price": null}'
+        >>> _as_json("{'n': __import__('os')}") is None
+        True
+    """
+    try:
+        value = ast.literal_eval(text.strip())
+        return json.dumps(value, allow_nan=False) if isinstance(value, dict) else None
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # so the parser ends on deep nesting
+        return None
+
+
+@ibis.udf.scalar.builtin
+def json_type(document: dt.json) -> str: ...  # type: ignore[empty-body]
+
+
+@ibis.udf.scalar.builtin
+def json_keys(document: str) -> list[str]: ...  # type: ignore[empty-body]
+
+
+@ibis.udf.scalar.builtin
+def json_extract_string(document: str, pointer: str) -> str: ...  # type: ignore[empty-body]
+
+
+def _json_pointer(key: str) -> str:
+    """RFC 6901; unlike a JSONPath it can spell any key."""
+    return "/" + key.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,248 @@
+"""Files of any kind a log may come in (CSV, TSV, JSONL, Parquet, lakes of them) as rows whose columns have names."""
+
+import csv
+import glob
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+from urllib.parse import unquote
+
+import ibis
+from ibis.backends.duckdb import Backend as DuckDB
+
+from dataset_builders.input_error import InputError
+from dataset_builders.schema import SOURCE_FILE
+from dataset_builders.sources.delimited import (
+    COMPRESSED,
+    Dialect,
+    copy_as_utf8,
+    known_encoding,
+    names_below_common_folder,
+    read_delimited,
+)
+from dataset_builders.sources.json_lines import read_json_lines
+from dataset_builders.sources.named_rows import NamedRows
+from dataset_builders.sources.parquet_rows import read_parquet_rows
+from dataset_builders.sources.records import open_text
+from dataset_builders.stored_tables import store
+
+LEFT_OUT = "-"
+"""What stands for a column to leave out where the user names the columns of a file."""
+
+_SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+_DELIMITERS = (",", "\t", ";", "|")
+_HEAD_CHARS, _HEAD_LINES = 1 << 20, 100
+_NUMBER_OR_DATE = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?|\d{4}-\d\d-\d\d.*|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}.*")
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+def read_files(
+    connection: DuckDB, name: str, pattern: str, encoding: str | None = None, header: Sequence[str] | None = None
+) -> NamedRows:
+    """Read the files of a log or of a catalogue.
+
+    Args:
+        connection (`ibis.backends.duckdb.Backend`): Where the rows are stored.
+        name (`str`): What the stored tables are called.
+        pattern (`str`): A file or a glob: `.csv`, `.tsv`, `.jsonl` or `.parquet`; text also as `.gz` or `.zst`.
+        encoding (`str`, *optional*): How text is encoded, as Python spells it; UTF-8 by default.
+        header (`list[str]`, *optional*): Names of the columns of CSV files that have no header, in the order of the
+            file; `"-"` for one to leave out.
+
+    Returns:
+        [`NamedRows`]: Text for text files; Parquet as typed, where its files agree. Folders such as `day=2024-05-01`
+        give a column where the files have none of that name.
+
+    Raises:
+        InputError: A file cannot be read, has no rows, or has other columns than `header` says.
+    """
+    paths = found = _matching_files(pattern)
+    kind = _kind(paths, pattern)
+    if header is not None and kind != "csv":
+        raise InputError(f"{pattern} names its columns itself; only CSV and TSV files can come without a header.")
+    with tempfile.TemporaryDirectory() as folder:
+        if encoding is not None and kind != "parquet":
+            paths = _in_utf8(paths, encoding, Path(folder))
+        if kind == "csv":
+            read = _read_csv(connection, name, paths, header)
+        elif kind == "jsonl":
+            for path in paths:
+                _first_line(path)
+            read = read_json_lines(connection, name, paths, pattern)
+        else:
+            read = read_parquet_rows(connection, name, paths, pattern)
+    if not connection.execute(read.rows.count()) and not connection.execute(read.rejected.count()):
+        raise InputError(f"{pattern} has no rows. Check that it is the right file and that it was written completely.")
+    by_shown_name = dict(zip(names_below_common_folder(paths), found, strict=True))
+    return _with_folder_columns(connection, name, replace(read, shown=pattern), by_shown_name)
+
+
+def _with_folder_columns(connection: DuckDB, name: str, read: NamedRows, paths: dict[str, Path]) -> NamedRows:
+    """The rows with what Hive's folders say, but for columns that the files have themselves."""
+    known = {theirs.casefold() for theirs in (*read.columns, *read.doubled)}
+    said = {shown: _folder_values(path) for shown, path in paths.items()}
+    keys = sorted({key for values in said.values() for key in values if key.casefold() not in known})
+    if not keys:
+        return read
+    columns = {key: f"folder{place}" for place, key in enumerate(keys)}
+    values = {column: [said[shown].get(key) for shown in paths] for key, column in columns.items()}
+    types = {SOURCE_FILE: "string", **dict.fromkeys(values, "string")}
+    table = ibis.memtable({SOURCE_FILE: list(paths), **values}, schema=types)
+    rows = store(f"{name}_rows_of_folders", read.rows.join(table, SOURCE_FILE), connection)
+    return replace(read, rows=rows, columns={**read.columns, **columns}, folder_columns=tuple(keys))
+
+
+def _folder_values(path: Path) -> dict[str, str | None]:
+    """What the folders of a path say, as Hive and Spark write them.
+
+    Example:
+        >>> _folder_values(Path("lake/day=2024-05-01/user=__HIVE_DEFAULT_PARTITION__/part.parquet"))
+        {'day': '2024-05-01', 'user': None}
+    """
+    pairs = [part.partition("=") for part in path.parts[:-1] if "=" in part]
+    return {unquote(key): None if value == _NO_VALUE else unquote(value) for key, _, value in pairs if key}
+
+
+def _in_utf8(paths: Sequence[Path], encoding: str, folder: Path) -> list[Path]:
+    """Copies of text files, under the same names but for what says that they were compressed."""
+    names = [Path(name) for name in names_below_common_folder(paths)]
+    plain = [name.with_suffix("") if name.suffix.lower() in COMPRESSED else name for name in names]
+    known = known_encoding(encoding)
+    return [_copy(path, folder / name, known) for path, name in zip(paths, plain, strict=True)]
+
+
+def _copy(path: Path, target: Path, encoding: str) -> Path:
+    try:
+        return copy_as_utf8(path, target, encoding)
+    except UnicodeError as error:  # UTF-16 without its mark
+        raise InputError(f"{path} is not encoded as {encoding}: {error}.") from error
+    except OSError as error:
+        if error.errno is not None:  # the disk is full
+            raise
+        raise InputError(f"{path} cannot be read: {error}. Check that the file is complete.") from error
+
+
+def _matching_files(pattern: str) -> list[Path]:
+    if "://" in pattern:
+        raise InputError(f"{pattern} is an address; download it first and give the path of the file.")
+    path = Path(pattern).expanduser()
+    if path.is_dir():
+        raise InputError(f"{pattern} is a folder; give a file in it, or a glob such as '{path / '*.csv'}'.")
+    found = [path] if path.exists() else sorted(map(Path, glob.glob(str(path), recursive=True)))
+    files = [file.absolute() for file in found if file.is_file()]
+    if not files:
+        raise InputError(f"There is no file {pattern}{_neighbours(path)}. Check the path; a glob must be quoted.")
+    empty = [file for file in files if not file.stat().st_size]
+    if empty:
+        raise InputError(f"{empty[0]} is empty (0 bytes). Check that it was written completely.")
+    return files
+
+
+def _neighbours(path: Path) -> str:
+    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = get_close_matches(path.name, names, n=1)
+    return f"; did you mean {path.parent / close[0]}" if close else ""
+
+
+def _kind(paths: Sequence[Path], pattern: str) -> str:
+    kinds = set()
+    for path in paths:
+        suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSED]
+        kinds.add(_SUFFIXES.get(suffixes[-1] if suffixes else ""))
+    if len(kinds) != 1 or None in kinds:
+        raise InputError(
+            f"{pattern} must name files of one kind, ending in {', '.join(_SUFFIXES)} (or that and .gz). Save a sheet "
+            "as CSV, unpack a zip, and write JSON as one object per line."
+        )
+    return kinds.pop() or ""
+
+
+def _read_csv(connection: DuckDB, name: str, paths: Sequence[Path], header: Sequence[str] | None) -> NamedRows:
+    if header is None:
+        heads = [_header(path) for path in paths]
+        for path, head in zip(paths, heads, strict=True):
+            if head != heads[0]:
+                raise InputError(
+                    f"{path} has other columns than {paths[0]}; the files of one glob must have the same."
+                )
+        delimiter, names = heads[0]
+    else:
+        names = ["" if theirs == LEFT_OUT else theirs for theirs in header]
+        delimiter = _delimiter_of_rows(paths[0], header)
+    doubled = tuple(theirs for theirs in dict.fromkeys(names) if theirs and names.count(theirs) > 1)
+    places = tuple(f"column{place}" for place in range(len(names)))
+    columns = {theirs: place for theirs, place in zip(names, places, strict=True) if theirs and theirs not in doubled}
+    read = read_delimited(connection, name, paths, Dialect(places, delimiter, '"', header=header is None))
+    like_values = () if header is not None else _like_values(paths[0], delimiter, names)
+    return NamedRows(read.rows, read.rejected, read.counted, columns, doubled, like_values=like_values)
+
+
+def _header(path: Path) -> tuple[str, list[str]]:
+    """The delimiter that cuts the first line into most columns, and the columns."""
+    cut = _cut_first_line(path)
+    delimiter = max(cut, key=lambda each: len(cut[each]))
+    return delimiter, cut[delimiter]
+
+
+def _delimiter_of_rows(path: Path, header: Sequence[str]) -> str:
+    """The delimiter that cuts the first line into as many columns as the user names."""
+    cut = _cut_first_line(path)
+    fitting = [delimiter for delimiter, values in cut.items() if len(values) == len(header)]
+    if not fitting:
+        values = max(cut.values(), key=len)
+        raise InputError(
+            f"The first line of {path} has {len(values)} columns, but {len(header)} are named: {','.join(header)}. "
+            f"Name each in the order of the file, {LEFT_OUT} for one to leave out."
+        )
+    return fitting[0]
+
+
+def _cut_first_line(path: Path) -> dict[str, list[str]]:
+    line = _first_line(path)
+    if not line.strip():
+        raise InputError(f"{path} begins with an empty line; its first line must name the columns.")
+    delimiters = ("\t",) if {".tsv", ".tab"} & set(path.suffixes) and "\t" in line else _DELIMITERS
+    cut = {delimiter: next(csv.reader([line], delimiter=delimiter)) for delimiter in delimiters}
+    return {delimiter: [value.strip() for value in values] for delimiter, values in cut.items()}
+
+
+def _like_values(path: Path, delimiter: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Which names are a number or a date, or stand again below themselves: of a file whose first line is a row."""
+    with open_text(path, "utf-8-sig") as file:
+        lines = list(islice((line[:_HEAD_CHARS].replace("\0", "") for line in file), _HEAD_LINES + 1))[1:]
+    try:
+        below = [[value.strip() for value in row] for row in csv.reader(lines, delimiter=delimiter)]
+    except csv.Error:  # a value that Python's reader finds too long
+        below = []
+    rows = [row for row in below if row != names]  # a header in the middle is that of another file, put behind
+    return tuple(
+        theirs
+        for place, theirs in enumerate(names)
+        if theirs and (_NUMBER_OR_DATE.fullmatch(theirs) or any(row[place : place + 1] == [theirs] for row in rows))
+    )
+
+
+def _first_line(path: Path) -> str:
+    try:
+        with open_text(path, "utf-8-sig") as file:
+            line = file.readline(_HEAD_CHARS).rstrip("\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error}. Check that the file is complete.") from error
+    if "\0" in line or "\ufffd" in line:
+        raise InputError(
+            f"{path} is not UTF-8 text. Save it as UTF-8 or build it with --encoding cp1252, utf-16 or what it is; or "
+            "check that it is no binary file."
+        )
+    return line
