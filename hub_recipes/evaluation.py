@@ -143,7 +143,7 @@ class Bench:
         return {**entry, **self._measure(judged, outcome.texts, np.arange(len(judged))), "by_gap": by_gap}, judged
 
     def _measure(self, judged: pd.DataFrame, texts: Sequence[str] | None, rows: np.ndarray) -> dict[str, Any]:
-        measures = measure(judged.iloc[rows], self.seed)
+        measures = measure(judged.iloc[rows])
         if texts is None or self.truth("records") is None:
             return measures
         written = [texts[row] for row in rows]

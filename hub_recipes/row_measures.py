@@ -102,30 +102,27 @@ def to_predictions(name: str, judged: pd.DataFrame) -> pd.DataFrame:
     return columns
 
 
-def measure(judged: pd.DataFrame, seed: int) -> dict[str, Any]:
+def measure(judged: pd.DataFrame) -> dict[str, Any]:
     """The means of one row over a slice of its examples.
 
     Args:
         judged (`pandas.DataFrame`): As `judge` returns it, with the columns of `TextJudge` for rows that write text.
-        seed (`int`): Drives the bootstrap.
 
     Returns:
         `dict`: `discovery_recall@1`, `recall@1` and their intervals, `n_discovery`, `n`, `invalid` as the metric gives
         them; `mrr`; `position_bias` and `picks_by_position`; and for texts `compression`, `named_titles` and
         `unsupported_title_rate`. `None` where there is nothing to take a mean of.
     """
-    scores = _metric_scores(judged, seed)
-    return {**scores, **position_measures(judged), **text_measures(judged)}
+    return {**_metric_scores(judged), **position_measures(judged), **text_measures(judged)}
 
 
-def _metric_scores(judged: pd.DataFrame, seed: int) -> dict[str, Any]:
+def _metric_scores(judged: pd.DataFrame) -> dict[str, Any]:
     """The metric's own numbers; an invalid answer is an empty ranking, which it counts as a miss."""
     return load_metric().compute(
         predictions=judged[RANKED].tolist(),
         references=judged[TARGET].tolist(),
         is_discovery=judged[IS_DISCOVERY].tolist(),
         k=1,
-        seed=seed,
     )
 
 

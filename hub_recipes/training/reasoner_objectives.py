@@ -325,7 +325,7 @@ class RecallEvaluation:
     def measure(self, answers: list[tuple[str, str, bool]]) -> dict[str, float]:
         """`recall@1`, and `discovery_recall@1` where there are discoveries."""
         picks, targets, is_discovery = map(list, zip(*answers, strict=True))
-        measures = load_metric().compute(predictions=picks, references=targets, is_discovery=is_discovery, resamples=0)
+        measures = load_metric().compute(predictions=picks, references=targets, is_discovery=is_discovery)
         names = ("recall@1", "discovery_recall@1")
         return {name: measures[name] for name in names if measures[name] is not None}
 

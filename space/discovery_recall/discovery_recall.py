@@ -1,5 +1,6 @@
 """Discovery Recall as an `evaluate` metric: `evaluate.load("<namespace>/discovery_recall")`."""
 
+import sys
 from numbers import Integral
 from typing import Any
 
@@ -32,14 +33,13 @@ Args:
     references (`list`): Per example the id of the item the user took next.
     is_discovery (`list[bool]`, *optional*): Whether the user had never touched that item. Either this or `histories`.
     histories (`list[list]`, *optional*): Per example the ids of all items the user touched before.
-    k (`int`, *optional*, defaults to 1): How many of the first places count as a hit.
-    resamples (`int`, *optional*, defaults to 10,000): Bootstrap resamples behind each interval; 0 for no intervals.
-    seed (`int`, *optional*, defaults to 0): Drives the bootstrap.
+    k (`int` or `list[int]`, *optional*): How many of the first places count as a hit; several at once are
+        answered together. What `evaluate.load("discovery_recall", k=...)` was given, else 1.
 
 Returns:
     `dict`:
     - `discovery_recall@k` (`float` in [0, 1], or `None` without a discovery) and `discovery_recall@k_interval`
-      (`[low, high]`, 95%),
+      (`[low, high]`, 95%, by Wilson),
     - `recall@k` and `recall@k_interval`, the same over all examples,
     - `mrr` (`float` in [0, 1]): mean reciprocal rank over all examples, 0 where the target is not ranked,
     - `n_discovery`, `n` and `invalid` (`int`): discoveries, examples, and examples without a valid answer.
@@ -64,6 +64,10 @@ Example:
 class DiscoveryRecall(evaluate.Metric):
     """Discovery Recall@k with its interval and its counts."""
 
+    def __init__(self, *args: Any, k: Any = 1, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.ks = _to_ks(k)
+
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
@@ -86,13 +90,10 @@ class DiscoveryRecall(evaluate.Metric):
         references: Any = None,
         is_discovery: Any = None,
         histories: Any = None,
-        k: int = 1,
-        resamples: int = 10_000,
-        seed: int = 0,
+        k: Any = None,
     ) -> dict[str, Any] | None:
         """Discovery Recall of the examples given here and of those added before."""
-        options = {"k": k, "resamples": resamples, "seed": seed}
-        _check_options(**options)
+        ks = self.ks if k is None else _to_ks(k)
         inputs = {
             "predictions": predictions,
             "references": references,
@@ -103,10 +104,10 @@ class DiscoveryRecall(evaluate.Metric):
         if given and self.writer is None and self.num_process == 1:
             # Not through evaluate's Arrow file: it knows no column of "an id or a list of ids", and writing and
             # reading a million rankings takes far longer than scoring them.
-            return self._compute(**inputs, **options)
+            return self._compute(**inputs, ks=ks)
         if given:
             self.add_batch(**inputs)
-        return super().compute(**options)
+        return super().compute(ks=ks)
 
     def add_batch(
         self, *, predictions: Any = None, references: Any = None, is_discovery: Any = None, histories: Any = None
@@ -130,6 +131,17 @@ class DiscoveryRecall(evaluate.Metric):
             histories=None if history is None else [history],
         )
 
+    def _feature_names(self) -> list[str]:
+        """The columns that `evaluate.combine` hands on of a batch: flags, or histories where it has those instead.
+
+        It asks for names before it looks at the batch, and would end in a KeyError where there are no flags; so the
+        batch is looked at here, in the frame of whoever asks.
+        """
+        names = super()._feature_names()
+        batch = sys._getframe(1).f_locals.get("batch")
+        has_histories = isinstance(batch, dict) and batch.get("histories") is not None
+        return [*names[:-1], "histories"] if has_histories and "is_discovery" not in batch else names
+
     def ranks(self, predictions: Any, references: Any) -> list[int]:
         """The place of each target in its ranking, from 1; 0 where it is not ranked or there is no valid answer."""
         return target_ranks(*to_rankings(predictions, references))[0].tolist()
@@ -141,17 +153,23 @@ class DiscoveryRecall(evaluate.Metric):
         references: Any,
         is_discovery: Any = None,
         histories: Any = None,
-        k: int,
-        resamples: int,
-        seed: int,
+        ks: list[int],
     ) -> dict[str, Any]:
         examples = to_examples(predictions, references, is_discovery, histories)
         ranks, valid = target_ranks(examples.rankings, examples.targets)
-        return summarise(ranks, valid, examples.is_discovery, k, resamples, seed)
+        return summarise(ranks, valid, examples.is_discovery, ks)
 
 
-def _check_options(**options: int) -> None:
-    for name, value in options.items():
-        least = 1 if name == "k" else 0
-        if not isinstance(value, Integral) or value < least:
-            raise ValueError(f"{name} must be a whole number of at least {least}; {value!r} came.")
+def _to_ks(k: Any) -> list[int]:
+    """The cut-offs that were asked for, each once.
+
+    Raises:
+        ValueError: There is none, or one is not a whole number of at least 1.
+    """
+    ks = list(dict.fromkeys(k)) if isinstance(k, (list, tuple, range)) else [k]
+    for one in ks:
+        if not isinstance(one, Integral) or isinstance(one, bool) or one < 1:
+            raise ValueError(f"k must be a whole number of at least 1; {one!r} came. Several numbers come as a list.")
+    if not ks:
+        raise ValueError("k is an empty list; give at least one number, such as k=1.")
+    return [int(one) for one in ks]

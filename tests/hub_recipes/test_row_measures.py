@@ -83,7 +83,7 @@ def test_each_example_is_judged_on_its_own_line(judged):
 
 
 def test_means_count_an_invalid_answer_as_a_miss(judged):
-    measures = measure(judged, seed=0)
+    measures = measure(judged)
     assert (measures["n"], measures["n_discovery"], measures["invalid"]) == (4, 3, 1)
     assert measures["recall@1"] == pytest.approx(1 / 4)
     assert measures["discovery_recall@1"] == pytest.approx(1 / 3)
@@ -91,7 +91,7 @@ def test_means_count_an_invalid_answer_as_a_miss(judged):
 
 
 def test_no_discovery_leaves_no_discovery_recall(judged):
-    measures = measure(judged[~judged["is_discovery"]], seed=0)
+    measures = measure(judged[~judged["is_discovery"]])
     assert measures["n_discovery"] == 0
     assert measures["discovery_recall@1"] is None
     assert measures["discovery_recall@1_interval"] is None

@@ -71,7 +71,7 @@ def test_pasted_csv_is_scored(score):
         ["Mean reciprocal rank", "0.500"],
         ["Examples without a valid answer", "1"],
     ]
-    assert scores["data"][0][2] == "0.000 to 1.000"
+    assert scores["data"][0][2] == "0.095 to 0.905"  # Wilson: one hit of two
     assert [row for row in histogram["data"] if row[1]] == [["1", 1], ["2", 1], ["not ranked", 1]]
     assert misses["data"] == [[2, "b", "a, b", 2], [3, "c", "no answer", "not ranked"]]
 
