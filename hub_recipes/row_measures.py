@@ -192,7 +192,8 @@ def text_measures(judged: pd.DataFrame) -> dict[str, Any]:
 class TextJudge:
     """Measures texts against the histories they were written from.
 
-    A title is supported that stands in the history, or that other users chose after an item of it.
+    A title is supported that stands in the log as the template writes it, so that a copy of the log invents nothing,
+    or that other users chose after an item of it.
 
     Args:
         items (`dict[str, Item]`): The catalogue, whose titles are looked for in the texts.
@@ -222,14 +223,17 @@ class TextJudge:
             folds (`list[int]`, *optional*): Which users are left out of the counts of successors, per history.
         """
         mentioned = [mentioned_titles(text, self.titles) for text in texts]
+        logs = [template_text(history) for history in histories]
         supported = [
-            {neutralise(record[TITLE]) for record in history} | self._following(history, fold)
-            for history, fold in zip(histories, folds_of(histories, folds), strict=True)
+            {neutralise(record[TITLE]) for record in history}.union(
+                mentioned_titles(log, self.titles), self._following(history, fold)
+            )
+            for history, log, fold in zip(histories, logs, folds_of(histories, folds), strict=True)
         ]
         return pd.DataFrame(
             {
                 TOKENS: count_tokens(self.tokenizer, texts),
-                TEMPLATE_TOKENS: count_tokens(self.tokenizer, [template_text(history) for history in histories]),
+                TEMPLATE_TOKENS: count_tokens(self.tokenizer, logs),
                 NAMED: [len(titles) for titles in mentioned],
                 UNSUPPORTED: [_count_absent(titles, seen) for titles, seen in zip(mentioned, supported, strict=True)],
             }

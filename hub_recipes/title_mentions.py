@@ -15,7 +15,8 @@ from dataset_builders.prompts import neutralise, neutralise_lines
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _END = ""  # no token is empty, so this key of a node can hold the title that ends there
 
-# "It", "Her" and "M" are films, and words of any sentence. As titles they count only where they fill a field.
+# "It", "Her" and "M" are films and words of any sentence; 10, 21 and 2012 are films and stand in dates, times and
+# ratings. As titles they count only where they fill a field.
 _FIELD_MARKS = frozenset("|;\"'“”‘’«»„*")
 
 Trie = dict[str, Any]
@@ -57,8 +58,8 @@ def mentioned_titles(text: str, index: TitleIndex) -> list[str]:
     """The titles that a text names, in the order of the text; one that is named twice comes twice.
 
     Case counts, because most titles are also words. Where one title begins another (Alien, Alien Resurrection) the
-    longest that stands there is taken. A title that is a single letter or one English function word (It, Her, Go)
-    counts only between quotes, bars or semicolons.
+    longest that stands there is taken. A title that is a single letter or one English function word (It, Her, Go), or
+    has no letter at all (10, 2012, 9/11), counts only between quotes, bars or semicolons.
 
     Args:
         text (`str`): A verbalized history, or any text.
@@ -78,7 +79,7 @@ def mentioned_titles(text: str, index: TitleIndex) -> list[str]:
         place = 0
         while place < len(tokens):
             title, end = _longest_title(tokens, place, index.trie)
-            if title is not None and (not _is_plain_word(title) or _fills_field(tokens, place)):
+            if title is not None and (not is_plain(title) or _fills_field(tokens, place, end)):
                 found.append(title)
                 place = end
             else:
@@ -98,11 +99,12 @@ def _longest_title(tokens: list[str], start: int, trie: Trie) -> tuple[str | Non
     return title, end
 
 
-def _is_plain_word(title: str) -> bool:
-    return len(title) == 1 or title.lower() in ENGLISH_STOP_WORDS
+def is_plain(title: str) -> bool:
+    """Whether a title is what any text holds: a word of any sentence, a number, a date."""
+    return len(title) == 1 or title.lower() in ENGLISH_STOP_WORDS or not any(map(str.isalpha, title))
 
 
-def _fills_field(tokens: list[str], place: int) -> bool:
-    """Whether one token stands between marks that set off a field."""
-    is_opened = place > 0 and tokens[place - 1] in _FIELD_MARKS
-    return is_opened and (place + 1 == len(tokens) or tokens[place + 1] in _FIELD_MARKS)
+def _fills_field(tokens: list[str], start: int, end: int) -> bool:
+    """Whether the tokens of a title stand between marks that set off a field."""
+    is_opened = start > 0 and tokens[start - 1] in _FIELD_MARKS
+    return is_opened and (end == len(tokens) or tokens[end] in _FIELD_MARKS)

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dataset_builders.prompts import template_text
 from dataset_builders.schema import ALL_USERS
 from dataset_builders.successor_lists import Successor, SuccessorLists
 from hub_recipes.reasoners.ranking import Ranking
@@ -132,6 +133,16 @@ def test_texts_are_judged_against_their_own_history():
     assert judged["tokens"].tolist() == [3, 3]
     assert judged["named_titles"].tolist() == [2, 2]
     assert judged["unsupported_titles"].tolist() == [1, 0]  # Alien; a title counts as it stands in a prompt
+
+
+def test_a_copy_of_the_log_invents_nothing():
+    """Whatever stands in it: films that are called like an event, a device or a number."""
+    titles = ("rate", "TV", "Heat", "10", "2024", "Heat 2")
+    items = {title: {"title": title} for title in titles}
+    text_judge = TextJudge(items, lambda texts, **_: {"input_ids": [text.split() for text in texts]})
+    seen = {**record("Heat", timedelta(days=1)), "event": "rate", "device": "TV", "value": 10.0}
+    judged = text_judge([[seen]] * 2, [template_text([seen]), "Heat; 10; Heat 2"])
+    assert judged["unsupported_titles"].tolist() == [0, 2]
 
 
 def test_a_title_that_others_chose_next_is_supported():

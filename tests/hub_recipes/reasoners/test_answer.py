@@ -11,7 +11,7 @@ FILMS = [{"title": title} for title in ("Alien", "Alien Resurrection", "Heat", "
     ("text", "pick"),
     [
         ("B", 1),
-        ("b", None),
+        ("b", None),  # a letter of any word
         ("C.", 2),
         (" (D) ", 3),
         ("**B**: because of the aliens", 1),
@@ -22,7 +22,9 @@ FILMS = [{"title": title} for title in ("Alien", "Alien Resurrection", "Heat", "
         ("Alien Resurrection, no doubt", 1),
         ("alien", 0),
         ("I pick Se7en (Director's Cut).", 4),
-        ("they will like B most", 1),
+        ("they will like B most", None),  # A in its place would be a word, and no label is favoured
+        ("what they will like is B", 1),
+        ("what they will like is A.", 0),
         ("A good film is hard to choose", None),
         ("Alien or Heat", None),
         ("B or C", None),
@@ -32,6 +34,9 @@ FILMS = [{"title": title} for title in ("Alien", "Alien Resurrection", "Heat", "
         ("", None),
         ("no idea", None),
         ("Aliens", None),
+        ("It", 3),
+        ('I would take "It".', 3),
+        ("it is dark", None),  # a title that is a word of any sentence has to stand by itself
     ],
 )
 def test_what_counts_as_an_answer(text, pick):
@@ -49,3 +54,168 @@ def test_a_title_is_found_as_prompts_show_it(title):
     candidates = [{"title": "Fargo"}, {"title": title}]
     assert parse_answer(title, candidates) in (1, None)
     assert parse_answer("Fargo", candidates) == 0
+
+
+TITLES = (
+    "Alien",
+    "Heat",
+    "Fargo",
+    "A Beautiful Mind",
+    "E.T. the Extra-Terrestrial",
+    "千と千尋の神隠し",
+    "기생충",
+    "Amélie",
+    "I Am Legend",
+    "Tom & Jerry",
+)
+TEN = [{"title": title} for title in TITLES]
+WITH_A_LABEL = (
+    "{L}",
+    "({L})",
+    "{L}.",
+    "{L})",
+    "**{L}**",
+    "{L}:",
+    "{L}!",
+    "- {L}",
+    "> {L}",
+    "# {L}",
+    '"{L}"',
+    "`{L}`",
+    "{L}, as it fits",
+    "{L} – it fits",
+    "{L} - it fits",
+    "{L} — it fits",
+    "{L}\nbecause it is dark",
+    "Answer: {L}",
+    "ANSWER: {L}",
+    "answer: {L}",
+    "Option {L}",
+    "option {L}",
+    "Letter: {L}",
+    "Pick: {L}",
+    "Choice {L}",
+    "Label {L} is best",
+    "Final answer: {L}",
+    "**Answer:** {L}",
+    "**Answer: {L}**",
+    "Answer:\n{L}",
+    "Answer: ({L})",
+    "The answer is {L}",
+    "The answer is {L}.",
+    "The answer is **{L}**.",
+    "The correct answer is ({L}).",
+    "My choice: {L}",
+    "My pick is {L}.",
+    "I would choose {L}.",
+    "I choose option {L}, since it fits",
+    "I'd go with {L}",
+    "I recommend {L} because of the cast",
+    "The best option is {L} as it matches",
+    "Selected: Option {L}",
+    "what they will like is {L}",
+    "Not C, but {L}",
+    "\\boxed{{{L}}}",
+    "$\\boxed{{\\text{{{L}}}}}$",
+    '{{"answer": "{L}"}}',
+    '```json\n{{"choice": "{L}"}}\n```',
+    "<answer>{L}</answer>",
+    "<answer>\n{L}\n</answer>",
+    "<think>A or B?</think>{L}",
+    "<think>B</think>\n\nThe answer is {L}.",
+    "答案是{L}",
+    "答案：{L}",
+    "答え: {L}",
+    "{W}",
+    "正解は（{W}）",
+)
+WITH_BOTH = (
+    "{L}. {T}",
+    "{L}: {T}",
+    "**{L}. {T}**",
+    "The answer is {L}. {T}",
+    "{T} ({L})",
+    "{L} ({T})",
+    "My answer is {L}) {T}",
+)
+WITH_A_TITLE = (
+    "{T}",
+    "I would pick {T}",
+    "Answer: {T}",
+    "I think {T} is the best choice.",
+    "“{T}”",
+    "{T}!",
+    "1. {T}",
+    "次は{T}を見るでしょう",
+    "我选{T}。",
+    "Based on the history, the user will watch {T} next.",
+    '{{"answer": "{T}"}}',
+    "<answer>{T}</answer>",
+    "\\boxed{{{T}}}",
+    "<think>Heat or Alien?</think>{T}",
+    "다음은 {T}입니다",
+)
+
+
+@pytest.mark.parametrize("form", [*WITH_A_LABEL, *WITH_BOTH, *WITH_A_TITLE])
+def test_no_label_and_no_title_is_favoured(form):
+    """What gives B for B gives A for A, also where titles begin with letters that are labels."""
+    words = [
+        form.format(L=label, W=chr(ord(label) + 0xFEE0), T=title)
+        for label, title in zip("ABCDEFGHIJ", TITLES, strict=True)
+    ]
+    wrong = [place for place, text in enumerate(words) if parse_answer(text, TEN) != place and text != "Not C, but C"]
+    assert wrong == []
+
+
+@given(st.sampled_from([*WITH_A_LABEL, *WITH_BOTH]), st.permutations(range(10)), st.integers(0, 9))
+def test_the_order_of_the_candidates_decides_nothing(form, order, place):
+    shown = [TEN[candidate] for candidate in order]
+    label = "ABCDEFGHIJ"[place]
+    text = form.format(L=label, W=chr(ord(label) + 0xFEE0), T=shown[place]["title"])
+    assert parse_answer(text, shown) == place or text.startswith("Not C, but C")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A. Heat",
+        "The answer is A, Heat",
+        "A or B",
+        "A and B",
+        "A, B, C",
+        "The answer is A or B",
+        "Option A or option B",
+        "A good film is hard to choose",
+        "A man walks in",
+        "I think it is hard",
+        "I am not sure",
+        "As an AI, I cannot say",
+        "Heat or Fargo",
+        "<think>C is good",
+        "<think>B",
+        "K",
+        "Option K",
+        "hard to say",
+        "",
+        "<answer></answer>",
+    ],
+)
+def test_several_or_none_or_a_thought_is_no_answer(text):
+    assert parse_answer(text, TEN) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("E.T. the Extra-Terrestrial", 4),
+        ("I would pick A Beautiful Mind", 3),
+        ("Tom &amp; Jerry", 9),
+        ("Ame\u0301lie", 7),
+        ("Heat, not Fargo", 1),
+        ("<think>it may be A", None),
+        ("<think>it may be A</think> D", 3),
+    ],
+)
+def test_titles_are_read_as_people_write_them(text, place):
+    assert parse_answer(text, TEN) == place
