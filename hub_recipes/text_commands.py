@@ -222,6 +222,8 @@ def verbalize(
     if verbalizer not in VERBALIZER_ROWS and not is_written_by_rule(verbalizer):
         raise InputError(f"{verbalizer!r} writes no text; --verbalizer is one of {', '.join(VERBALIZER_ROWS)}.")
     require_file_place(output)
+    if output.suffix != ".parquet":
+        raise InputError(f"--output is {output}, but texts are written as Parquet. Name it {output.stem}.parquet.")
     built = BuiltDataset.open(dataset)
     examples = choose_examples(built.examples(split), limit, seed, history_length, discoveries)
     language_model = load_language_model(model or DEFAULT_BASE_MODEL)

@@ -100,7 +100,8 @@ def to_base_id(arguments: AdapterArguments) -> str:
     """
     if arguments.base_model_id is not None:
         return arguments.base_model_id
-    if os.path.isabs(arguments.base_model) or arguments.base_model.startswith("."):
+    # `runs/base` reads like a Hub id, but where such a folder is, transformers loads the folder.
+    if arguments.base_model.startswith((".", "~", os.sep)) or Path(arguments.base_model).is_dir():
         raise InputError(
             f"base_model is the folder {arguments.base_model}, and an adapter must name its base by Hub id. Give "
             "base_model_id too, such as HuggingFaceTB/SmolLM2-135M-Instruct."

@@ -191,6 +191,7 @@ def test_a_wrong_row_is_one_line_and_exit_code_2(run_main, built, tmp_path, argu
         (["evaluate", "--rows", "popularity"], "notes/results", "notes is a file. Choose another folder"),
         (["verbalize"], ".", "is a folder; give the path of a file"),
         (["verbalize"], "notes/texts.parquet", "notes is a file; give the path of a folder"),
+        (["verbalize"], "texts.csv", "texts are written as Parquet. Name it texts.parquet"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(run_main, tmp_path, words, output, said):
