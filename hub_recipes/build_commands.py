@@ -218,8 +218,9 @@ def movielens_100k() -> "Source":
 def movielens(
     folder: Annotated[Path, typer.Option(help="Where you unpacked it.")],
     variant: Annotated[
-        Literal["100k", "1m", "latest-small", "20m", "25m", "32m"], typer.Option(help="Which MovieLens it is.")
-    ] = "1m",
+        Literal["100k", "1m", "latest-small", "20m", "25m", "32m"] | None,
+        typer.Option(help="Which MovieLens it is; by default, what the folder's files and its name tell."),
+    ] = None,
 ) -> "Source":
     """A MovieLens download that you unpacked yourself.
 

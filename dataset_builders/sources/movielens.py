@@ -24,7 +24,7 @@ from dataset_builders.schema import (
     YEAR,
 )
 from dataset_builders.sources.delimited import Dialect, ReadRows, open_text, read_delimited
-from dataset_builders.sources.movie_titles import title_of, year_of
+from dataset_builders.sources.movie_titles import spoken_title_of, without_no_genres, year_of
 from dataset_builders.web_files import WebFile, file_from_web
 
 # The checksum is the one TensorFlow Datasets publishes for the same file.
@@ -70,7 +70,6 @@ GENRES_100K = [
 
 _RATING_COLUMNS = (USER_ID, ITEM_ID, VALUE, TIMESTAMP)
 _MOVIE_COLUMNS = (ITEM_ID, TITLE, "genres")
-_NO_GENRES = "(no genres listed)"
 _HEAD_CHARS, _SHOWN_CHARS = 1 << 16, 100
 _PLACE = (SOURCE_FILE, SOURCE_ROW)
 
@@ -91,12 +90,12 @@ CITATION = """@article{harper2015movielens,
 }"""
 
 
-def read_movielens(connection: DuckDB, *, variant: str = "100k", folder: str | Path | None = None) -> RawLog:
+def read_movielens(connection: DuckDB, *, variant: str | None = None, folder: str | Path | None = None) -> RawLog:
     """Read a MovieLens dataset.
 
     Args:
         connection (`ibis.backends.duckdb.Backend`): Where the rows are stored.
-        variant (`str`, *optional*, defaults to `"100k"`): One of `LAYOUTS`.
+        variant (`str`, *optional*): One of `LAYOUTS`. Without one it is told by the files in the folder, or 100k.
         folder (`str` or `Path`, *optional*): Where its files lie: `u.data` and `u.item` (or RecBole's `ml-100k.inter`
             and `ml-100k.item`) for 100k, `ratings.dat` and `movies.dat` for 1m, `ratings.csv` and `movies.csv` for the
             rest. Without one, 100k is downloaded from GroupLens or, where that cannot be reached, taken from the
@@ -108,6 +107,8 @@ def read_movielens(connection: DuckDB, *, variant: str = "100k", folder: str | P
     Raises:
         InputError: There is no such variant, the folder does not hold it, or it cannot be fetched.
     """
+    if variant is None:
+        variant = "100k" if folder is None else _variant_of(Path(folder))
     if variant not in LAYOUTS:
         raise InputError(f"There is no MovieLens {variant!r} here; there are {', '.join(LAYOUTS)}.")
     if folder is not None:
@@ -145,12 +146,31 @@ def _read_folder(connection: DuckDB, variant: str, folder: Path) -> tuple[ReadRo
     raise InputError(f"{folder} does not hold MovieLens {variant}: expected {expected}{_other_variants(folder)}.")
 
 
-def _other_variants(folder: Path) -> str:
-    fitting = [
+def _fitting_variants(folder: Path) -> list[str]:
+    return [
         variant
         for variant, layouts in LAYOUTS.items()
         if any((folder / ratings).is_file() and (folder / movies).is_file() for ratings, movies in layouts)
     ]
+
+
+def _variant_of(folder: Path) -> str:
+    """The variant whose files lie in a folder. The later ones look the same: the folder's name tells them apart."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; give the folder with the unpacked files of MovieLens.")
+    fitting = _fitting_variants(folder)
+    named = [variant for variant in fitting if folder.resolve().name.casefold() == f"ml-{variant}"]
+    if len(named or fitting) == 1:
+        return (named or fitting)[0]
+    if fitting:
+        raise InputError(f"{folder} could hold MovieLens {' or '.join(fitting)}; say which with --variant.")
+    pairs = dict.fromkeys(pair for layouts in LAYOUTS.values() for pair in layouts)
+    expected = " or ".join(f"{ratings} and {movies}" for ratings, movies in pairs)
+    raise InputError(f"{folder} holds no MovieLens: expected {expected}.")
+
+
+def _other_variants(folder: Path) -> str:
+    fitting = _fitting_variants(folder)
     return f"; what lies there could be {' or '.join(fitting)}" if fitting else ""
 
 
@@ -195,7 +215,7 @@ def _read_csv_ratings(connection: DuckDB, path: Path) -> ReadRows:
 def _read_csv_movies(connection: DuckDB, path: Path) -> ReadRows:
     _require_header(path, "movieId,title,genres")
     read = read_delimited(connection, "movielens_movies", [path], Dialect(_MOVIE_COLUMNS, ",", '"', header=True))
-    return replace(read, rows=_titled(read.rows, read.rows.genres.nullif(_NO_GENRES).split("|")))
+    return replace(read, rows=_titled(read.rows, without_no_genres(read.rows.genres.split("|"))))
 
 
 def _require_header(path: Path, expected: str) -> None:
@@ -212,7 +232,7 @@ def _require_header(path: Path, expected: str) -> None:
 def _titled(movies: ir.Table, tags: ir.ArrayValue, year: ir.StringValue | None = None) -> ir.Table:
     found = year_of(movies[TITLE])
     year = found if year is None else ibis.coalesce(found, year)
-    return movies.select(*_PLACE, ITEM_ID, title=title_of(movies[TITLE]), year=year, tags=tags)
+    return movies.select(*_PLACE, ITEM_ID, title=spoken_title_of(movies[TITLE]), year=year, tags=tags)
 
 
 _Reader = Callable[[DuckDB, Path], ReadRows]

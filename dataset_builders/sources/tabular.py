@@ -35,6 +35,7 @@ from dataset_builders.schema import (
 )
 from dataset_builders.sources.delimited import ReadRows
 from dataset_builders.sources.local_dates import has_local_dates, parse_local_times
+from dataset_builders.sources.movie_titles import with_spoken_titles
 from dataset_builders.sources.named_rows import NamedRows
 from dataset_builders.sources.table_files import LEFT_OUT, read_files
 
@@ -193,7 +194,7 @@ def read_tabular(
     return RawLog(
         name,
         log.rows,
-        _split_tags(catalogue.rows, tag_separator),
+        with_spoken_titles(_split_tags(catalogue.rows, tag_separator)),
         log.rejected,
         time_format,
         OWN_LOG,

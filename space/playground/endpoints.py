@@ -12,7 +12,15 @@ import gradio as gr
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import NUM_CANDIDATES, TITLE, Item
 from hub_recipes.results import RESULTS_FILE, read_document
-from space.playground.comparison import VERBALIZERS, Choices, Comparison, Written, compare, to_reasoner
+from space.playground.comparison import (
+    VERBALIZERS,
+    Choices,
+    Comparison,
+    Written,
+    compare,
+    default_choices,
+    to_reasoner,
+)
 from space.playground.decision import Decision
 from space.playground.example_users import example_users, invented_items
 from space.playground.loaded_models import LoadedModels
@@ -35,6 +43,7 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
     """
     quick: dict[str, Any] = {"concurrency_limit": None}
     slow: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": model_queue}
+    page = default_choices(models.released)
 
     @_answering
     def list_examples() -> list[dict[str, Any]]:
@@ -48,10 +57,10 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
     def compare_example(
         name: str = "Ada",
         history_length: int = 20,
-        action_adapter: str = "",
-        rewrite_adapter: str = "",
-        reasoner_adapter: str = "",
-        answer: Literal["title", "tags", "label"] = "title",
+        action_adapter: str = page.action_adapter,
+        rewrite_adapter: str = page.rewrite_adapter,
+        reasoner_adapter: str = page.reasoner_adapter,
+        answer: Literal["title", "tags", "label"] = page.answer,
         seed: int = 0,
     ) -> Iterator[dict[str, Any]]:
         """Write the log of an invented user in five ways and let the reasoner choose; streams what is there so far."""
@@ -68,6 +77,9 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
         titles = [str(title) for title in candidates]
         if not 2 <= len(titles) <= NUM_CANDIDATES:
             raise InputError(f"Give 2 to {NUM_CANDIDATES} candidates; {len(titles)} came.")
+        if len(set(titles)) < len(titles):
+            twice = next(title for title in titles if titles.count(title) > 1)
+            raise InputError(f"Candidate {twice!r} came more than once; give different titles.")
         if len(text) > MAX_CONTEXT_CHARACTERS:
             raise InputError(f"The text has {len(text):,} characters; at most {MAX_CONTEXT_CHARACTERS:,} are read.")
         shown = [
@@ -99,6 +111,7 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
 
 def _add_file_endpoints(models: LoadedModels, slow: dict[str, Any]) -> None:
     """Endpoints that take a file: through a component, which lets through only what the client uploaded itself."""
+    page = default_choices(models.released)
     with gr.Row(visible=False):
         file = gr.File(label="file")
         columns = gr.JSON({}, label="columns")
@@ -106,9 +119,10 @@ def _add_file_endpoints(models: LoadedModels, slow: dict[str, Any]) -> None:
         candidates = gr.Textbox("", label="candidates")
         history_length = gr.Number(20, label="history_length", precision=0)
         action, rewrite, reasoner = (
-            gr.Textbox("", label=f"{name}_adapter") for name in ("action", "rewrite", "reasoner")
+            gr.Textbox(getattr(page, f"{name}_adapter"), label=f"{name}_adapter")
+            for name in ("action", "rewrite", "reasoner")
         )
-        answer = gr.Radio(["title", "tags", "label"], value="title", label="answer")
+        answer = gr.Radio(["title", "tags", "label"], value=page.answer, label="answer")
         seed = gr.Number(0, label="seed", precision=0)
         found, compared = gr.JSON(label="columns"), gr.JSON(label="comparison")
         look, ask = gr.Button("look"), gr.Button("ask")

@@ -30,6 +30,7 @@ from space.playground.session import (
     log_html,
     notice_html,
     opened,
+    refused,
     reshuffled,
     running,
     status_html,
@@ -261,7 +262,7 @@ def _bind_upload(view: View, choices: list[Any], upload: UploadControls, example
     columns = list(upload.columns.values())
     seen = [upload.uploaded, upload.columns_box, *columns]
     known = [upload.read, upload.user, upload.ask]
-    took = upload.file.upload(_take, [upload.file], [upload.file, *seen, *known, *view.outputs()], **quick)
+    took = upload.file.upload(_take, [upload.file, view.scene], [upload.file, *seen, *known, *view.outputs()], **quick)
     read = [upload.uploaded, upload.candidates, view.scene, *choices, *columns]
     shown = took.success(_read, read, [*known, *view.outputs()], **quick)
     # Once a log of one's own was read, no invented user is on the page any more.
@@ -308,7 +309,7 @@ def _steps(step: Callable[..., Iterator[Scene]], models: LoadedModels) -> Callab
     return steps
 
 
-def _take(path: str | None) -> list[Any]:
+def _take(path: str | None, scene: Scene) -> list[Any]:
     """Take an uploaded file into memory and remove it from the disk."""
     cleared = [gr.File(value=None)]
     no_columns = [gr.Accordion(visible=False), *[gr.Dropdown([_NO_COLUMN], value=_NO_COLUMN)] * len(ROLES)]
@@ -318,8 +319,7 @@ def _take(path: str | None) -> list[Any]:
         file = take(path)
         seen = look_at(file)
     except Exception as error:
-        view[2] = render("notice", kind="error", messages=[sentence_of(error)])
-        return [*cleared, None, *no_columns, *unknown, *view]
+        return [*cleared, None, *no_columns, *unknown, *_show(refused(scene, sentence_of(error)))]
     return [*cleared, file, *_column_updates(seen), *unknown, *view]
 
 
@@ -341,7 +341,7 @@ def _read(file: UploadedFile | None, candidates: str, scene: Scene, *values: Any
         decision = to_decision(log, 0, invented_items(), candidates, choices.seed)
     except Exception as error:
         hidden = [None, gr.Dropdown([], visible=False), gr.Button(visible=False)]
-        return [*hidden, *_show_error(scene, sentence_of(error))]
+        return [*hidden, *_show(refused(scene, sentence_of(error)))]
     users = [(f"User {place + 1}: {user.size} records", place) for place, user in enumerate(log.users)]
     chooser = gr.Dropdown(users, value=0, visible=log.num_users > 1)
     return [log, chooser, gr.Button(visible=True), *_show(_of_upload(log, decision, choices))]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from dataset_builders.input_error import InputError
 from space.playground.comparison import VERBALIZERS, Choices, Comparison, Written, compare, reread, written_by_rules
 from space.playground.decision import Decision
-from space.playground.example_users import ExampleUser
+from space.playground.example_users import ExampleUser, example_users
 from space.playground.loaded_models import LoadedModels
 from space.playground.log_table import log_table
 from space.playground.markup import render
@@ -18,6 +18,8 @@ from space.playground.writing import writing_card
 
 READY = "Ready."
 AHEAD = "Computed ahead of time. Change anything and press “Write and recommend” to see it happen."
+NO_LOG = Decision("No log", [], {}, [])
+"""What is on the page after a log could not be read: nothing of the one before it."""
 QUEUED = "In the queue …"
 DONE = "Done. Hover or press a sentence to see the records it speaks of."
 
@@ -55,12 +57,15 @@ def opened(example: ExampleUser) -> Scene:
 def begun(decision: Decision, choices: Choices) -> Scene:
     """A log before any model has read it: what can be written by rules is there."""
     scene = Scene(decision, {}, choices)
-    return replace(scene, comparison=_resting(written_by_rules(scene.shown)))
+    return replace(scene, comparison=_resting(written_by_rules(scene.shown) if decision.history else {}))
 
 
 def running(scene: Scene, choices: Choices, models: LoadedModels) -> Iterator[Scene]:
     """The whole comparison, step by step; what a visitor did wrong becomes a sentence on the page."""
     scene = replace(begun(scene.decision, choices), status="Working …")
+    if not scene.decision.history:
+        yield replace(scene, status="Stopped.", errors=("There is no log to read. Choose a user or upload a log.",))
+        return
     yield scene
     try:
         for comparison in compare(scene.shown, choices, models):
@@ -121,6 +126,13 @@ def card_htmls(scene: Scene) -> dict[str, str]:
     shown = scene.shown
     marks = TextMarks(shown.history, shown.items)
     return {name: writing_card(name, scene.comparison[name], shown, marks) for name in VERBALIZERS}
+
+
+def refused(scene: Scene, message: str) -> Scene:
+    """A file could not be read: what an earlier file left goes, an invented user stays."""
+    if scene.decision.name in example_users():
+        return replace(scene, errors=(message,))
+    return replace(begun(NO_LOG, scene.choices), status="No log was read.", errors=(message,))
 
 
 def notice_html(scene: Scene) -> str:

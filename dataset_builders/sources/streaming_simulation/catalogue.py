@@ -1,5 +1,6 @@
 """The invented catalogue: films and series, their titles, years, tags, lengths and popularity."""
 
+import re
 from dataclasses import dataclass
 from math import prod
 
@@ -123,7 +124,8 @@ def make_titles(count: int, rng: np.random.Generator) -> list[str]:
     sizes = tuple(map(len, parts))
     chosen = np.unravel_index(rng.choice(prod(sizes), size=count, replace=False), sizes)
     rows = zip(*([words[place] for place in places] for words, places in zip(parts, chosen, strict=True)), strict=True)
-    return [pattern.format(noun=noun, name=start + middle + end) for pattern, noun, end, middle, start in rows]
+    titles = [pattern.format(noun=noun, name=start + middle + end) for pattern, noun, end, middle, start in rows]
+    return [re.sub(r"^A (?=[AEIOU])", "An ", title) for title in titles]
 
 
 def _draw_tags(works: int, rng: np.random.Generator) -> np.ndarray:

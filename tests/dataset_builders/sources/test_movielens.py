@@ -1,12 +1,15 @@
 import zipfile
 
+import ibis
 import pytest
 
 from dataset_builders.input_error import InputError
 from dataset_builders.interactions import canonicalize
 from dataset_builders.raw_log import connect
 from dataset_builders.sources import movielens
+from dataset_builders.sources.movie_titles import spoken_title_of
 from dataset_builders.sources.movielens import GENRES_100K, read_movielens
+from dataset_builders.sources.tabular import read_tabular
 
 RATINGS = [("7", "1", "4", "881250949"), ("7", "267", "3", "881250950"), ("8", "1412", "5", "881250951")]
 
@@ -30,7 +33,7 @@ RECBOLE_ITEM = (
     "1128\tHeidi Fleiss\t1995\tDocumentary\n"
 )
 EXPECTED_ITEMS = [
-    ("1", "Misérables, Les", 1995, ["Drama", "Musical"]),
+    ("1", "Les Misérables", 1995, ["Drama", "Musical"]),
     ("1128", "Heidi Fleiss", 1995, ["Documentary"]),
     ("1412", "Land Before Time III", 1995, ["Animation", "Children's"]),
     ("267", "unknown", None, ["unknown"]),
@@ -101,7 +104,7 @@ def test_1m_is_latin_1_with_double_colons(tmp_path):
     folder = write(tmp_path / "ml-1m", {"ratings.dat": joined("::"), "movies.dat": movies}, "latin-1")
     ratings, items = tables(tmp_path, variant="1m", folder=folder)
     assert ratings == EXPECTED_RATINGS
-    assert items[0] == ("1", "Misérables, Les", 1995, ["Drama", "Musical"])
+    assert items[0] == ("1", "Les Misérables", 1995, ["Drama", "Musical"])
     assert items[1] == ("1412", "2001", 1968, ["Sci-Fi"])
 
 
@@ -112,7 +115,7 @@ def test_later_datasets_are_csv(tmp_path, variant):
     folder = write(tmp_path / "ml", {"ratings.csv": ratings, "movies.csv": movies})
     found, items = tables(tmp_path, variant=variant, folder=folder)
     assert found == EXPECTED_RATINGS
-    assert items[0] == ("1", "Misérables, Les", 1995, ["Drama", "Musical"])
+    assert items[0] == ("1", "Les Misérables", 1995, ["Drama", "Musical"])
     assert items[2] == ("267", 'Say "Hi"', None, [])
 
 
@@ -144,3 +147,53 @@ def test_wrong_requests(tmp_path, grouplens, options, message):
         options = options | {"folder": tmp_path / options["folder"]}
     with pytest.raises(InputError, match=message):
         read_movielens(connect(tmp_path), **options)
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("Shawshank Redemption, The (1994)", "The Shawshank Redemption"),
+        ("Amelie (Fabuleux destin d'Amélie Poulain, Le) (2001)", "Amelie (Le Fabuleux destin d'Amélie Poulain)"),
+        (
+            "City of Lost Children, The (Cité des enfants perdus, La) (1995)",
+            "The City of Lost Children (La Cité des enfants perdus)",
+        ),
+        ("Seven (a.k.a. Se7en) (1995)", "Seven (a.k.a. Se7en)"),
+        ("Avventura, L' (Adventure, The) (1960)", "L'Avventura (The Adventure)"),
+        ("Good, the Bad and the Ugly, The (1966)", "The Good, the Bad and the Ugly"),
+        ("Me, Myself and Irene (2000)", "Me, Myself and Irene"),
+    ],
+)
+def test_titles_read_as_people_write_them(tmp_path, written, spoken):
+    connection = connect(tmp_path)
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\n7,1,881250949\n")
+    (tmp_path / "films.csv").write_text(f'movieId,title,genres\n1,"{written}",(no genres listed)\n')
+    assert connection.execute(spoken_title_of(ibis.literal(written))) == spoken
+    raw = read_tabular(connection, str(tmp_path / "log.csv"), items=str(tmp_path / "films.csv"))
+    (item,) = canonicalize(raw, connection).items.to_pyarrow().to_pylist()
+    assert (item["title"], str(item["year"]), item["tags"]) == (spoken, written[-5:-1], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "row", "title"),
+    [
+        ("no year", "item_id,title", '1,"Table, The"', "Table, The"),
+        ("another year", "item_id,title,year", '1,"Annual, The (1999)",2001', "Annual, The (1999)"),
+        ("the same year", "item_id,title,year", '1,"Matrix, The (1999)",1999', "The Matrix"),
+    ],
+)
+def test_titles_of_other_catalogues_are_kept(tmp_path, name, header, row, title):
+    connection = connect(tmp_path)
+    (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\n7,1,881250949\n")
+    (tmp_path / "items.csv").write_text(f"{header}\n{row}\n")
+    raw = read_tabular(connection, str(tmp_path / "log.csv"), items=str(tmp_path / "items.csv"))
+    assert [item["title"] for item in canonicalize(raw, connection).items.to_pyarrow().to_pylist()] == [title]
+
+
+def test_the_folder_tells_the_variant(tmp_path, grouplens):
+    assert read_movielens(connect(tmp_path), folder=grouplens).name == "movielens-100k"
+    files = {"ratings.csv": "userId,movieId,rating,timestamp\n" + joined(","), "movies.csv": "movieId,title,genres\n"}
+    files["movies.csv"] += "1,Fog,Drama\n"
+    assert read_movielens(connect(tmp_path), folder=write(tmp_path / "ml-25m", files)).name == "movielens-25m"
+    with pytest.raises(InputError, match="could hold MovieLens latest-small or 20m or 25m or 32m; say which"):
+        read_movielens(connect(tmp_path), folder=write(tmp_path / "films", files))

@@ -119,7 +119,10 @@ def test_titles_are_unique_and_share_no_word_with_tags(simulated):
 
 
 def test_twenty_thousand_titles_are_all_different():
-    assert len(set(make_titles(20_000, np.random.default_rng(0)))) == 20_000
+    titles = make_titles(20_000, np.random.default_rng(0))
+    assert len(set(titles)) == 20_000
+    assert [title for title in titles if title.startswith(("A A", "A E", "A I", "A O", "A U"))] == []
+    assert any(title.startswith("An Archive for ") for title in titles)
 
 
 def test_equal_seeds_give_equal_logs_and_other_seeds_others(tmp_path):

@@ -5,6 +5,7 @@ import doctest
 import importlib
 import json
 import re
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from space.playground.log_table import log_table
 from space.playground.markup import render
 from space.playground.released_adapters import default_adapter, released_adapters
 from space.playground.results_view import largest_evaluation, result_names, results_table, reward_curves
-from space.playground.session import begun, card_htmls, opened, running
+from space.playground.session import begun, card_htmls, opened, refused, running
 from space.playground.text_marks import TextMarks
 from space.playground.uploaded_log import UploadedFile, look_at, read_upload, to_decision
 from space.playground.writing import writing_card
@@ -273,3 +274,12 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
         archive.writestr("ViewingActivity.csv", b"\0" * 201_000_000)
     with pytest.raises(InputError, match="Unpacked, the file has 201 MB; at most 200 MB"):
         look_at(UploadedFile("bomb.zip", path.read_bytes()))
+
+
+def test_a_refused_file_leaves_nothing_of_the_log_before_it():
+    user = next(iter(example_users().values()))
+    uploaded = begun(replace(user.decision, name="Your log"), Choices())
+    scene = refused(uploaded, "The file is empty.")
+    assert (list(scene.decision.history), scene.errors) == ([], ("The file is empty.",))
+    assert not any(written.text for written in scene.comparison.values())
+    assert refused(opened(user), "The file is empty.").decision == user.decision
