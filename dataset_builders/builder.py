@@ -6,10 +6,12 @@
 `build_dataset` writes a folder that `load_dataset` reads.
 """
 
+import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
 from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.build_options import BuildOptions
@@ -62,6 +65,7 @@ from dataset_builders.successor_lists import SuccessorLists
 from dataset_builders.successors import fold_to_read, successor_tables
 from dataset_builders.user_groups import UserGroup, build_groups, to_user_groups
 
+_SCRATCH_LOCK = ".build.lock"
 Source = Callable[[DuckDB], RawLog]
 Progress = Callable[[str], None]
 
@@ -106,7 +110,7 @@ def build_dataset(
     _refuse_foreign_folder(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     tell = progress or (lambda step: None)
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
+    with _scratch_folder(output) as scratch:
         staging = Path(scratch) / "dataset"
         staging.mkdir()
         with plain_limits(memory_limit):
@@ -117,6 +121,23 @@ def build_dataset(
                 connection.disconnect()
         _replace(output, staging)
     return report
+
+
+@contextmanager
+def _scratch_folder(output: Path) -> Iterator[str]:
+    """Where a build works, beside its output; what builds that were killed left behind there is cleaned up.
+
+    A build holds a lock in its folder for as long as it lives, so one that is at work is left alone.
+    """
+    prefix = f".{output.name}-"
+    for left in output.parent.glob(f"{glob.escape(prefix)}*/{_SCRATCH_LOCK}"):
+        with suppress(Timeout), FileLock(left, timeout=0):
+            shutil.rmtree(left.parent, ignore_errors=True)
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix, dir=output.parent) as scratch,
+        FileLock(Path(scratch) / _SCRATCH_LOCK),
+    ):
+        yield scratch
 
 
 def _build(
