@@ -104,6 +104,21 @@ def test_grpo_raises_the_hit_rate_of_the_oracle(policy, tmp_path):
     assert all(weight.equal(frozen[name]) for name, weight in policy.model.named_parameters() if name in frozen)
 
 
+def test_groups_that_learn_from_length_alone_are_counted(policy, tmp_path):
+    class Misses(Reader):
+        def rank(self, contexts, candidates, progress=None):
+            return [None] * len(contexts)
+
+    verbalizer = RewriteVerbalizer(ITEMS)
+    rewards = [OracleReward(Misses(), verbalizer, ITEMS), LengthReward(verbalizer, policy.tokenizer)]
+    trainer = trainer_of(policy, tmp_path, rewards, max_steps=1)
+    trainer.train()
+    row = trainer.state.log_history[0]
+    assert row["oracle/equal_groups"] == 1
+    # The sum of both rewards is equal where the lengths are; all other groups learn from length alone.
+    assert row["length/alone"] == pytest.approx(1 - row["frac_reward_zero_std"])
+
+
 def test_weights_must_match_the_rewards(policy, tmp_path):
     with pytest.raises(InputError, match="reward_weights has 1 numbers, and the rewards are oracle, length"):
         trainer_of(policy, tmp_path, rewards_of(policy), reward_weights=[1.0])
