@@ -124,7 +124,10 @@ class LocalReasoner:
 
     def entry(self) -> dict[str, Any]:
         """The reasoner as `results.json` names it; see [`Reasoner`]."""
-        return {**self.language_model.entry(), "answer": self.answer}
+        entry = {**self.language_model.entry(), "answer": self.answer}
+        if self.answer not in ("title", "tags"):
+            return entry
+        return {**entry, "subtract_prior": self.subtract_prior, "temperature": self.temperature}
 
     def _by_label(self, contexts: Any, candidates: Any, progress: Any) -> list[Ranking | None]:
         prompts = self._prompts(contexts, candidates, to_reasoner_prompt, room=1)

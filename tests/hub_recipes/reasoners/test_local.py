@@ -1,5 +1,6 @@
 import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,6 +96,13 @@ def test_candidates_without_any_tags_are_not_told_apart_in_silence(tiny_language
         assert not caplog.records
         LocalReasoner(tiny_language_model, "tags").rank(["x"], [bare])
     assert "None of these candidates has tags" in caplog.text
+
+
+@pytest.mark.parametrize("change", [{"subtract_prior": False}, {"temperature": 4.0}, {"answer": "tags"}])
+def test_whatever_decides_its_scores_is_part_of_its_identity(tiny_language_model, change):
+    reasoner = LocalReasoner(tiny_language_model, "title")
+    assert replace(reasoner, **change).entry() != reasoner.entry()
+    assert "temperature" not in LocalReasoner(tiny_language_model, "label").entry()  # plays no part there
 
 
 def test_a_temperature_makes_the_probabilities_even_and_leaves_the_ranking(tiny_language_model):
