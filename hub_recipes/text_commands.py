@@ -58,7 +58,8 @@ def evaluate(
         Literal["label", "title", "tags", "generate"] | None,
         typer.Option(
             help="How the reasoner answers: ten labels, ten titles, the tags of ten items (each one forward pass), "
-            "or free text. By default as it was trained; label where nothing says."
+            "or free text. By default as it was trained; by title where nothing says, "
+            "and by label on a server."
         ),
     ] = None,
     endpoint: Annotated[
@@ -171,10 +172,12 @@ def _show(document: dict[str, Any], output: Path) -> None:
     from rich.console import Console
 
     from hub_recipes.charts import write_charts
-    from hub_recipes.report import terminal_table, write_table
+    from hub_recipes.report import remarks, terminal_table, write_table
 
     files = [output / "results.json", write_table(document, output), *write_charts(document, output)]
     Console().print(terminal_table(document))
+    for remark in remarks(document):
+        print(f"Note: {remark}")
     print("Written: " + ", ".join(map(str, files)))
 
 

@@ -45,7 +45,8 @@ class LocalReasoner:
 
     Args:
         language_model ([`LanguageModel`]): Reads and answers.
-        answer (`str`, *optional*, defaults to `"label"`): `"label"`: one forward pass, softmax over the labels A to J.
+        answer (`str`, *optional*, defaults to `"title"`): `"label"`: one forward pass, softmax over the labels A to J;
+            a small model that was not trained for it picks the same label for everybody.
             `"title"`: one forward pass over the context with the titles as branches, softmax over their
             log-probabilities. `"tags"`: the same with the tags of each item in place of its title, for catalogues
             whose titles say little; items with equal tags are equal. `"generate"`: write an answer and parse it; an
@@ -63,7 +64,7 @@ class LocalReasoner:
     """
 
     language_model: LanguageModel
-    answer: Answer = "label"
+    answer: Answer = "title"
     subtract_prior: bool = True
     temperature: float = 1.0
 
@@ -75,7 +76,7 @@ class LocalReasoner:
 
         Args:
             name (`str`, *optional*): Hub id or folder; see [`load_language_model`], also for `loading`.
-            answer (`str`, *optional*): How it answers; as it was trained by default, and a base model by `"label"`.
+            answer (`str`, *optional*): How it answers; as it was trained by default, and a base model by `"title"`.
 
         Raises:
             InputError: The files are not to be had, or the record of the training is damaged.
@@ -93,7 +94,7 @@ class LocalReasoner:
             answer (`str`, *optional*): Another way to answer, for which nothing else is taken from the training.
         """
         trained = trained_choices(folder)
-        if answer in (None, trained.get("answer")):
+        if answer is None or answer == trained.get("answer"):
             return cls(language_model, **trained)
         return cls(language_model, answer)
 

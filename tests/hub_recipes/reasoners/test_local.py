@@ -36,7 +36,7 @@ def test_every_candidate_is_ranked_and_probabilities_fall_and_sum_to_one(tiny_la
 
 
 def test_label_probabilities_are_the_softmax_over_the_labels_shown(tiny_language_model):
-    ranking = LocalReasoner(tiny_language_model).rank(["x"], [shown("Heat", "Fargo")])[0]
+    ranking = LocalReasoner(tiny_language_model, "label").rank(["x"], [shown("Heat", "Fargo")])[0]
     prompt = tiny_language_model.prompt_ids(to_reasoner_prompt("x", shown("Heat", "Fargo")))
     heat, fargo = tiny_language_model.next_token_log_probs([prompt], tiny_language_model.text_ids("AB"))[0]
     expected = 1 / (1 + np.exp(fargo - heat))
@@ -121,13 +121,13 @@ RUN = {"role": "reasoner", "answer": "tags", "config": {"subtract_prior": False,
 @pytest.mark.parametrize(
     ("run", "answer", "expected"),
     [
-        (None, None, ("label", True, 1.0)),
+        (None, None, ("title", True, 1.0)),
         (None, "title", ("title", True, 1.0)),
         (RUN, None, ("tags", False, 3.0)),
         (RUN, "tags", ("tags", False, 3.0)),
         (RUN, "title", ("title", True, 1.0)),  # it was not trained for that, so nothing of its training holds
         ({**RUN, "answer": "generate"}, None, ("generate", True, 1.0)),
-        ({**RUN, "role": "verbalizer", "answer": None}, None, ("label", True, 1.0)),
+        ({**RUN, "role": "verbalizer", "answer": None}, None, ("title", True, 1.0)),
     ],
 )
 def test_a_reasoner_answers_as_it_was_trained(tiny_language_model, tmp_path, run, answer, expected):
@@ -176,7 +176,7 @@ def test_a_long_context_loses_its_oldest_lines_and_is_counted(tiny_language_mode
     monkeypatch.setattr(type(tiny_language_model), "next_token_log_probs", spy)
     long = "\n".join(f"record {number}" for number in range(500))
     with caplog.at_level(logging.WARNING, logger=logger.name):
-        LocalReasoner(tiny_language_model).rank([long, "short"], [shown(*TITLES)] * 2)
+        LocalReasoner(tiny_language_model, "label").rank([long, "short"], [shown(*TITLES)] * 2)
     kept = tiny_language_model.tokenizer.decode(prompts[0])
     assert len(prompts[0]) < tiny_language_model.max_prompt_tokens
     assert "record 499" in kept
