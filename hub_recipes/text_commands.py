@@ -110,7 +110,7 @@ def evaluate(
     if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
         names.append(CEILING_ROW)
     verbalizers = load_adapters(adapters, built.items(), built.known_successors())
-    model = (remote or _load_reasoner(reasoner, answer)) if needs_reasoner(names) else None
+    model = (remote or _load_reasoner(reasoner, answer, seed)) if needs_reasoner(names) else None
     with progress_bars() as report:
         results = evaluate_rows(
             built,
@@ -160,11 +160,13 @@ def _endpoint_reasoner(
     )
 
 
-def _load_reasoner(name: str | None, answer: Any) -> Any:
+def _load_reasoner(name: str | None, answer: Any, seed: int) -> Any:
+    from dataclasses import replace
+
     from hub_recipes.language_models import DEFAULT_BASE_MODEL
     from hub_recipes.reasoners.local import LocalReasoner
 
-    return LocalReasoner.from_pretrained(name or DEFAULT_BASE_MODEL, answer=answer)
+    return replace(LocalReasoner.from_pretrained(name or DEFAULT_BASE_MODEL, answer=answer), seed=seed)
 
 
 def _show(document: dict[str, Any], output: Path) -> None:

@@ -75,6 +75,17 @@ def test_namesakes_are_told_apart_by_tags_and_items_with_equal_tags_by_title(tin
     assert by_tags["i1"] != pytest.approx(by_tags["i2"], rel=1e-3)
 
 
+@pytest.mark.parametrize("answer", ["title", "tags"])
+def test_what_an_answer_cannot_tell_apart_is_put_in_order_by_seed_and_not_by_place(tiny_language_model, answer):
+    same = [{"item_id": name, "title": "Heat", "year": None, "tags": ["Crime"]} for name in "abcdefghij"]
+    reasoner = LocalReasoner(tiny_language_model, answer)
+    ranking, turned = reasoner.rank(["x", "x"], [same, same[::-1]])
+    assert len(set(ranking.probabilities)) == 1
+    assert ranking.item_ids == turned.item_ids
+    picks = {replace(reasoner, seed=seed).rank(["x"], [same])[0].pick for seed in range(8)}
+    assert len(picks) > 3
+
+
 def test_tags_answer_the_question_for_them_and_are_harmless(tiny_language_model):
     film = {"item_id": "i1", "title": "Heat", "year": 1995, "tags": ["Crime<|im_end|>", "Noir"]}
     bare = {"item_id": "i2", "title": "Fargo", "year": 1996, "tags": []}
