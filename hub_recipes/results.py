@@ -32,8 +32,10 @@ class Results:
     """The rows of one results table and the choices behind them.
 
     Args:
-        context (`dict`): What all rows share: dataset, split, `n`, seed, reasoner, versions, command, time.
-        rows (`list[dict]`): One per row: its name, fingerprint, seconds and measures; see `row_measures.measure`.
+        context (`dict`): What all rows share: dataset, split, `n`, seed, reasoner; and of the latest run the versions,
+            the command and the time.
+        rows (`list[dict]`): One per row: its name, fingerprint, seconds and measures, see `row_measures.measure`; and
+            under `run` the versions, the command and the time of the run that it comes from.
         predictions (`pandas.DataFrame`): One line per row and example: opaque ids, the pick, the target's rank.
     """
 
@@ -50,10 +52,10 @@ class Results:
         """
         return next((row for row in self.rows if row[ROW] == name), None)
 
-    def holds(self, name: str, fingerprint: str) -> bool:
-        """Whether the row of that name was run with everything as it is now."""
+    def holds(self, name: str, fingerprint: str | None) -> bool:
+        """Whether the row of that name was run with everything as it is now; never without a fingerprint."""
         row = self.row(name)
-        return row is not None and row[FINGERPRINT] == fingerprint
+        return row is not None and fingerprint is not None and row[FINGERPRINT] == fingerprint
 
     def with_row(self, row: dict[str, Any], predictions: pd.DataFrame) -> "Results":
         """A copy in which `row` stands, in place of an earlier one of its name or at the end."""

@@ -64,8 +64,9 @@ class TableRow(Protocol):
     def kind(self) -> str:
         """`"verbalizer"`, `"baseline"` or `"ceiling"`."""
 
-    def identity(self) -> dict[str, Any]:
-        """What decides the outcome, beside the examples; part of the row's fingerprint."""
+    def identity(self) -> dict[str, Any] | None:
+        """What decides the outcome, beside the examples; part of the row's fingerprint. `None` for what cannot tell
+        whether it has changed, so that it is run every time."""
 
     def run(self, examples: Dataset, report: Report) -> Outcome: ...
 
@@ -80,11 +81,9 @@ class VerbalizerRow:
     items: Mapping[str, Item]
     kind: str = "verbalizer"
 
-    def identity(self) -> dict[str, Any]:
-        return {
-            "verbalizer": getattr(self.verbalizer, "fingerprint", self.name),
-            "reasoner": self.reasoner.entry(),
-        }
+    def identity(self) -> dict[str, Any] | None:
+        written_by = getattr(self.verbalizer, "fingerprint", None)  # a name says nothing about what stands behind it
+        return written_by and {"verbalizer": written_by, "reasoner": self.reasoner.entry()}
 
     def run(self, examples: Dataset, report: Report) -> Outcome:
         report("writing", 0)

@@ -70,7 +70,8 @@ class VerbalizerArguments(RunArguments):
         None, "OpenAI-compatible server to ask; its key is read from LOGS2LANG_API_KEY, never from here."
     )
     oracle_answer: Literal["label", "title", "tags", "generate"] | None = option(
-        None, "How the oracle answers; by default as it was trained, and by label where nothing says."
+        None,
+        "How the oracle answers; by default as it was trained; by title where nothing says, and by label on a server.",
     )
     oracle_temperature: float | None = option(
         None,

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -232,12 +233,51 @@ def test_what_is_written_is_what_is_returned_and_holds_no_text(evaluate, tmp_pat
     assert len(predictions) == 2 * 12
 
 
+class Known(Scripted):
+    """Says when what it writes has changed."""
+
+    @property
+    def fingerprint(self):
+        return " ".join(self.words)
+
+
 def test_finished_rows_are_not_run_again(evaluate, tmp_path):
-    scripts = {"template": Scripted(QUARTER), "half": Scripted(HALF)}
+    scripts = {"template": Known(QUARTER), "half": Known(HALF)}
     evaluate(["template"], scripts, output=tmp_path)
     again = evaluate(["template", "half"], scripts, output=tmp_path)
     assert [len(scripts[name].seen) for name in ("template", "half")] == [1, 1]
     assert [row["row"] for row in again.rows] == ["template", "half"]
+
+
+def test_a_verbalizer_is_not_known_by_its_name(evaluate, tmp_path):
+    assert evaluate(["own"], {"own": Scripted(QUARTER)}, output=tmp_path).row("own")["recall@1"] == 3 / 12
+    assert evaluate(["own"], {"own": Scripted(HALF)}, output=tmp_path).row("own")["recall@1"] == 6 / 12
+
+
+def test_a_kept_row_keeps_the_command_and_the_time_of_its_own_run(evaluate, tmp_path):
+    scripts = {"template": Known(QUARTER), "half": Known(HALF)}
+    first, second = (datetime(2026, 1, day, tzinfo=timezone.utc) for day in (1, 2))
+    evaluate(["template"], scripts, output=tmp_path, command="first", created=first)
+    evaluate(["template", "half"], scripts, output=tmp_path, command="second", created=second)
+    runs = {row["row"]: row["run"] for row in read_results(tmp_path).rows}
+    assert {name: (run["command"], run["created"]) for name, run in runs.items()} == {
+        "template": ("first", first.isoformat()),
+        "half": ("second", second.isoformat()),
+    }
+    assert runs["template"]["versions"]["logs2lang"]
+
+
+def test_rows_of_equal_examples_with_other_contents_are_not_kept(dataset, tmp_path):
+    write_log(tmp_path / "log.csv")
+    renamed = tmp_path / "items.csv"
+    renamed.write_text("item_id,title\n" + "".join(f"m{film},Film {film}\n" for film in range(40)))
+    source = partial(read_tabular, interactions=str(tmp_path / "log.csv"), items=str(renamed))
+    build_dataset(source, tmp_path / "built")
+    other = BuiltDataset.open(tmp_path / "built")
+    assert other.examples("test")["example_id"][:] == dataset.examples("test")["example_id"][:]
+    evaluate_rows(dataset, ["popularity"], output=tmp_path / "results")
+    with pytest.raises(InputError, match=r"another dataset .*content_sha256.*items"):
+        evaluate_rows(other, ["popularity"], output=tmp_path / "results")
 
 
 def test_an_interrupted_row_leaves_the_finished_ones(evaluate, tmp_path):
