@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from hub_recipes.results import GAP_NAMES, ROW
+from hub_recipes.results import GAP_NAMES, ROW, UNAVAILABLE
 
 ABSENT = "—"
 RESULTS_TABLE_FILE = "results.md"
@@ -126,7 +126,8 @@ def remarks(document: Mapping[str, Any]) -> list[str]:
         >>> remarks({"rows": [row]})[0][:73]
         'Row template: 36 of 40 picks are the candidate at place 1, whoever stands'
     """
-    return [remark for row in document["rows"] for remark in _position_remarks(row)]
+    absent = [f"Row {name} is not available: {why}." for name, why in document.get(UNAVAILABLE, {}).items()]
+    return [*absent, *(remark for row in document["rows"] for remark in _position_remarks(row))]
 
 
 def _position_remarks(row: Row) -> Iterator[str]:

@@ -19,7 +19,7 @@ from dataset_builders.sources.streaming_simulation import SimulationConfig, read
 from dataset_builders.sources.tabular import read_tabular
 from hub_recipes.evaluation import choose_examples, evaluate_rows
 from hub_recipes.reasoners.ranking import Ranking
-from hub_recipes.report import setting_line
+from hub_recipes.report import remarks, setting_line
 from hub_recipes.results import PREDICTIONS_FILE, RESULTS_FILE, read_results
 
 GAPS_S = {"same_second": 0, "under_an_hour": 600, "under_a_day": 18_000, "a_day_and_more": 172_800}
@@ -351,3 +351,22 @@ def test_a_simulated_log_has_a_ceiling_and_knows_what_texts_do_with_noise(tmp_pa
 def test_a_log_of_the_real_world_has_no_ceiling(dataset):
     with pytest.raises(InputError):
         evaluate_rows(dataset, ["ceiling"])
+
+
+def test_rows_with_nothing_to_go_on_are_not_available_and_say_why(evaluate, tmp_path):
+    results = evaluate(["year-closeness", "popularity", "tag-cosine"], output=tmp_path)
+    assert [row["row"] for row in results.rows] == ["popularity"]
+    assert remarks(results.document()) == [
+        "Row year-closeness is not available: no item of the catalogue has a year.",
+        "Row tag-cosine is not available: no item of the catalogue has tags.",
+    ]
+    again = evaluate(["random"], output=tmp_path)  # chance is what this row is about
+    assert [row["row"] for row in again.rows] == ["popularity", "random"]
+    assert list(again.context["unavailable"]) == ["year-closeness", "tag-cosine"]
+
+
+def test_a_reasoner_by_tags_has_nothing_to_go_on_without_tags(dataset):
+    reasoner = Obedient(dataset)
+    reasoner.entry = lambda: {"id": "org/base", "trained": False, "answer": "tags"}
+    with pytest.raises(InputError, match=r"None of these rows .*no item of the catalogue has any; ask by title"):
+        evaluate_rows(dataset, ["own"], reasoner=reasoner, verbalizers={"own": Scripted(HALF)})
