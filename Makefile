@@ -4,7 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := results/quickstart
 DATASET := data/movielens-100k
-LIMIT ?= 24
+LIMIT ?= 150
+ROWS ?= template,successors,action:newest-3,popularity,item-knn-lift,markov-counts,markov-lift
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools browser quickstart test bench lint clean
@@ -25,9 +26,10 @@ $(VENV)/.tools: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev,space,train]'
 	touch $@
 
-quickstart: setup ## Build MovieLens-100K, verbalize, recommend, print the table
+quickstart: setup ## Build MovieLens-100K, write logs as text, recommend from each text, print the table
 	$(BIN)/logs2lang build movielens-100k --output $(DATASET)
-	$(BIN)/logs2lang evaluate $(DATASET) --answer title --limit $(LIMIT) --history-length 15 --output $(RUN)
+	$(BIN)/logs2lang show $(DATASET) --history-length 8
+	$(BIN)/logs2lang evaluate $(DATASET) --rows $(ROWS) --answer title --limit $(LIMIT) --history-length 8 --output $(RUN)
 
 # The page is tested in a real browser. Debian's Chromium is installed where this may be done without a question.
 browser: ## Install the Chromium that the tests of the page drive

@@ -6,11 +6,13 @@
 `build_dataset` writes a folder that `load_dataset` reads.
 """
 
+import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
 from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.build_options import BuildOptions
@@ -43,7 +46,7 @@ from dataset_builders.interactions import CanonicalLog, canonicalize
 from dataset_builders.machine_limits import plain_limits
 from dataset_builders.output_paths import require_folder_place
 from dataset_builders.prompt_configs import to_prompt_rows
-from dataset_builders.raw_log import RawLog, connect
+from dataset_builders.raw_log import OWN_LOG, LogLicense, RawLog, connect
 from dataset_builders.schema import (
     CONFIG_FEATURES,
     DATASET_VERSION,
@@ -62,6 +65,7 @@ from dataset_builders.successor_lists import SuccessorLists
 from dataset_builders.successors import fold_to_read, successor_tables
 from dataset_builders.user_groups import UserGroup, build_groups, to_user_groups
 
+_SCRATCH_LOCK = ".build.lock"
 Source = Callable[[DuckDB], RawLog]
 Progress = Callable[[str], None]
 
@@ -74,6 +78,7 @@ def build_dataset(
     strict: bool = False,
     threads: int | None = None,
     memory_limit: str = "3GB",
+    license: LogLicense | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Build a dataset folder out of a log.
@@ -86,6 +91,7 @@ def build_dataset(
         strict (`bool`, *optional*, defaults to `False`): Whether a single bad row is an error.
         threads (`int`, *optional*): DuckDB threads; the result does not depend on it.
         memory_limit (`str`, *optional*, defaults to `"3GB"`): What DuckDB may hold in memory before it spills to disk.
+        license ([`LogLicense`], *optional*): The terms of a log of one's own; see `own_license`.
         progress (`Callable[[str], None]`, *optional*): Told the name of each step as it begins.
 
     Returns:
@@ -106,17 +112,51 @@ def build_dataset(
     _refuse_foreign_folder(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     tell = progress or (lambda step: None)
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
+    with _scratch_folder(output) as scratch:
         staging = Path(scratch) / "dataset"
         staging.mkdir()
         with plain_limits(memory_limit):
             connection = connect(scratch, threads=threads, memory_limit=memory_limit)
             try:
-                report = _build(source, staging, options, strict, connection, tell)
+                report = _build(_licensed(source, license), staging, options, strict, connection, tell)
             finally:
                 connection.disconnect()
         _replace(output, staging)
     return report
+
+
+def _licensed(source: Source, license: LogLicense | None) -> Source:
+    """The source with the terms that the owner gave the log."""
+    if license is None:
+        return source
+
+    def read(connection: DuckDB) -> RawLog:
+        raw = source(connection)
+        if raw.license != OWN_LOG:
+            raise InputError(
+                f"The log {raw.name!r} has a licence of its own ({raw.license.name}); --license and --redistributable "
+                "are for logs of your own."
+            )
+        return replace(raw, license=license)
+
+    return read
+
+
+@contextmanager
+def _scratch_folder(output: Path) -> Iterator[str]:
+    """Where a build works, beside its output; what builds that were killed left behind there is cleaned up.
+
+    A build holds a lock in its folder for as long as it lives, so one that is at work is left alone.
+    """
+    prefix = f".{output.name}-"
+    for left in output.parent.glob(f"{glob.escape(prefix)}*/{_SCRATCH_LOCK}"):
+        with suppress(Timeout), FileLock(left, timeout=0):
+            shutil.rmtree(left.parent, ignore_errors=True)
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix, dir=output.parent) as scratch,
+        FileLock(Path(scratch) / _SCRATCH_LOCK),
+    ):
+        yield scratch
 
 
 def _build(

@@ -2,8 +2,10 @@
 
 import errno
 import json
+import signal
 import socket
 import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -41,16 +43,46 @@ app.add_typer(metric_app, name="metric")
 app.add_typer(release_app)
 
 
+class _Interruption(BaseException):
+    """Somebody wants the command to end. No exception that anything on the way could take for its own."""
+
+    came = False
+
+
+def _interrupt(number: int, frame: object) -> None:
+    _Interruption.came = True
+    signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+    raise _Interruption
+
+
 def main() -> None:
-    """The console entry: what the user did wrong is one line and exit code 2, never a traceback."""
+    """The console entry: one line, never a traceback.
+
+    What the user did wrong ends with exit code 2, an interruption (Ctrl-C, or a request to terminate) with 130. Either
+    way whatever was half written is cleaned up.
+    """
+    _Interruption.came = False
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _interrupt)
     try:
         app()
     except InputError as error:
         _stop(str(error))
     except OSError as error:
+        _refuse_unless_interrupted(error)
         if error.errno not in _DISK_TROUBLES:
             raise
         _stop(f"{error.filename or 'A file'} could not be written: {_DISK_TROUBLES[error.errno]}.")
+    except BaseException as error:  # libraries make errors of their own of an interruption
+        _refuse_unless_interrupted(error)
+        raise
+
+
+def _refuse_unless_interrupted(error: BaseException) -> None:
+    if _Interruption.came:
+        print("Interrupted. Nothing was left half written; the same command starts again.", file=sys.stderr)
+        raise SystemExit(130) from error
 
 
 def _stop(message: str) -> None:

@@ -245,3 +245,50 @@ def verbalize(
         )
     write_parquet(frame, output)
     print(f"{len(frame)} texts, {frame['compression'].mean():.2f} of the template's tokens on average: {output}")
+
+
+@text_app.command()
+def show(
+    dataset: DatasetArgument,
+    verbalizers: Annotated[
+        str, typer.Option(help="Which texts stand side by side: those that need no language model, by commas.")
+    ] = "template,successors",
+    split: SplitOption = "test",
+    number: Annotated[int, typer.Option(min=0, help="Which example of the split, from 0.")] = 0,
+    history_length: HistoryOption = None,
+) -> None:
+    """Show one user's log as several texts, side by side.
+
+    [bold]logs2lang show data/ml --verbalizers template,profile,successors --history-length 8[/]
+    """
+    from datasets import disable_progress_bars
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from dataset_builders.built_dataset import BuiltDataset
+    from dataset_builders.schema import FOLD, HISTORY
+    from hub_recipes.evaluation import choose_examples
+    from hub_recipes.verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
+    from hub_recipes.verbalizers.verbalizer import write_and_count
+
+    disable_progress_bars()  # of `datasets`
+    names = [name.strip() for name in verbalizers.split(",") if name.strip()]
+    if unknown := [name for name in names if not is_written_by_rule(name)]:
+        raise InputError(
+            f"--verbalizers names {unknown[0]!r}; expected some of {', '.join((*TEXT_RULES, *DECISION_RULES))}. "
+            "For texts of a language model see `logs2lang verbalize` and `logs2lang demo`."
+        )
+    built = BuiltDataset.open(dataset)
+    examples = choose_examples(built.examples(split), None, 0, history_length)
+    if number >= len(examples):
+        raise InputError(f"--number is {number}, and the split {split!r} has {len(examples)} examples, from 0.")
+    example = examples[number]
+    table = Table(title=f"One user's log, {len(example[HISTORY])} records", show_lines=False)
+    texts = []
+    for name in names:
+        written, _ = write_and_count(to_rule_verbalizer(name, built), [example[HISTORY]], folds=[example[FOLD]])
+        table.add_column(f"{name}, {len(written[0])} characters", overflow="fold")
+        texts.append(escape(written[0]))
+    table.add_row(*texts)
+    Console().print(table)

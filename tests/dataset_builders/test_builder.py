@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
+from filelock import FileLock
 from huggingface_hub import DatasetCard
 
 from dataset_builders import user_groups
@@ -268,3 +269,14 @@ def test_load_dataset_reads_the_folder_that_it_is_given(make_source, crowd, tmp_
         assert loaded == pq.read_table(folder / "examples" / "test-00000-of-00001.parquet").to_pylist()
         rows.append(loaded)
     assert rows[0] != rows[1]
+
+
+def test_what_a_killed_build_left_is_cleaned_up_and_a_living_one_is_left_alone(make_source, crowd, tmp_path):
+    for name in ("dead", "alive"):
+        (tmp_path / f".built-{name}").mkdir()
+        (tmp_path / f".built-{name}" / ".build.lock").touch()
+        (tmp_path / f".built-{name}" / "large.tmp").write_text("rows")
+    (tmp_path / ".built-mine").mkdir()  # no lock: not ours
+    with FileLock(tmp_path / ".built-alive" / ".build.lock"):
+        build_dataset(make_source(crowd), tmp_path / "built", OPTIONS)
+    assert {path.name for path in tmp_path.iterdir()} == {"built", ".built-alive", ".built-mine"}

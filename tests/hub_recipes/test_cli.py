@@ -2,8 +2,10 @@ import csv
 import inspect
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import fields
 from pathlib import Path
 from typing import get_args
@@ -303,3 +305,57 @@ def test_rows_that_name_successors_say_how_to_build_an_old_dataset_again(
     assert code == 2
     assert f"Build it again: `logs2lang build streaming-simulation --output {old}`" in " ".join(error.split())
     assert not (tmp_path / "texts.parquet").exists()
+
+
+def test_show_puts_texts_of_one_log_side_by_side(run_main, built):
+    code, out, _ = run_main("show", built, "--history-length", "3", "--number", "1")
+    assert code == 0
+    assert "template" in out
+    assert "Viewers of these went on to" in " ".join(out.replace("│", " ").split()) or "Recent, newest" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--verbalizers", "rewrite"), "'rewrite'; expected some of template"), (("--number", "9999"), "from 0")],
+)
+def test_show_says_what_it_cannot_show(run_main, built, words, said):
+    code, _, error = run_main("show", built, *words)
+    assert code == 2
+    assert said in " ".join(error.split())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_is_one_line_and_leaves_nothing(tmp_path, number):
+    """In a process of its own, in the middle of a build."""
+    program = [sys.executable, "-c", "from hub_recipes.cli import main; main()"]
+    words = ["build", "streaming-simulation", "--events", "400000", "--output", str(tmp_path / "out")]
+    process = subprocess.Popen([*program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob(".out-*/*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 130, error
+    assert "Traceback" not in error
+    assert error.strip().splitlines()[-1].startswith("Interrupted.")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_of_ones_own_can_be_licensed_for_publication(run_main, log_file, tmp_path):
+    output = tmp_path / "licensed"
+    words = ("build", "tabular", "--interactions", log_file, "--map", COLUMN_MAP, "--output", output)
+    assert run_main(*words, "--license", "cc-by-4.0", "--redistributable")[0] == 0
+    report = json.loads((output / "build_report.json").read_text())
+    assert (report["license"]["name"], report["license"]["redistributable"]) == ("cc-by-4.0", True)
+    assert "license: cc-by-4.0" in (output / "README.md").read_text()
+    code, _, error = run_main(*words, "--redistributable")
+    assert code == 2
+    assert "--redistributable needs --license" in " ".join(error.split())
+
+
+def test_a_log_of_others_keeps_its_licence(run_main, tmp_path):
+    words = ("--events", "3000", "--accounts", "40", "--license", "mit", "--output", tmp_path / "out")
+    code, _, error = run_main("build", "streaming-simulation", *words)
+    assert code == 2
+    assert "has a licence of its own" in " ".join(error.split())
