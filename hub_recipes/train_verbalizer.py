@@ -20,7 +20,7 @@ from hub_recipes.training.adapters import allow_only, trainable_model
 from hub_recipes.training.arguments import VerbalizerArguments, parse_arguments, run_as_script
 from hub_recipes.training.dry_run import describe_run
 from hub_recipes.training.oracles import oracle_entry, to_oracle
-from hub_recipes.training.prompt_rows import to_verbalizer_rows, to_warm_start_rows
+from hub_recipes.training.prompt_rows import SAMPLED_TOKENS, to_verbalizer_rows, to_warm_start_rows
 from hub_recipes.training.resumable_trainer import ResumableTrainer
 from hub_recipes.training.run_folder import TrainingRun
 from hub_recipes.verbalizers.action import WITH_NEXT, decision_token_ids
@@ -90,9 +90,8 @@ def _sft_trainer(
 def _grpo_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, verbalizer: Any) -> Any:
     rewards = _rewards(run.arguments, dataset, policy.tokenizer)
     train, validation = (_rows(run, dataset, split, policy, verbalizer, to_verbalizer_rows) for split in WATCHED)
-    run.training_args.max_completion_length = max(map(verbalizer.max_completion_tokens, train))
+    run.training_args.max_completion_length = max(train[SAMPLED_TOKENS])
     if run.arguments.verbalizer == "action":
-        run.training_args.max_completion_length -= 1  # the token that ends an answer is not written
         _decide_alone(run.training_args, policy, verbalizer.known)
     return to_grpo_trainer(policy, run.training_args, train, rewards, validation, run.callbacks)
 

@@ -25,6 +25,8 @@ from hub_recipes.language_models import LanguageModel
 from hub_recipes.rewards import is_judgeable
 
 COMPLETION = "completion"
+SAMPLED_TOKENS = "sampled_tokens"
+"""How many tokens of an answer are read, and learned from."""
 
 logger = logging.get_logger(__name__)
 
@@ -72,13 +74,14 @@ def to_verbalizer_rows(examples: Dataset, verbalizer: Any, language_model: Langu
     """Prompts that ask to write a log as text, with what `OracleReward` and `LengthReward` need.
 
     Returns:
-        `datasets.Dataset`: `prompt` (conversational), `template_text` of the records that are shown, `history`,
-        `fold`, `candidates`, `target` and `example_id`.
+        `datasets.Dataset`: `prompt` (conversational), `template_text` of the records that are shown, `sampled_tokens`,
+        `history`, `fold`, `candidates`, `target` and `example_id`.
     """
 
     def to_row(example: Mapping[str, Any]) -> dict[str, Any]:
         prompt = harmless_prompt(verbalizer.prompt(example), language_model)
-        return {PROMPT: prompt, TEMPLATE_TEXT: template_text(example[HISTORY])}
+        tokens = verbalizer.sampled_tokens(example)
+        return {PROMPT: prompt, TEMPLATE_TEXT: template_text(example[HISTORY]), SAMPLED_TOKENS: tokens}
 
     return _mapped(_fitted(examples, verbalizer), to_row, keep=(EXAMPLE_ID, FOLD, HISTORY, CANDIDATES, TARGET))
 
