@@ -85,6 +85,16 @@ def parse_answer(text: str, candidates: Sequence[Mapping[str, Any]]) -> int | No
     return picks.pop() if len(picks) == 1 and max(picks) < len(candidates) else None
 
 
+def thinks(text: str) -> bool:
+    """Whether a text holds a thought, finished or not. Some servers write only the mark of its end.
+
+    Example:
+        >>> [thinks(text) for text in ("<think>A", "C?</think>B", "I think B")]
+        [True, True, False]
+    """
+    return _FINISHED_THOUGHT.match(text) is not None or is_unfinished_thought(text)
+
+
 def is_unfinished_thought(text: str) -> bool:
     """Whether a model thought aloud and never came to an answer.
 
