@@ -18,7 +18,8 @@ from datasets import Dataset
 
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
-from dataset_builders.schema import CANDIDATES, EXAMPLE_FEATURES, FOLD, HISTORY, IS_DISCOVERY, Item
+from dataset_builders.prompts import told_apart
+from dataset_builders.schema import CANDIDATES, EXAMPLE_FEATURES, FOLD, HISTORY, IS_DISCOVERY, ITEM_ID, TARGET, Item
 from hub_recipes.language_models import load_tokenizer
 from hub_recipes.noise_truth import noise_measures
 from hub_recipes.reasoners.reasoner import Reasoner
@@ -232,9 +233,25 @@ def to_context(
         **choices,
         "num_candidates": max(map(len, examples[CANDIDATES])),
         "examples_sha256": _digest(examples.select_columns([*EXAMPLE_FEATURES]).to_list()),
+        "namesakes": count_namesakes(examples, dataset.items()),
         "reasoner": reasoner and reasoner.entry(),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
     }
+
+
+def count_namesakes(examples: Dataset, items: Mapping[str, Item]) -> dict[str, int]:
+    """In how many examples an answer by title cannot tell candidates apart, because title and year are the same.
+
+    Returns:
+        `dict`: `examples` with such candidates, and `targets`: those of them where the target is one.
+    """
+    found = {"examples": 0, "targets": 0}
+    for shown, target in zip(examples[CANDIDATES], examples[TARGET], strict=True):
+        ids = [candidate[ITEM_ID] for candidate in shown]
+        titles = told_apart([items[item_id] for item_id in ids])
+        found["examples"] += len(set(titles)) < len(titles)
+        found["targets"] += titles.count(titles[ids.index(target)]) > 1
+    return found
 
 
 def _tokenizer(reasoner: Reasoner) -> Any:

@@ -17,7 +17,7 @@ from dataset_builders.prompts import template_text
 from dataset_builders.schema import HISTORY, IS_DISCOVERY, TARGET
 from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
 from dataset_builders.sources.tabular import read_tabular
-from hub_recipes.evaluation import choose_examples, evaluate_rows
+from hub_recipes.evaluation import choose_examples, count_namesakes, evaluate_rows
 from hub_recipes.reasoners.ranking import Ranking
 from hub_recipes.report import remarks, setting_line
 from hub_recipes.results import PREDICTIONS_FILE, RESULTS_FILE, read_results
@@ -370,3 +370,27 @@ def test_a_reasoner_by_tags_has_nothing_to_go_on_without_tags(dataset):
     reasoner.entry = lambda: {"id": "org/base", "trained": False, "answer": "tags"}
     with pytest.raises(InputError, match=r"None of these rows .*no item of the catalogue has any; ask by title"):
         evaluate_rows(dataset, ["own"], reasoner=reasoner, verbalizers={"own": Scripted(HALF)})
+
+
+def test_examples_whose_candidates_share_title_and_year_are_counted(dataset):
+    films = dict(dataset.items())
+    examples = dataset.examples("test").select([0])
+    target, other, third = (
+        examples[0][TARGET],
+        *[
+            candidate["item_id"]
+            for candidate in examples[0]["candidates"]
+            if candidate["item_id"] != examples[0][TARGET]
+        ][:2],
+    )
+
+    def with_heat(*years):
+        heats = {item: {**films[item], "title": "Heat", "year": year} for item, year in years}
+        return count_namesakes(examples, films | heats)
+
+    assert with_heat() == {"examples": 0, "targets": 0}
+    assert with_heat((target, 1995), (other, 1986)) == {"examples": 0, "targets": 0}  # the year tells them apart
+    assert with_heat((third, 1995), (other, 1995)) == {"examples": 1, "targets": 0}
+    assert with_heat((target, 1995), (other, 1995)) == {"examples": 1, "targets": 1}
+    said = remarks({"rows": [], "n": 9, "namesakes": {"examples": 4, "targets": 2}})
+    assert said[0].startswith("In 4 of 9 examples candidates share their title and year, in 2 of these the target")
