@@ -185,7 +185,7 @@ def _build(
     report = _to_report(raw, log, split_log, folder, options)
     report["content_sha256"] = content_hashes(folder)
     report["count_rules"] = count_rules(folder, connection)
-    report["notes"] += _counts_note(report["count_rules"])
+    report["notes"] += [*_titles_note(report["counts"]), *_counts_note(report["count_rules"])]
     write_report(folder, report)
     write_card(folder, report)
     return report
@@ -325,6 +325,17 @@ def _to_report(
         },
         "splits": splits,
     }
+
+
+def _titles_note(counts: Mapping[str, Any]) -> list[str]:
+    """What the report says where ids stand in prompts in place of titles."""
+    untitled = counts["items_without_metadata"]
+    if not untitled:
+        return []
+    return [
+        f"{untitled} of {counts['items']} items have no title, so their raw ids stand in every prompt as titles, of "
+        "which a language model can make nothing. Bring a catalogue that names them."
+    ]
 
 
 def _counts_note(rules: Mapping[str, Any]) -> list[str]:

@@ -18,13 +18,14 @@ from datasets import Dataset
 
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
-from dataset_builders.schema import CANDIDATES, EXAMPLE_FEATURES, FOLD, HISTORY, IS_DISCOVERY, Item
+from dataset_builders.prompts import told_apart
+from dataset_builders.schema import CANDIDATES, EXAMPLE_FEATURES, FOLD, HISTORY, IS_DISCOVERY, ITEM_ID, TARGET, Item
 from hub_recipes.language_models import load_tokenizer
 from hub_recipes.noise_truth import noise_measures
 from hub_recipes.reasoners.reasoner import Reasoner
-from hub_recipes.results import FINGERPRINT, GAP_NAMES, RESULTS_FILE, ROW, Results, read_results
+from hub_recipes.results import FINGERPRINT, GAP_NAMES, RESULTS_FILE, ROW, UNAVAILABLE, Results, read_results
 from hub_recipes.row_measures import GAP, TextJudge, judge, measure, measure_gains, to_predictions
-from hub_recipes.table_rows import TEMPLATE_ROW, TableRow, to_rows
+from hub_recipes.table_rows import TEMPLATE_ROW, NothingToGoOnError, TableRow, to_rows
 
 Progress = Callable[[str, str, int, int], None]
 """Called with the row, what it is doing, the number of finished examples and the number of all."""
@@ -77,8 +78,8 @@ def evaluate_rows(
         [`Results`]: The rows, those kept from an earlier run included.
 
     Raises:
-        InputError: A row is unknown or needs a reasoner, or `output` holds results of other examples or of another
-            reasoner.
+        InputError: A row is unknown or needs a reasoner, no row has anything to go on, or `output` holds results of
+            other examples or of another reasoner.
     """
     table = to_rows(rows, dataset, reasoner, verbalizers, seed)
     examples = choose_examples(dataset.examples(split), limit, seed, history_length, discoveries)
@@ -92,12 +93,21 @@ def evaluate_rows(
         fingerprint = to_fingerprint(row, results.context)
         if results.holds(row.name, fingerprint):
             continue
-        entry, judged = bench.run(row, progress or _silent)
+        try:
+            entry, judged = bench.run(row, progress or _silent)
+        except NothingToGoOnError as reason:
+            results = results.with_unavailable(row.name, str(reason))
+            continue
         own = {FINGERPRINT: fingerprint, "run": {key: results.context[key] for key in _RECORD}}
         results = results.with_row({**entry, **own}, to_predictions(row.name, judged))
         results = with_gains(results, row.name)
         if output is not None:
             results.write(output)
+    if not results.rows:
+        whys = "; ".join(f"{name}: {why}" for name, why in results.context[UNAVAILABLE].items())
+        raise InputError(f"None of these rows has anything to go on ({whys}). Choose others.")
+    if output is not None:
+        results.write(output)
     return results
 
 
@@ -223,9 +233,25 @@ def to_context(
         **choices,
         "num_candidates": max(map(len, examples[CANDIDATES])),
         "examples_sha256": _digest(examples.select_columns([*EXAMPLE_FEATURES]).to_list()),
+        "namesakes": count_namesakes(examples, dataset.items()),
         "reasoner": reasoner and reasoner.entry(),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
     }
+
+
+def count_namesakes(examples: Dataset, items: Mapping[str, Item]) -> dict[str, int]:
+    """In how many examples an answer by title cannot tell candidates apart, because title and year are the same.
+
+    Returns:
+        `dict`: `examples` with such candidates, and `targets`: those of them where the target is one.
+    """
+    found = {"examples": 0, "targets": 0}
+    for shown, target in zip(examples[CANDIDATES], examples[TARGET], strict=True):
+        ids = [candidate[ITEM_ID] for candidate in shown]
+        titles = told_apart([items[item_id] for item_id in ids])
+        found["examples"] += len(set(titles)) < len(titles)
+        found["targets"] += titles.count(titles[ids.index(target)]) > 1
+    return found
 
 
 def _tokenizer(reasoner: Reasoner) -> Any:
@@ -261,7 +287,8 @@ def _resume(context: dict[str, Any], output: Path | None, overwrite: bool) -> Re
             f"{output / RESULTS_FILE} holds results of another {differing[0]} ({was!r}, now {now!r}). "
             "Choose another --output, or pass --overwrite to start anew."
         )
-    return replace(earlier, context={**context, "reasoner": context["reasoner"] or reasoners[0]})
+    kept = {"reasoner": context["reasoner"] or reasoners[0], UNAVAILABLE: earlier.context.get(UNAVAILABLE, {})}
+    return replace(earlier, context={**context, **kept})
 
 
 def _differing_parts(earlier: Any, now: Any) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from hub_recipes.results import GAP_NAMES, ROW
+from hub_recipes.results import GAP_NAMES, ROW, UNAVAILABLE
 
 ABSENT = "—"
 RESULTS_TABLE_FILE = "results.md"
@@ -126,7 +126,14 @@ def remarks(document: Mapping[str, Any]) -> list[str]:
         >>> remarks({"rows": [row]})[0][:73]
         'Row template: 36 of 40 picks are the candidate at place 1, whoever stands'
     """
-    return [remark for row in document["rows"] for remark in _position_remarks(row)]
+    said = [f"Row {name} is not available: {why}." for name, why in document.get(UNAVAILABLE, {}).items()]
+    namesakes = document.get("namesakes", {})
+    if namesakes.get("examples"):
+        said.append(
+            f"In {namesakes['examples']} of {document['n']} examples candidates share their title and year, in "
+            f"{namesakes['targets']} of these the target with another; there an answer by title is left to the seed."
+        )
+    return [*said, *(remark for row in document["rows"] for remark in _position_remarks(row))]
 
 
 def _position_remarks(row: Row) -> Iterator[str]:

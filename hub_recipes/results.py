@@ -6,7 +6,7 @@ evaluation that was interrupted goes on where it stopped, and a row added later 
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ GAP_NAMES = ("same_second", "under_an_hour", "under_a_day", "a_day_and_more")
 
 ROW = "row"
 FINGERPRINT = "fingerprint"
+UNAVAILABLE = "unavailable"
+"""What was asked for and has nothing to go on, with the reason: rows whose numbers would be those of pure chance."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,15 @@ class Results:
             rows if row[ROW] in names else [*rows, row],
             pd.concat([others, predictions], ignore_index=True) if len(others) else predictions,
         )
+
+    def with_unavailable(self, name: str, why: str) -> "Results":
+        """A copy that says why there is no row of that name.
+
+        Example:
+            >>> Results({}).with_unavailable("tag-cosine", "no item has tags").context
+            {'unavailable': {'tag-cosine': 'no item has tags'}}
+        """
+        return replace(self, context={**self.context, UNAVAILABLE: {**self.context.get(UNAVAILABLE, {}), name: why}})
 
     def predictions_of(self, name: str) -> pd.DataFrame:
         """The predictions of one row, in the order of the examples."""

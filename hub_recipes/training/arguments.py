@@ -70,6 +70,11 @@ class VerbalizerArguments(RunArguments):
     oracle_url: str | None = option(
         None, "OpenAI-compatible server to ask; its key is read from LOGS2LANG_API_KEY, never from here."
     )
+    oracle_thinking: bool = option(
+        True,
+        "false: the endpoint's chat template is told not to let the model think, as Qwen3 does before it answers "
+        "(enable_thinking: false). A thought takes more tokens than an answer has.",
+    )
     oracle_answer: Literal["label", "title", "tags", "generate"] | None = option(
         None,
         "How the oracle answers; by default as it was trained; by title where nothing says, and by label on a server.",

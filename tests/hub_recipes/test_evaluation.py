@@ -17,9 +17,9 @@ from dataset_builders.prompts import template_text
 from dataset_builders.schema import HISTORY, IS_DISCOVERY, TARGET
 from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
 from dataset_builders.sources.tabular import read_tabular
-from hub_recipes.evaluation import choose_examples, evaluate_rows
+from hub_recipes.evaluation import choose_examples, count_namesakes, evaluate_rows
 from hub_recipes.reasoners.ranking import Ranking
-from hub_recipes.report import setting_line
+from hub_recipes.report import remarks, setting_line
 from hub_recipes.results import PREDICTIONS_FILE, RESULTS_FILE, read_results
 
 GAPS_S = {"same_second": 0, "under_an_hour": 600, "under_a_day": 18_000, "a_day_and_more": 172_800}
@@ -351,3 +351,46 @@ def test_a_simulated_log_has_a_ceiling_and_knows_what_texts_do_with_noise(tmp_pa
 def test_a_log_of_the_real_world_has_no_ceiling(dataset):
     with pytest.raises(InputError):
         evaluate_rows(dataset, ["ceiling"])
+
+
+def test_rows_with_nothing_to_go_on_are_not_available_and_say_why(evaluate, tmp_path):
+    results = evaluate(["year-closeness", "popularity", "tag-cosine"], output=tmp_path)
+    assert [row["row"] for row in results.rows] == ["popularity"]
+    assert remarks(results.document()) == [
+        "Row year-closeness is not available: no item of the catalogue has a year.",
+        "Row tag-cosine is not available: no item of the catalogue has tags.",
+    ]
+    again = evaluate(["random"], output=tmp_path)  # chance is what this row is about
+    assert [row["row"] for row in again.rows] == ["popularity", "random"]
+    assert list(again.context["unavailable"]) == ["year-closeness", "tag-cosine"]
+
+
+def test_a_reasoner_by_tags_has_nothing_to_go_on_without_tags(dataset):
+    reasoner = Obedient(dataset)
+    reasoner.entry = lambda: {"id": "org/base", "trained": False, "answer": "tags"}
+    with pytest.raises(InputError, match=r"None of these rows .*no item of the catalogue has any; ask by title"):
+        evaluate_rows(dataset, ["own"], reasoner=reasoner, verbalizers={"own": Scripted(HALF)})
+
+
+def test_examples_whose_candidates_share_title_and_year_are_counted(dataset):
+    films = dict(dataset.items())
+    examples = dataset.examples("test").select([0])
+    target, other, third = (
+        examples[0][TARGET],
+        *[
+            candidate["item_id"]
+            for candidate in examples[0]["candidates"]
+            if candidate["item_id"] != examples[0][TARGET]
+        ][:2],
+    )
+
+    def with_heat(*years):
+        heats = {item: {**films[item], "title": "Heat", "year": year} for item, year in years}
+        return count_namesakes(examples, films | heats)
+
+    assert with_heat() == {"examples": 0, "targets": 0}
+    assert with_heat((target, 1995), (other, 1986)) == {"examples": 0, "targets": 0}  # the year tells them apart
+    assert with_heat((third, 1995), (other, 1995)) == {"examples": 1, "targets": 0}
+    assert with_heat((target, 1995), (other, 1995)) == {"examples": 1, "targets": 1}
+    said = remarks({"rows": [], "n": 9, "namesakes": {"examples": 4, "targets": 2}})
+    assert said[0].startswith("In 4 of 9 examples candidates share their title and year, in 2 of these the target")

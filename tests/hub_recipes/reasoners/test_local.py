@@ -59,7 +59,7 @@ def test_the_prior_of_a_title_is_subtracted(tiny_language_model):
     assert max(uneven.probabilities) > 1 / 2
 
 
-def test_namesakes_are_told_apart_by_tags_and_items_with_equal_tags_by_title(tiny_language_model):
+def test_namesakes_are_told_apart_by_year_and_items_with_equal_tags_by_title(tiny_language_model):
     films = [
         {"item_id": "i1", "title": "Heat", "year": 1986, "tags": ["Drama"]},
         {"item_id": "i2", "title": "Heat", "year": 1995, "tags": ["Crime", "Noir"]},
@@ -69,9 +69,8 @@ def test_namesakes_are_told_apart_by_tags_and_items_with_equal_tags_by_title(tin
         probabilities_of(LocalReasoner(tiny_language_model, answer).rank(["likes noir"], [films])[0])
         for answer in ("title", "tags")
     )
-    assert by_title["i1"] == pytest.approx(by_title["i2"], rel=1e-4)
-    assert by_title["i2"] != pytest.approx(by_title["i3"], rel=1e-3)
-    assert by_tags["i2"] == pytest.approx(by_tags["i3"], rel=1e-4)
+    assert len(set(by_title.values())) == 3
+    assert by_tags["i2"] == by_tags["i3"]
     assert by_tags["i1"] != pytest.approx(by_tags["i2"], rel=1e-3)
 
 
