@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 from importlib import metadata
+from math import inf
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,18 @@ _RECORD = ("command", "created", "versions")
 """What a row keeps of the run that it comes from, for a table is made in many runs."""
 
 
+class RowsLeftError(Exception):
+    """The time limit came before some rows; the others are written.
+
+    Args:
+        rows (`list[str]`): Their names.
+    """
+
+    def __init__(self, rows: Sequence[str]):
+        super().__init__(f"No time was left for {', '.join(rows)}.")
+        self.rows = rows
+
+
 def evaluate_rows(
     dataset: BuiltDataset,
     rows: Sequence[str],
@@ -54,6 +67,7 @@ def evaluate_rows(
     command: str = "",
     created: datetime | None = None,
     progress: Progress | None = None,
+    minutes: float | None = None,
 ) -> Results:
     """Run each row on the same examples and measure it.
 
@@ -73,11 +87,14 @@ def evaluate_rows(
         command (`str`, *optional*): The command line, for the record.
         created (`datetime`, *optional*): The time, for the record.
         progress (`Callable`, *optional*): See `Progress`.
+        minutes (`float`, *optional*): Begin no further row after so many; what was begun is finished and written. One
+            row is run at least, or a limit below its time would be reached again and again.
 
     Returns:
         [`Results`]: The rows, those kept from an earlier run included.
 
     Raises:
+        RowsLeftError: The time was over before the last row.
         InputError: A row is unknown or needs a reasoner, no row has anything to go on, or `output` holds results of
             other examples or of another reasoner.
     """
@@ -89,10 +106,14 @@ def evaluate_rows(
     context = {**record, **to_context(dataset, examples, choices, reasoner)}
     results = _resume(context, output, overwrite)
     bench = Bench(examples, dataset, reasoner and _tokenizer(reasoner), seed)
-    for row in table:
+    deadline, has_run = inf if minutes is None else monotonic() + 60 * minutes, False
+    for place, row in enumerate(table):
         fingerprint = to_fingerprint(row, results.context)
         if results.holds(row.name, fingerprint):
             continue
+        if has_run and monotonic() >= deadline:
+            raise RowsLeftError([left.name for left in table[place:]])
+        has_run = True
         try:
             entry, judged = bench.run(row, progress or _silent)
         except NothingToGoOnError as reason:

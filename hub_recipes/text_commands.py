@@ -104,6 +104,13 @@ def evaluate(
     discoveries: DiscoveriesOption = False,
     seed: Annotated[int, typer.Option(help="Chooses the examples, breaks ties, drives the bootstrap.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew, whatever the folder holds.")] = False,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="Begin no further row after so many, with exit code 75; the same command goes on from there. One row "
+            "is run at least."
+        ),
+    ] = None,
 ) -> None:
     """Score verbalizations and classical baselines on the same examples.
 
@@ -115,9 +122,10 @@ def evaluate(
 
     from dataset_builders.built_dataset import BuiltDataset
     from dataset_builders.output_paths import require_folder_place
-    from hub_recipes.evaluation import evaluate_rows
+    from hub_recipes.evaluation import RowsLeftError, evaluate_rows
     from hub_recipes.progress_bars import progress_bars
     from hub_recipes.table_rows import CEILING_ROW, needs_reasoner, to_row_names
+    from hub_recipes.training.run_folder import UNFINISHED
     from hub_recipes.verbalizers.learned import load_adapters, to_adapters
 
     disable_progress_bars()  # of `datasets`; ours say which row is at work
@@ -137,23 +145,28 @@ def evaluate(
         names.append(CEILING_ROW)
     verbalizers = load_adapters(adapters, built.items(), built.known_successors())
     model = (remote or _load_reasoner(reasoner, answer, seed)) if needs_reasoner(names) else None
-    with progress_bars() as report:
-        results = evaluate_rows(
-            built,
-            names,
-            split=split,
-            limit=limit,
-            reasoner=model,
-            verbalizers=verbalizers,
-            history_length=history_length,
-            discoveries=discoveries,
-            seed=seed,
-            output=output,
-            overwrite=overwrite,
-            command=shlex.join(["logs2lang", *sys.argv[1:]]),
-            created=datetime.now(timezone.utc),
-            progress=report,
-        )
+    try:
+        with progress_bars() as report:
+            results = evaluate_rows(
+                built,
+                names,
+                split=split,
+                limit=limit,
+                reasoner=model,
+                verbalizers=verbalizers,
+                history_length=history_length,
+                discoveries=discoveries,
+                seed=seed,
+                output=output,
+                overwrite=overwrite,
+                command=shlex.join(["logs2lang", *sys.argv[1:]]),
+                created=datetime.now(timezone.utc),
+                progress=report,
+                minutes=minutes,
+            )
+    except RowsLeftError as stop:
+        print(f"{stop} The same command goes on from there.", file=sys.stderr)
+        raise typer.Exit(UNFINISHED) from None
     _show(results.document(), output)
     if remote is not None:
         print("Endpoint: " + ", ".join(f"{name} {count:g}" for name, count in remote.spending.counts().items()))

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import typer
 import yaml
 from rich.console import Console
 
@@ -93,6 +94,7 @@ class Chain:
         for name in restart:
             self._restart(name)
         deadline = None if self.minutes is None else monotonic() + 60 * self.minutes
+        has_begun = False  # something is done at least, or a limit below what finding that out takes would never end
         for number, step in enumerate(self.steps, start=1):
             title = f"{number}/{len(self.steps)} {step.name}"
             inputs = self._inputs(step) if not dry_run else ""
@@ -100,9 +102,10 @@ class Chain:
                 _console.print(f"[dim]{title}: done before[/]")
                 continue
             _console.rule(title, align="left")
-            left = None if deadline is None else (deadline - monotonic()) / 60
-            if left is not None and left <= 0:
+            left = None if deadline is None else max(0.0, (deadline - monotonic()) / 60)
+            if left == 0 and has_begun:
                 return UNFINISHED
+            has_begun = True
             code = self._do(step, left, dry_run)
             if code:
                 return code
@@ -199,7 +202,10 @@ class Chain:
             )
             return 0
         # Rows that are there are kept, so a kill costs no more than the row it fell into.
-        evaluate(self.dataset, self.folder / step.name, reasoner=reasoner, **choices)
+        try:
+            evaluate(self.dataset, self.folder / step.name, reasoner=reasoner, minutes=minutes, **choices)
+        except typer.Exit as end:
+            return end.exit_code
         return 0
 
 

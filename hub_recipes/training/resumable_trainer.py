@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 import torch
+from accelerate.utils import broadcast_object_list
 from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import TrainerCallback
@@ -133,6 +134,8 @@ def latest_checkpoint(folder: Path) -> Path | None:
 class TimeLimit(TrainerCallback):
     """Ends a run after some minutes, with a checkpoint, so that the same command goes on from there.
 
+    Clocks of processes differ, and one that stopped alone would leave the others waiting for it: the first decides.
+
     Args:
         minutes (`float` or `None`): From now on; `None` for no limit.
     """
@@ -142,7 +145,10 @@ class TimeLimit(TrainerCallback):
         self.is_reached = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        if self.deadline is not None and monotonic() >= self.deadline and state.global_step < state.max_steps:
+        if self.deadline is None or state.global_step >= state.max_steps:
+            return control
+        (is_over,) = broadcast_object_list([monotonic() >= self.deadline])
+        if is_over:
             self.is_reached = control.should_save = control.should_training_stop = True
         return control
 

@@ -17,7 +17,7 @@ from dataset_builders.prompts import template_text
 from dataset_builders.schema import HISTORY, IS_DISCOVERY, TARGET
 from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
 from dataset_builders.sources.tabular import read_tabular
-from hub_recipes.evaluation import choose_examples, count_namesakes, evaluate_rows
+from hub_recipes.evaluation import RowsLeftError, choose_examples, count_namesakes, evaluate_rows
 from hub_recipes.reasoners.ranking import Ranking
 from hub_recipes.report import remarks, setting_line
 from hub_recipes.results import PREDICTIONS_FILE, RESULTS_FILE, read_results
@@ -394,3 +394,14 @@ def test_examples_whose_candidates_share_title_and_year_are_counted(dataset):
     assert with_heat((target, 1995), (other, 1995)) == {"examples": 1, "targets": 1}
     said = remarks({"rows": [], "n": 9, "namesakes": {"examples": 4, "targets": 2}})
     assert said[0].startswith("In 4 of 9 examples candidates share their title and year, in 2 of these the target")
+
+
+def test_a_time_limit_ends_between_rows_and_the_same_call_goes_on(dataset, tmp_path):
+    rows, run = ["random", "popularity", "markov-counts"], []
+    for _ in rows[1:]:
+        with pytest.raises(RowsLeftError) as end:
+            evaluate_rows(dataset, rows, output=tmp_path, minutes=0)
+        run.append([row["row"] for row in read_results(tmp_path).rows])
+        assert end.value.rows == [name for name in rows if name not in run[-1]]
+    assert run == [rows[:1], rows[:2]]
+    assert [row["row"] for row in evaluate_rows(dataset, rows, output=tmp_path, minutes=0).rows] == rows

@@ -46,8 +46,9 @@ def test_the_chain_runs_once_and_then_only_what_changed(at_training_folder, spie
     names = [step.name for step in steps]
     assert to_chain(steps, "chain").run() == 0
     assert spied == names
-    rows = {row["row"] for row in json.loads(Path("chain/results/results.json").read_text())["rows"]}
-    assert rows == {"template", "profile", "popularity", "rewrite"}
+    results = json.loads(Path("chain/results/results.json").read_text())
+    assert {row["row"] for row in results["rows"]} == {"template", "profile", "rewrite"}
+    assert [*results["unavailable"]] == ["popularity"]  # in this log every item was chosen equally often
 
     spied.clear()
     assert to_chain(steps, "chain").run() == 0
@@ -72,6 +73,17 @@ def test_the_chain_stops_in_time_and_goes_on(at_training_folder, spied):
     assert codes[-1] == 0
     assert Path("timed/oracle/adapter/run.json").exists()
     shutil.rmtree("timed")
+
+
+def test_the_chain_stops_in_time_while_it_evaluates(at_training_folder, monkeypatch):
+    monkeypatch.setattr("hub_recipes.text_commands._load_reasoner", lambda *_: None)
+    rows = ["random", "markov-counts", "item-knn-cosine"]
+    steps = [Step.of({"name": "results", "evaluate": "nobody", "rows": ",".join(rows)})]
+    codes = [to_chain(steps, "timed_results", minutes=1e-9).run() for _ in range(2)]
+    assert codes == [75, 75]
+    written = json.loads(Path("timed_results/results/results.json").read_text())["rows"]
+    assert [row["row"] for row in written] == rows[:2]
+    assert to_chain(steps, "timed_results").run() == 0
 
 
 @pytest.fixture
