@@ -87,6 +87,7 @@ def to_grpo_trainer(
     """
     check_weights(training_args.reward_weights, rewards)
     check_enough(prompts, training_args)
+    training_args.chat_template_kwargs = dict(policy.chat_template_kwargs)  # TRL makes the prompts itself
     return ResumableGRPOTrainer(
         model=policy.model,
         args=training_args,

@@ -25,6 +25,8 @@ from hub_recipes.language_models import LanguageModel
 from hub_recipes.rewards import is_judgeable
 
 COMPLETION = "completion"
+CHAT_TEMPLATE_KWARGS = "chat_template_kwargs"
+"""TRL passes what stands in this column to the chat template."""
 SAMPLED_TOKENS = "sampled_tokens"
 """How many tokens of an answer are read, and learned from."""
 
@@ -60,12 +62,15 @@ def to_warm_start_rows(examples: Dataset, verbalizer: Any, language_model: Langu
         language_model ([`LanguageModel`]): Its tokenizer decides what text is harmless.
 
     Returns:
-        `datasets.Dataset`: `prompt` and `completion`, both conversational.
+        `datasets.Dataset`: `prompt` and `completion`, both conversational, and `chat_template_kwargs` if there are
+        any.
     """
+    switches = dict(language_model.chat_template_kwargs)
+    beside = {CHAT_TEMPLATE_KWARGS: switches} if switches else {}
 
     def to_row(example: Mapping[str, Any]) -> dict[str, Any]:
         said = [{"role": "assistant", "content": language_model.harmless(verbalizer.warm_start(example))}]
-        return {PROMPT: harmless_prompt(verbalizer.prompt(example), language_model), COMPLETION: said}
+        return {PROMPT: harmless_prompt(verbalizer.prompt(example), language_model), COMPLETION: said, **beside}
 
     return _mapped(_fitted(examples, verbalizer), to_row, keep=())
 
