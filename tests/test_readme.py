@@ -17,7 +17,7 @@ from hub_recipes.report import NOISE_COLUMNS, TERMINAL_COLUMNS, markdown_table, 
 
 ROOT = Path(__file__).parents[1]
 RESULTS_PAGE = ROOT / "model_cards" / "results" / "README.md"
-PAGES = (ROOT / "README.md", ROOT / "dataset_builders" / "README.md", ROOT / "hub_recipes" / "README.md", RESULTS_PAGE)
+PAGES = (ROOT / "dataset_builders" / "README.md", ROOT / "README.md", ROOT / "hub_recipes" / "README.md", RESULTS_PAGE)
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 README = "\n".join(TEXTS.values())
 REPORT = {"splits": {"test": {"examples": 1}}, "notes": []}
