@@ -95,17 +95,37 @@ class ResumableTrainer:
         finally:
             self._is_staging = False
         self.accelerator.wait_for_everyone()
+        # The best checkpoint was named before it had its place, and `load_best_model_at_end` would not find it.
+        folder, best = Path(self.args.output_dir), f"{PREFIX_CHECKPOINT_DIR}-{self.state.best_global_step}"
+        if self.state.best_global_step == self.state.global_step or (folder / best).is_dir():
+            self.state.best_model_checkpoint = str(folder / best)
         if self.args.should_save:
-            _place(Path(self.args.output_dir), self.state.global_step, self.args.save_total_limit)
+            _place(folder, self.state, self.args.save_total_limit)
         self.accelerator.wait_for_everyone()
 
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        """Whether the model is the best so far, as `metric_for_best_model` measures it.
 
-def _place(folder: Path, step: int, save_total_limit: int | None) -> None:
-    name = f"{PREFIX_CHECKPOINT_DIR}-{step}"
+        Raises:
+            InputError: Nothing of that name is measured.
+        """
+        try:
+            return super()._determine_best_metric(metrics, trial)  # type: ignore[misc]
+        except KeyError as error:
+            raise InputError(
+                f"metric_for_best_model is {self.args.metric_for_best_model!r}, and what is measured is "
+                f"{', '.join(sorted(name.removeprefix('eval_') for name in metrics))}. Name one of these, and "
+                "greater_is_better."
+            ) from error
+
+
+def _place(folder: Path, state: Any, save_total_limit: int | None) -> None:
+    name = f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+    state.save_to_json(str(folder / _STAGING / name / _STATE_FILE))
     shutil.rmtree(folder / name, ignore_errors=True)
     os.replace(folder / _STAGING / name, folder / name)
     shutil.rmtree(folder / _STAGING, ignore_errors=True)
-    rotate_checkpoints(str(folder), save_total_limit)
+    rotate_checkpoints(str(folder), save_total_limit, state.best_model_checkpoint)
 
 
 def latest_checkpoint(folder: Path) -> Path | None:

@@ -40,6 +40,23 @@ UNFINISHED = 75
 """Exit code of a run that reached its time limit: `EX_TEMPFAIL`, try again."""
 
 
+def _refuse_what_cannot_be_best(training_args: Any, validation_limit: int) -> None:
+    """Refuse to look for the best step where none is measured, or where the best one would not be kept."""
+    if training_args.eval_strategy == "no":
+        return
+    if validation_limit == 0:
+        raise InputError(
+            f"eval_strategy is {training_args.eval_strategy.value!r} and validation_limit 0, so there is nothing to "
+            "evaluate on. Raise validation_limit, or set eval_strategy: no."
+        )
+    by_steps = training_args.eval_strategy == "steps"
+    if training_args.load_best_model_at_end and by_steps and training_args.eval_steps != training_args.save_steps:
+        raise InputError(
+            f"load_best_model_at_end is on, with eval_steps {training_args.eval_steps:g} and save_steps "
+            f"{training_args.save_steps:g}: the best step might have no checkpoint. Give both the same number."
+        )
+
+
 class TrainingRun:
     """The folder of a run: `checkpoints/` and, once the run is done, `adapter/`.
 
@@ -58,6 +75,7 @@ class TrainingRun:
         training_args.output_dir = str(self.folder / CHECKPOINT_FOLDER)
         training_args.disable_tqdm = True  # ours says what is learned, too
         self._refuse_other_arguments()
+        _refuse_what_cannot_be_best(training_args, arguments.validation_limit)
         self.limit = TimeLimit(arguments.minutes)
         self.spent = TimeSpent()
 
@@ -141,6 +159,8 @@ class TrainingRun:
     def _record(self, state: Any) -> dict[str, Any]:
         history = history_entry(state.log_history)
         watched = [row for row in history if any(name.startswith("eval_") for name in row)]
+        if self.training_args.load_best_model_at_end:  # the weights that are kept are those of that step
+            watched = [row for row in watched if row["step"] == state.best_global_step]
         return {
             "name": self.arguments.name,
             "release": self.arguments.release,
@@ -149,6 +169,7 @@ class TrainingRun:
             "config": self.config,
             "seed": self.training_args.seed,
             "steps": state.global_step,
+            "best_step": state.best_global_step if self.training_args.load_best_model_at_end else None,
             "history": history,
             "metrics": {**(history[-1] if history else {}), **(watched[-1] if watched else {})},
             "versions": versions_entry(),

@@ -127,3 +127,53 @@ def test_action_without_an_adapter_is_drawn_by_lot(training_folder):
 def test_what_cannot_be_trained_is_one_sentence(others, message, at_training_folder):
     with pytest.raises(InputError, match=message):
         main(words("refused", **METHODS["exact"] | others))
+
+
+BEST = {
+    "load_best_model_at_end": True,
+    "eval_strategy": "steps",
+    "eval_steps": 1,
+    "metric_for_best_model": "recall@1",
+    "greater_is_better": True,
+    "save_total_limit": 2,
+}
+
+
+@pytest.fixture
+def best_at_the_second_step(monkeypatch):
+    """Validation hits are 0.1, 0.9, 0.2, 0.3 and so on, whatever the model answers."""
+    hits = iter([0.1, 0.9, 0.2, 0.3, 0.4])
+    monkeypatch.setattr(
+        "hub_recipes.training.reasoner_objectives.RecallEvaluation.measure", lambda *_: {"recall@1": next(hits)}
+    )
+
+
+def test_the_best_weights_are_kept_where_they_are_asked_for(at_training_folder, best_at_the_second_step):
+    assert main(words("best", **BEST)) == 0
+    adapter = weights("best")
+    kept = load_file("best/checkpoints/checkpoint-2/adapter_model.safetensors")
+    last = load_file("best/checkpoints/checkpoint-4/adapter_model.safetensors")
+    assert all(torch.equal(adapter[name], kept[name]) for name in kept)
+    assert any(not torch.equal(adapter[name], last[name]) for name in last)
+    run = json.loads(Path("best/adapter/run.json").read_text())
+    assert (run["best_step"], run["metrics"]["eval_recall@1"]) == (2, 0.9)
+
+
+def test_the_best_weights_are_found_again_in_pieces(at_training_folder, best_at_the_second_step):
+    assert [main(words("best_pieces", **BEST, minutes=0)) for _ in range(4)] == [75, 75, 75, 0]
+    kept = load_file("best_pieces/checkpoints/checkpoint-2/adapter_model.safetensors")
+    assert all(torch.equal(weights("best_pieces")[name], kept[name]) for name in kept)
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ({"metric_for_best_model": "loss"}, "metric_for_best_model is 'loss'.*recall@1"),
+        ({"validation_limit": 0}, "nothing to evaluate on"),
+        ({"save_steps": 2}, "eval_steps 1 and save_steps 2"),
+    ],
+    ids=["a measure that is none", "no validation examples", "a best step without a checkpoint"],
+)
+def test_a_best_step_that_cannot_be_found_is_refused(others, message, at_training_folder, tmp_path):
+    with pytest.raises(InputError, match=message):
+        main(words(str(tmp_path / "run"), **{**BEST, **others}))
