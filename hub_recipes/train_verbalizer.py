@@ -6,9 +6,11 @@
 Method: Shi et al. (2026), arXiv 2602.20558.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from accelerate import PartialState
 from trl import GRPOConfig, SFTConfig, SFTTrainer
 
 from dataset_builders.built_dataset import BuiltDataset
@@ -25,14 +27,18 @@ from hub_recipes.training.arguments import (
     run_as_script,
 )
 from hub_recipes.training.dry_run import describe_run
-from hub_recipes.training.oracles import oracle_entry, to_oracle
+from hub_recipes.training.oracles import oracle_entry, oracle_hits, to_oracle
 from hub_recipes.training.prompt_rows import SAMPLED_TOKENS, to_verbalizer_rows, to_warm_start_rows
 from hub_recipes.training.resumable_trainer import ResumableTrainer
 from hub_recipes.training.run_folder import TrainingRun
+from hub_recipes.training.run_record import read_json, write_json
 from hub_recipes.verbalizers.action import WITH_NEXT, decision_token_ids
 from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
 
 CONFIGURATIONS = {"sft": (ChatTemplateArguments, SFTConfig), "grpo": (GRPOConfig,)}
+ORACLE_FILE = "oracle.json"
+ORACLE_USERS = {"own_users": "users it learned from", "verbalizer_users": "users the verbalizer learns from"}
+"""Whose examples the oracle's hits are counted on; see [`oracles.oracle_hits`]."""
 WATCHED = ("train", "validation")
 """The splits that training reads; `test` is for evaluation alone."""
 
@@ -63,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     to_trainer = {"sft": _sft_trainer, "grpo": _grpo_trainer}[args.method]
     trainer = to_trainer(run, dataset, policy, verbalizer)
     run.train(trainer)
-    return run.finish(trainer, policy, dataset, _record(args, dataset), verbalizer.save_config)
+    return run.finish(trainer, policy, dataset, _record(run, dataset), verbalizer.save_config)
 
 
 def _verbalizer(args: VerbalizerArguments, dataset: BuiltDataset, policy: LanguageModel | None = None) -> Any:
@@ -96,6 +102,7 @@ def _sft_trainer(
 
 def _grpo_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, verbalizer: Any) -> Any:
     rewards = _rewards(run.arguments, dataset, policy.tokenizer)
+    _count_hits(run, dataset, rewards[0].oracle)
     train, validation = (_rows(run, dataset, split, policy, verbalizer, to_verbalizer_rows) for split in WATCHED)
     run.training_args.max_completion_length = max(train[SAMPLED_TOKENS])
     if run.arguments.verbalizer == "action":
@@ -123,6 +130,18 @@ def _rewards(args: VerbalizerArguments, dataset: BuiltDataset, tokenizer: Any) -
     ]
 
 
+def _count_hits(run: TrainingRun, dataset: BuiltDataset, oracle: Any) -> None:
+    """Say and keep how often the oracle hits before it judges; once in a run, whatever pieces it is done in."""
+    path = run.folder / ORACLE_FILE
+    if path.exists() or not PartialState().is_main_process:
+        return
+    counts = oracle_hits(oracle, dataset, run.arguments, run.training_args.seed)
+    write_json(counts, path)
+    if counts:
+        said = (f"{count['hits']} of {count['n']} examples of {ORACLE_USERS[name]}" for name, count in counts.items())
+        print(f"The oracle hits, from template text: {', '.join(said)}.", file=sys.stderr)
+
+
 def _rows(
     run: TrainingRun,
     dataset: BuiltDataset,
@@ -136,15 +155,17 @@ def _rows(
     return None if examples is None else to_rows(examples, verbalizer, policy)
 
 
-def _record(args: VerbalizerArguments, dataset: BuiltDataset) -> dict[str, Any]:
+def _record(run: TrainingRun, dataset: BuiltDataset) -> dict[str, Any]:
     """What `run.json` says of a verbalizer beside what it says of every run."""
+    args, path = run.arguments, run.folder / ORACLE_FILE
+    counts = {"template_hits": read_json(path)} if path.exists() else {}
     return {
         "name": args.name or f"{args.base_model.split('/')[-1].lower()}-{dataset.name}-verbalizer-{args.verbalizer}",
         "role": "verbalizer",
         "method": args.method,
         "verbalizer": args.verbalizer,
         "answer": None,
-        "oracle": oracle_entry(args) if args.method == "grpo" else None,
+        "oracle": {**oracle_entry(args), **counts} if args.method == "grpo" else None,
         "prompts": {"verbalizer": prompt_text(_prompt_name(args))},
     }
 

@@ -38,6 +38,12 @@ class RunArguments(AdapterArguments):
     name: str | None = option(None, "Name of the adapter; by default made of base, dataset and role.")
     limit: int | None = option(None, "How many training examples, chosen by seed; else all.")
     validation_limit: int = option(100, "How many validation examples are watched; 0 for none.")
+    users_from: float = option(
+        0.0,
+        "Learn only from users whose hash stands at this share of all or above. An oracle and the verbalizer that it "
+        "judges should share no user: 0 and 0.5 for the one, 0.5 and 1 for the other.",
+    )
+    users_below: float = option(1.0, "And below this share.")
     discoveries: bool = option(False, "Only examples whose target the user never touched before.")
     history_length: int | None = option(None, "Keep only so many of the newest records of each history; else all.")
     release: Literal["full", "smoke"] = option("full", "smoke: too short a run to be judged by; its card says so.")
@@ -88,6 +94,11 @@ class VerbalizerArguments(RunArguments):
         "hit",
         "hit: 1 or 0, as in the paper. probability, log_likelihood: of the target; dense, and need an oracle with "
         "probabilities. The latter punishes an oracle's being too sure.",
+    )
+    oracle_check: int = option(
+        32,
+        "On how many training examples the oracle's hits are counted before it judges, of users that it learned from "
+        "and as many of users that the verbalizer learns from; 0 for none.",
     )
     max_calls: int | None = option(None, "Most calls of the endpoint; else no cap.")
     max_cost: float | None = option(None, "Most US dollars for the endpoint, which needs both prices; else no cap.")

@@ -10,6 +10,7 @@ from dataset_builders.built_dataset import BuiltDataset
 from hub_recipes.evaluation import choose_examples
 from hub_recipes.training.adapters import to_base_id
 from hub_recipes.training.prompt_rows import judgeable
+from hub_recipes.training.user_shares import of_users
 
 
 def describe_run(arguments: Any, training_args: Any, dataset: BuiltDataset, rewards: Sequence[Any] = ()) -> int:
@@ -25,7 +26,8 @@ def describe_run(arguments: Any, training_args: Any, dataset: BuiltDataset, rewa
         `int`: Exit code 0.
     """
     seed, history_length = training_args.seed, arguments.history_length
-    chosen = choose_examples(dataset.examples("train"), arguments.limit, seed, history_length, arguments.discoveries)
+    of_split = of_users(dataset.examples("train"), arguments.users_from, arguments.users_below)
+    chosen = choose_examples(of_split, arguments.limit, seed, history_length, arguments.discoveries)
     examples = judgeable(chosen)
     table = Table(title="Dry run", show_header=False)
     for name, value in _lines(arguments, training_args, dataset, len(examples), rewards):

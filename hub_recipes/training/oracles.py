@@ -6,11 +6,18 @@ from typing import Any, cast
 
 from transformers.utils import logging
 
+from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
-from hub_recipes.model_folders import model_folder
+from dataset_builders.prompts import template_text
+from dataset_builders.schema import CANDIDATES, HISTORY, ITEM_ID, TARGET
+from hub_recipes.evaluation import choose_examples
+from hub_recipes.model_folders import RUN_FILE, model_folder
 from hub_recipes.reasoners.local import LocalReasoner, trained_choices
+from hub_recipes.rewards import hit
 from hub_recipes.training.arguments import VerbalizerArguments
-from hub_recipes.training.run_record import parent_entry
+from hub_recipes.training.prompt_rows import judgeable
+from hub_recipes.training.run_record import parent_entry, read_run
+from hub_recipes.training.user_shares import of_users
 
 logger = logging.get_logger(__name__)
 
@@ -73,6 +80,52 @@ def to_endpoint(arguments: VerbalizerArguments) -> Any:
         price_per_million_output_tokens=arguments.output_price,
         extra_body={} if arguments.oracle_thinking else {"chat_template_kwargs": {"enable_thinking": False}},
     )
+
+
+def trained_users(arguments: VerbalizerArguments) -> tuple[float, float] | None:
+    """The share of users that the oracle learned from; `None` where it learned from none, or elsewhere."""
+    if arguments.oracle_url is not None:
+        return None
+    record = model_folder(str(arguments.oracle)) / RUN_FILE
+    if not record.is_file():
+        return None
+    config = read_run(record.parent)["config"]
+    return config.get("users_from", 0.0), config.get("users_below", 1.0)
+
+
+def oracle_hits(oracle: Any, dataset: BuiltDataset, arguments: VerbalizerArguments, seed: int) -> dict[str, Any]:
+    """How often the oracle picks the target from template text, of users it learned from and of the verbalizer's.
+
+    What it knows by heart it recommends from any text; a judge is worth what it hits among users it has never seen.
+
+    Returns:
+        `dict`: Under `own_users` and `verbalizer_users` the `hits` among `n` examples; empty where nothing is counted.
+    """
+    if arguments.oracle_check == 0 or arguments.oracle_url is not None:
+        return {}
+    theirs = (arguments.users_from, arguments.users_below)
+    shares = {"own_users": trained_users(arguments), "verbalizer_users": theirs}
+    known = shares["own_users"]
+    if known is not None and max(known[0], theirs[0]) < min(known[1], theirs[1]):
+        logger.warning(
+            f"The oracle {arguments.oracle} learned from users {known[0]:g} to {known[1]:g} of all, the verbalizer "
+            f"learns from {theirs[0]:g} to {theirs[1]:g}: of those in both it knows the targets. Train it with "
+            "--users_below 0.5, and the verbalizer with --users_from 0.5."
+        )
+    return {name: _hits(oracle, dataset, arguments, share, seed) for name, share in shares.items() if share}
+
+
+def _hits(
+    oracle: Any, dataset: BuiltDataset, arguments: VerbalizerArguments, share: tuple[float, float], seed: int
+) -> dict[str, int]:
+    of_split = of_users(dataset.examples("train"), *share)
+    length, discoveries = arguments.history_length, arguments.discoveries
+    examples = judgeable(choose_examples(of_split, arguments.oracle_check, seed, length, discoveries))
+    items = dataset.items()
+    shown = [[items[candidate[ITEM_ID]] for candidate in row] for row in examples[CANDIDATES]]
+    rankings = oracle.rank([template_text(history) for history in examples[HISTORY]], shown)
+    hits = [hit(ranking, gold) for ranking, gold in zip(rankings, examples[TARGET], strict=True)]
+    return {"hits": int(sum(hits)), "n": len(hits)}
 
 
 def oracle_entry(arguments: VerbalizerArguments) -> dict[str, Any]:

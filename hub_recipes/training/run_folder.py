@@ -32,6 +32,7 @@ from hub_recipes.training.run_record import (
     write_json,
     write_run,
 )
+from hub_recipes.training.user_shares import of_users
 
 ADAPTER_FOLDER = "adapter"
 CHECKPOINT_FOLDER = "checkpoints"
@@ -104,8 +105,8 @@ class TrainingRun:
         if chosen == 0 and split != "train":
             return None
         args, seed = self.arguments, self.training_args.seed
-        examples = choose_examples(dataset.examples(split), chosen, seed, args.history_length, args.discoveries)
-        return judgeable(examples)
+        of_split = of_users(dataset.examples(split), args.users_from, args.users_below)
+        return judgeable(choose_examples(of_split, chosen, seed, args.history_length, args.discoveries))
 
     def train(self, trainer: Any) -> None:
         """Train from the start, or from the newest checkpoint of the run."""

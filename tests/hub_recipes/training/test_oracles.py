@@ -1,11 +1,18 @@
 """How sure the judge of stage 1 is, and what is refused of it."""
 
+import logging
+
 import pytest
+from toy_taste import ITEMS, to_examples
 
 from dataset_builders.input_error import InputError
+from dataset_builders.prompts import template_text
 from hub_recipes.reasoners.local import LocalReasoner
+from hub_recipes.reasoners.ranking import Ranking
 from hub_recipes.training.arguments import VerbalizerArguments
-from hub_recipes.training.oracles import at_temperature, oracle_entry, to_oracle
+from hub_recipes.training.oracles import at_temperature, oracle_entry, oracle_hits, to_oracle
+from hub_recipes.training.run_record import write_run
+from hub_recipes.training.user_shares import of_users
 
 FILMS = [
     {"item_id": title, "title": title, "year": None, "tags": [], "series": None}
@@ -38,6 +45,43 @@ def test_the_temperature_of_a_run_reaches_its_oracle_and_its_record(save_adapter
     assert oracle_entry(arguments)["temperature"] == 9.0
     arguments.oracle_temperature = None
     assert "temperature" not in oracle_entry(arguments)
+
+
+@pytest.mark.parametrize(("users_from", "warns"), [(0.5, False), (0.0, True)])
+def test_hits_are_counted_on_both_halves_of_the_users(users_from, warns, save_adapter, tmp_path, monkeypatch, caplog):
+    """The oracle has learned from the first half of the users, and by heart: it hits there alone."""
+    monkeypatch.setattr(logging.getLogger("hub_recipes"), "propagate", True)
+    folder = save_adapter(tmp_path / "oracle")
+    write_run({"name": "oracle", "config": {"users_below": 0.5}}, folder)
+    examples, _ = to_examples(60, seed=0, records=6)
+    known = {template_text(row["history"]): row["target"] for row in of_users(examples, 0, 0.5)}
+    arguments = VerbalizerArguments(oracle=str(folder), dataset="d", users_from=users_from, oracle_check=10)
+    counts = oracle_hits(ByHeart(known), Built(examples), arguments, seed=0)
+    assert counts["own_users"] == {"hits": 10, "n": 10}
+    assert counts["verbalizer_users"]["n"] == 10
+    assert (counts["verbalizer_users"]["hits"] > 0) is warns
+    assert ("learned from users 0 to 0.5 of all" in caplog.text) is warns
+
+
+class ByHeart:
+    """Knows the targets of the texts that it was taught, and else takes what nobody took."""
+
+    def __init__(self, known):
+        self.known = known
+
+    def rank(self, contexts, candidates):
+        return [Ranking([self.known.get(text, "unknown")]) for text in contexts]
+
+
+class Built:
+    def __init__(self, examples):
+        self._examples = examples
+
+    def examples(self, split):
+        return self._examples
+
+    def items(self):
+        return ITEMS
 
 
 def test_an_endpoint_has_no_temperature():
