@@ -127,6 +127,7 @@ def build(
     from dataset_builders.build_options import BuildOptions
     from dataset_builders.builder import build_dataset
     from dataset_builders.raw_log import own_license
+    from hub_recipes.progress import show_status
     from hub_recipes.report import build_table
 
     options = BuildOptions(
@@ -146,7 +147,7 @@ def build(
     if redistributable and license is None:
         raise InputError("--redistributable needs --license: name the terms under which the rows may be passed on.")
     own = None if license is None else own_license(license, redistributable)
-    with Console(stderr=True).status("") as status:
+    with show_status() as say:
         report = build_dataset(
             source,
             output,
@@ -155,7 +156,7 @@ def build(
             threads=threads,
             memory_limit=memory_limit,
             license=own,
-            progress=status.update,
+            progress=say,
         )
     Console().print(build_table(report))
     for note in report["notes"]:

@@ -14,6 +14,7 @@ import typer
 
 from dataset_builders.input_error import InputError
 from hub_recipes.build_commands import build_app
+from hub_recipes.log_level import LogLevel, set_log_level
 from hub_recipes.release_commands import release_app
 from hub_recipes.text_commands import text_app
 from hub_recipes.train_commands import train_app
@@ -101,8 +102,18 @@ def root(
     show_version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors: no progress, no warnings.")
+    ] = False,
+    log_level: Annotated[
+        LogLevel,
+        typer.Option(
+            help="The least important messages that are shown; those of libraries only if they are one step more "
+            "important."
+        ),
+    ] = "warning",
 ) -> None:
-    pass
+    set_log_level("error" if quiet else log_level)
 
 
 @metric_app.command("install")

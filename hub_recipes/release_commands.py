@@ -92,14 +92,14 @@ def publish(
 
 def _push(plan: "ReleasePlan", token: str, private: bool, create_pr: bool) -> None:
     from huggingface_hub import HfApi
-    from rich.console import Console
 
+    from hub_recipes.progress import show_status
     from hub_recipes.publishing import Publisher
 
     print("\n".join(_deletion_lines(plan, token, private, create_pr)))
-    with Console(stderr=True).status("") as status:
+    with show_status() as say:
         api = HfApi(plan.links.endpoint, token=token)
-        for done in Publisher(api, plan, private, create_pr, tell=status.update).publish():
+        for done in Publisher(api, plan, private, create_pr, tell=say).publish():
             print(f"{done.outcome}: {done.page} at {done.revision[:12]}")
 
 

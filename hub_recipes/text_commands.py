@@ -123,7 +123,7 @@ def evaluate(
     from dataset_builders.built_dataset import BuiltDataset
     from dataset_builders.output_paths import require_folder_place
     from hub_recipes.evaluation import RowsLeftError, evaluate_rows
-    from hub_recipes.progress_bars import progress_bars
+    from hub_recipes.progress import show_progress, show_status
     from hub_recipes.table_rows import CEILING_ROW, needs_reasoner, to_row_names
     from hub_recipes.training.run_folder import UNFINISHED
     from hub_recipes.verbalizers.learned import load_adapters, to_adapters
@@ -143,10 +143,12 @@ def evaluate(
     built = BuiltDataset.open(dataset)
     if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
         names.append(CEILING_ROW)
-    verbalizers = load_adapters(adapters, built.items(), built.known_successors())
-    model = (remote or _load_reasoner(reasoner, answer, seed)) if needs_reasoner(names) else None
+    with show_status() as say:
+        say("Loading the models")
+        verbalizers = load_adapters(adapters, built.items(), built.known_successors())
+        model = (remote or _load_reasoner(reasoner, answer, seed)) if needs_reasoner(names) else None
     try:
-        with progress_bars() as report:
+        with show_progress() as report:
             results = evaluate_rows(
                 built,
                 names,
@@ -269,7 +271,7 @@ def verbalize(
     from dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
     from hub_recipes.evaluation import choose_examples
     from hub_recipes.language_models import DEFAULT_BASE_MODEL, load_language_model
-    from hub_recipes.progress_bars import progress_bars
+    from hub_recipes.progress import show_progress, show_status
     from hub_recipes.table_rows import VERBALIZER_ROWS, to_row_names, to_verbalizer
     from hub_recipes.verbalization_file import to_verbalizations, write_parquet
     from hub_recipes.verbalizers.by_rule import is_written_by_rule
@@ -287,10 +289,12 @@ def verbalize(
         raise InputError(f"--output is {output}, but texts are written as Parquet. Name it {output.stem}.parquet.")
     built = BuiltDataset.open(dataset)
     examples = choose_examples(built.examples(split), limit, seed, history_length, discoveries)
-    language_model = load_language_model(model or DEFAULT_BASE_MODEL)
-    loaded = load_adapters(adapters, built.items(), built.known_successors())
+    with show_status() as say:
+        say("Loading the models")
+        language_model = load_language_model(model or DEFAULT_BASE_MODEL)
+        loaded = load_adapters(adapters, built.items(), built.known_successors())
     writer = loaded.get(verbalizer) or to_verbalizer(verbalizer, built, language_model)
-    with progress_bars() as report:
+    with show_progress() as report:
         frame = to_verbalizations(
             examples[EXAMPLE_ID][:],
             examples[HISTORY][:],

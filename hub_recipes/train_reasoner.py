@@ -17,6 +17,7 @@ from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.prompts import prompt_text
 from hub_recipes.grpo_run import presentations_of, to_grpo_trainer
 from hub_recipes.language_models import LanguageModel
+from hub_recipes.progress import show_status
 from hub_recipes.rewards import AnswerReward
 from hub_recipes.training.adapters import trainable_model
 from hub_recipes.training.arguments import (
@@ -51,10 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.dry_run:
         return describe_run(args, training_args, dataset, [AnswerReward()] if args.method == "grpo" else ())
     run = TrainingRun(args, training_args, *objective)
-    switches = chat_template_kwargs(*objective, training_args)
-    policy = trainable_model(args, training_args.seed, chat_template_kwargs=switches)
-    to_trainer = _grpo_trainer if args.method == "grpo" else _objective_trainer
-    trainer = to_trainer(run, dataset, policy, *objective)
+    with show_status() as say:
+        say("Loading the model")
+        switches = chat_template_kwargs(*objective, training_args)
+        policy = trainable_model(args, training_args.seed, chat_template_kwargs=switches)
+        say("Writing the prompts")
+        to_trainer = _grpo_trainer if args.method == "grpo" else _objective_trainer
+        trainer = to_trainer(run, dataset, policy, *objective)
     run.train(trainer)
     return run.finish(trainer, policy, dataset, _record(args, dataset, *objective))
 

@@ -17,6 +17,8 @@ from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.prompts import prompt_text
 from hub_recipes.grpo_run import to_grpo_trainer
 from hub_recipes.language_models import LanguageModel
+from hub_recipes.log_level import is_quiet
+from hub_recipes.progress import show_status
 from hub_recipes.rewards import LengthReward, OracleReward
 from hub_recipes.training.adapters import allow_only, trainable_model
 from hub_recipes.training.arguments import (
@@ -63,11 +65,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             args, training_args, dataset, _rewards(args, dataset, None) if args.method == "grpo" else ()
         )
     run = TrainingRun(args, training_args, *template)
-    switches = chat_template_kwargs(*template, training_args)
-    policy = trainable_model(args, training_args.seed, chat_template_kwargs=switches)
-    verbalizer = _verbalizer(args, dataset, policy)
-    to_trainer = {"sft": _sft_trainer, "grpo": _grpo_trainer}[args.method]
-    trainer = to_trainer(run, dataset, policy, verbalizer)
+    with show_status() as say:
+        say("Loading the models")
+        switches = chat_template_kwargs(*template, training_args)
+        policy = trainable_model(args, training_args.seed, chat_template_kwargs=switches)
+        verbalizer = _verbalizer(args, dataset, policy)
+        say("Writing the prompts")
+        to_trainer = {"sft": _sft_trainer, "grpo": _grpo_trainer}[args.method]
+        trainer = to_trainer(run, dataset, policy, verbalizer)
     run.train(trainer)
     return run.finish(trainer, policy, dataset, _record(run, dataset), verbalizer.save_config)
 
@@ -137,7 +142,7 @@ def _count_hits(run: TrainingRun, dataset: BuiltDataset, oracle: Any) -> None:
         return
     counts = oracle_hits(oracle, dataset, run.arguments, run.training_args.seed)
     write_json(counts, path)
-    if counts:
+    if counts and not is_quiet():
         said = (f"{count['hits']} of {count['n']} examples of {ORACLE_USERS[name]}" for name, count in counts.items())
         print(f"The oracle hits, from template text: {', '.join(said)}.", file=sys.stderr)
 

@@ -19,6 +19,7 @@ from trl import TrlParser
 from dataset_builders.described_records import RECORD_TOKENS
 from dataset_builders.input_error import InputError
 from hub_recipes.accelerators import accelerator
+from hub_recipes.log_level import set_log_level
 from hub_recipes.training.adapters import AdapterArguments
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -324,6 +325,7 @@ def _refuse_slow(training_args: Any) -> None:
 
 def run_as_script(main: Callable[[], int]) -> NoReturn:
     """End the process as `main` says; what the user did wrong is one line and exit code 2."""
+    set_log_level()
     try:
         raise SystemExit(main())
     except InputError as error:

@@ -20,6 +20,7 @@ from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.checksums import sha256_of
 from dataset_builders.export import REPORT_FILE
 from dataset_builders.input_error import InputError
+from hub_recipes.log_level import is_quiet
 from hub_recipes.model_folders import ADAPTER_WEIGHTS
 from hub_recipes.training.arguments import find_recipe, read_recipe
 from hub_recipes.training.run_folder import ADAPTER_FOLDER, UNFINISHED
@@ -91,6 +92,7 @@ class Chain:
         Raises:
             InputError: There is no step of a name in `restart`.
         """
+        _console.quiet = is_quiet()
         for name in restart:
             self._restart(name)
         deadline = None if self.minutes is None else monotonic() + 60 * self.minutes

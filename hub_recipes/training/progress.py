@@ -1,10 +1,10 @@
-"""A bar over the steps of a run, with the time left and the few numbers that say whether it learns."""
+"""The steps of a run, with the time left and the few numbers that say whether it learns."""
 
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import TrainerCallback
+
+from hub_recipes.progress import Report
 
 SHOWN = {
     "loss": "loss",
@@ -16,40 +16,38 @@ SHOWN = {
     "length/compression": "length",
     "kl": "kl",
 }
-"""Logged measures beside the bar, and what they are called there."""
+"""Logged measures that are shown, and what they are called there."""
 
 
-class TrainingBar(TrainerCallback):
-    """Shows the steps of the main process on stderr.
+class TrainingProgress(TrainerCallback):
+    """Reports the steps of the main process.
 
     Args:
         title (`str`): What is done.
     """
 
+    report: Report | None = None
+    """Set for as long as training is shown."""
+
     def __init__(self, title: str):
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        numbers = TextColumn("[dim]{task.fields[numbers]}")
-        self._bar = Progress(*columns, TimeRemainingColumn(), numbers, console=Console(stderr=True))
         self._title = title
         self._numbers: dict[str, str] = {}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.is_world_process_zero:
-            self._task = self._bar.add_task(
-                self._title, total=state.max_steps, completed=state.global_step, numbers=""
-            )
-            self._bar.start()
+        self._tell(args, state)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.is_world_process_zero:
-            self._bar.update(self._task, completed=state.global_step)
+        self._tell(args, state)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        if state.is_world_process_zero and self._bar.live.is_started:
-            seen = {title: f"{logs[name]:.3g}" for name, title in SHOWN.items() if (logs or {}).get(name) is not None}
-            self._numbers |= seen
-            numbers = "  ".join(f"{title} {number}" for title, number in self._numbers.items())
-            self._bar.update(self._task, numbers=numbers)
+        seen = {title: f"{logs[name]:.3g}" for name, title in SHOWN.items() if (logs or {}).get(name) is not None}
+        self._numbers |= seen
+        self._tell(args, state)
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._bar.stop()
+    def _tell(self, args: Any, state: Any) -> None:
+        if self.report is None or not state.is_world_process_zero:
+            return
+        rows = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        examples = rows / (getattr(args, "num_generations", None) or 1)  # a group of answers is about one example
+        numbers = ", ".join(f"{title} {number}" for title, number in self._numbers.items())
+        self.report(self._title, "step", state.global_step, state.max_steps, numbers, examples)

@@ -15,10 +15,12 @@ from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
 from hub_recipes.evaluation import choose_examples
 from hub_recipes.language_models import LanguageModel
+from hub_recipes.log_level import is_quiet
 from hub_recipes.model_folders import CHAT_TEMPLATE_CONFIG
+from hub_recipes.progress import show_progress
 from hub_recipes.training.adapters import replaced_folder, save_adapter, to_base_id
 from hub_recipes.training.curves import draw_curves
-from hub_recipes.training.progress import TrainingBar
+from hub_recipes.training.progress import TrainingProgress
 from hub_recipes.training.prompt_rows import judgeable
 from hub_recipes.training.resumable_trainer import TimeLimit, TimeSpent, latest_checkpoint
 from hub_recipes.training.run_record import (
@@ -79,6 +81,7 @@ class TrainingRun:
         _refuse_what_cannot_be_best(training_args, arguments.validation_limit)
         self.limit = TimeLimit(arguments.minutes)
         self.spent = TimeSpent()
+        self.progress = TrainingProgress(arguments.method)
 
     def _refuse_other_arguments(self) -> None:
         """A checkpoint carries its schedule and its optimiser: other arguments would be taken and have no effect."""
@@ -97,7 +100,7 @@ class TrainingRun:
     @property
     def callbacks(self) -> list[Any]:
         """What the trainer must carry: the run stops in time, knows how long it took, and shows where it is."""
-        return [self.limit, self.spent, TrainingBar(self.arguments.method)]
+        return [self.limit, self.spent, self.progress]
 
     def examples(self, dataset: BuiltDataset, split: str) -> Dataset | None:
         """The examples of one split that can be learned from or watched; `None` where none are asked for."""
@@ -114,7 +117,8 @@ class TrainingRun:
         if PartialState().is_main_process:
             write_json(self.config, self.folder / ARGUMENTS_FILE)
         newest = latest_checkpoint(Path(self.training_args.output_dir))
-        trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
+        with show_progress() as self.progress.report:
+            trainer.train(resume_from_checkpoint=None if newest is None else str(newest))
 
     def finish(
         self,
@@ -136,7 +140,7 @@ class TrainingRun:
         Returns:
             `int`: Exit code: 0, or `UNFINISHED` where the time limit came first.
         """
-        state, console = trainer.state, Console(stderr=True)
+        state, console = trainer.state, Console(stderr=True, quiet=is_quiet())
         if self.limit.is_reached:
             console.print(f"Stopped after step {state.global_step} of {state.max_steps}; the same command goes on.")
             return UNFINISHED

@@ -1,19 +1,19 @@
 """A frozen verbalizer writes every split once: the texts that stage 2 is trained on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pandas as pd
 from datasets import Dataset
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
 from hub_recipes.evaluation import choose_examples
+from hub_recipes.progress import Report, show_progress
 from hub_recipes.training.run_folder import UNFINISHED
 from hub_recipes.training.run_record import read_run
 from hub_recipes.verbalization_file import to_verbalizations, write_parquet
@@ -78,25 +78,28 @@ class TextFiles:
         starts = range(0, len(examples), PART)
         # A part that is there is whole, so a kill costs one part at the most.
         parts = [self.folder / "parts" / f"{split}-{start:08}.parquet" for start in starts]
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(split, total=len(examples))
+        with show_progress() as report:
+            report("texts", split, 0, len(examples))
             for start, part in zip(starts, parts, strict=True):
                 if not part.exists():
                     if deadline is not None and monotonic() >= deadline:
                         return False
-                    write_parquet(
-                        self._verbalized(examples.select(range(start, min(start + PART, len(examples))))), part
-                    )
-                bar.update(task, completed=min(start + PART, len(examples)))
+                    chosen_part = examples.select(range(start, min(start + PART, len(examples))))
+                    move = partial(_move, report, split, start, len(examples))
+                    write_parquet(self._verbalized(chosen_part, move), part)
+                report("texts", split, min(start + PART, len(examples)), len(examples))
         write_parquet(pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True), self._path(split))
         return True
 
     def _path(self, split: str) -> Path:
         return self.folder / f"{split}.parquet"
 
-    def _verbalized(self, examples: Dataset) -> pd.DataFrame:
+    def _verbalized(self, examples: Dataset, progress: Callable[[int], None]) -> pd.DataFrame:
         tokenizer = self.verbalizer.language_model.tokenizer
-        return to_verbalizations(
-            examples[EXAMPLE_ID][:], examples[HISTORY][:], self.verbalizer, tokenizer, folds=examples[FOLD][:]
-        )
+        histories, folds = examples[HISTORY][:], examples[FOLD][:]
+        return to_verbalizations(examples[EXAMPLE_ID][:], histories, self.verbalizer, tokenizer, progress, folds)
+
+
+def _move(report: Report, split: str, start: int, total: int, done: int) -> None:
+    """Report the texts of a part, of which `start` were written before."""
+    report("texts", split, start + done, total)
