@@ -41,7 +41,8 @@ class ResumableGRPOTrainer(ResumableTrainer, SharedPrompts, GRPOTrainer):
         rewards = super()._calculate_rewards(*args, **kwargs)  # of all processes
         mode = "train" if self.model.training else "eval"
         size = self.num_generations if mode == "train" else self.num_generations_eval
-        grouped = rewards.view(-1, size, rewards.shape[1])
+        counted = (self.reward_weights != 0).to(rewards.device)  # what weighs nothing is only watched
+        grouped = rewards.nan_to_num().view(-1, size, rewards.shape[1]) * counted
         for place, name in enumerate(self.reward_func_names[1:], start=1):
             self._metrics[mode][f"{name}/alone"].append(share_alone(grouped, place))
         return rewards

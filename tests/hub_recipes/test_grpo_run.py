@@ -1,62 +1,16 @@
 """GRPO on a random model: a verbalizer learns to write what an oracle needs to read."""
 
-import random
-from datetime import datetime, timezone
-
 import pytest
-from datasets import Dataset
+from letter_world import ITEMS, Reader, letter_examples
 from trl import GRPOConfig
 
 from dataset_builders.input_error import InputError
 from hub_recipes.grpo_run import presentations_of, to_grpo_trainer
-from hub_recipes.reasoners.ranking import Ranking
 from hub_recipes.rewards import LengthReward, OracleReward
 from hub_recipes.training.adapters import AdapterArguments, allow_only, trainable_model
 from hub_recipes.training.prompt_rows import to_verbalizer_rows
 from hub_recipes.verbalizers.action import ActionVerbalizer, decision_token_ids
 from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
-
-LETTERS = "abcdefghk"
-ITEMS = {
-    letter: {"item_id": letter, "title": letter, "year": None, "tags": [], "series": None, "description": None}
-    for letter in LETTERS
-}
-WANTED = "k"
-
-
-class Reader:
-    """Picks the candidate whose title, a letter, comes first in the text; without any, the last one shown."""
-
-    def rank(self, contexts, candidates, progress=None):
-        return [self._rank(context, shown) for context, shown in zip(contexts, candidates, strict=True)]
-
-    def _rank(self, context, shown):
-        named = [item for letter in context for item in shown if item["title"] == letter]
-        pick = (named or [shown[-1]])[0]["item_id"]
-        return Ranking([pick, *(item["item_id"] for item in shown if item["item_id"] != pick)])
-
-
-def examples(number: int) -> Dataset:
-    """Users who all want `k`, with four other letters beside it: to be hit, a text must name it before those."""
-    draw = random.Random(0)
-    rows = []
-    for place in range(number):
-        shown = draw.sample([WANTED, *draw.sample("abcdefgh", 4)], 5)
-        record = {
-            "timestamp": datetime(2024, 1, 1, tzinfo=timezone.utc),
-            "item_id": "a",
-            "title": "a",
-            "event": "play",
-        }
-        rows.append(
-            {
-                "example_id": f"e{place}",
-                "history": [{**record, "duration_s": None, "value": None, "device": None}],
-                "candidates": [{"item_id": letter, "title": letter} for letter in shown],
-                "target": WANTED,
-            }
-        )
-    return Dataset.from_list(rows)
 
 
 def trainer_of(policy, folder, rewards, prompts=None, **others):
@@ -80,7 +34,7 @@ def trainer_of(policy, folder, rewards, prompts=None, **others):
     }
     if prompts is None:
         verbalizer = RewriteVerbalizer(ITEMS, policy, max_new_tokens=6, record_tokens=None)
-        prompts = to_verbalizer_rows(examples(64), verbalizer, policy)
+        prompts = to_verbalizer_rows(letter_examples(64), verbalizer, policy)
     return to_grpo_trainer(policy, GRPOConfig(str(folder), **choices), prompts, rewards)
 
 
@@ -111,7 +65,7 @@ def test_an_action_verbalizer_learns_from_the_decisions_that_somebody_reads(poli
     verbalizer = ActionVerbalizer(ITEMS, policy)
     per_record = len(" detail")  # one token per byte
     lengths = [5, 8]
-    rows = examples(2)
+    rows = letter_examples(2)
     record = rows[0]["history"][0]
     rows = rows.remove_columns("history").add_column("history", [[record] * length for length in lengths])
     prompts = to_verbalizer_rows(rows, verbalizer, policy)
