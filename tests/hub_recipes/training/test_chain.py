@@ -46,9 +46,8 @@ def test_the_chain_runs_once_and_then_only_what_changed(at_training_folder, spie
     names = [step.name for step in steps]
     assert to_chain(steps, "chain").run() == 0
     assert spied == names
-    results = json.loads(Path("chain/results/results.json").read_text())
-    assert {row["row"] for row in results["rows"]} == {"template", "profile", "rewrite"}
-    assert [*results["unavailable"]] == ["popularity"]  # in this log every item was chosen equally often
+    rows = {row["row"] for row in json.loads(Path("chain/results/results.json").read_text())["rows"]}
+    assert rows == {"template", "profile", "rewrite"}  # popularity has nothing to go on: all counts are equal
 
     spied.clear()
     assert to_chain(steps, "chain").run() == 0
