@@ -57,7 +57,7 @@ class LanguageModel:
         tokenizer (`PreTrainedTokenizerBase`): With a chat template.
         model_id (`str`): Hub id or path of the base model.
         adapter_id (`str`, *optional*): Hub id or path of the adapter.
-        fingerprint (`str`): Changes whenever weights do.
+        fingerprint (`str`): Changes whenever weights do, or the prompts by `chat_template_kwargs`.
         chat_template_kwargs (`dict`, *optional*): What every prompt passes to the chat template, such as
             `{"enable_thinking": False}` for Qwen3. An adapter says what it was trained with.
 
@@ -347,15 +347,16 @@ def load_language_model(
     folder = model_folder(name, revision)
     switches = trained_chat_template_kwargs(folder) if chat_template_kwargs is None else chat_template_kwargs
     check_chat_template_kwargs(switches, "chat_template_kwargs")
+    mark = "" if chat_template_kwargs is None else f"+{json.dumps(switches, sort_keys=True)}"
     if not (folder / ADAPTER_CONFIG).exists():
         model = _load_base(folder, device)
-        return LanguageModel(model, _load_tokenizer(name, folder), name, None, content_hash(folder), switches)
+        return LanguageModel(model, _load_tokenizer(name, folder), name, None, content_hash(folder) + mark, switches)
     base_id = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
     base_folder = model_folder(base_id)
     model = _with_adapter(_load_base(base_folder, device), folder, name, base_id)
     has_tokenizer = (folder / "tokenizer_config.json").exists()
     tokenizer = _load_tokenizer(name, folder if has_tokenizer else base_folder)
-    fingerprint = f"{content_hash(base_folder)}+{content_hash(folder)}"
+    fingerprint = f"{content_hash(base_folder)}+{content_hash(folder)}{mark}"
     return LanguageModel(model, tokenizer, base_id, name, fingerprint, switches)
 
 

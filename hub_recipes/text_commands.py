@@ -86,8 +86,8 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="JSON",
-            help="What the endpoint's chat template is told, such as '{\"thinking\": false}'. Servers without chat "
-            "templates may refuse it.",
+            help="What the reasoner's chat template is told, such as '{\"thinking\": false}'; an adapter's by default "
+            "what it was trained with. Servers without chat templates may refuse it.",
         ),
     ] = None,
     max_answer_tokens: Annotated[
@@ -131,12 +131,13 @@ def evaluate(
     disable_progress_bars()  # of `datasets`; ours say which row is at work
     adapters = to_adapters(verbalizer_adapter or ())
     names = to_row_names([*rows.split(","), *adapters], adapters)
+    told = _template_switches(chat_template_kwargs, no_thinking)
     settings = {
         "concurrency": concurrency,
         "max_calls": max_calls,
         "max_cost": max_cost,
         "max_answer_tokens": max_answer_tokens,
-        "extra_body": _extra_body(chat_template_kwargs, no_thinking),
+        "extra_body": {"chat_template_kwargs": told} if told else {},
     }
     remote = _endpoint_reasoner(endpoint, endpoint_model, reasoner, answer, prices, settings)
     require_folder_place(output)
@@ -146,7 +147,7 @@ def evaluate(
     with show_status() as say:
         say("Loading the models")
         verbalizers = load_adapters(adapters, built.items(), built.known_successors())
-        model = (remote or _load_reasoner(reasoner, answer, seed)) if needs_reasoner(names) else None
+        model = (remote or _load_reasoner(reasoner, answer, seed, told or None)) if needs_reasoner(names) else None
     try:
         with show_progress() as report:
             results = evaluate_rows(
@@ -183,8 +184,6 @@ def _endpoint_reasoner(
     settings: dict[str, Any],
 ) -> Any:
     if url is None and model is None:
-        if settings["extra_body"]:
-            raise InputError("--no-thinking and --chat-template-kwargs are for --endpoint-model; give one.")
         return None
     if model is None:
         raise InputError("--endpoint needs --endpoint-model: the model as the server names it.")
@@ -203,8 +202,8 @@ def _endpoint_reasoner(
     )
 
 
-def _extra_body(chat_template_kwargs: str | None, no_thinking: bool) -> dict[str, Any]:
-    """What requests hold beside the protocol's own fields."""
+def _template_switches(chat_template_kwargs: str | None, no_thinking: bool) -> dict[str, Any]:
+    """What the chat template of the reasoner is told."""
     try:
         told = json.loads(chat_template_kwargs or "{}")
     except json.JSONDecodeError:
@@ -214,17 +213,17 @@ def _extra_body(chat_template_kwargs: str | None, no_thinking: bool) -> dict[str
             f"--chat-template-kwargs is {chat_template_kwargs!r}, which is no JSON object; "
             """give one such as '{"enable_thinking": false}', in single quotes."""
         )
-    told |= {"enable_thinking": False} if no_thinking else {}
-    return {"chat_template_kwargs": told} if told else {}
+    return told | ({"enable_thinking": False} if no_thinking else {})
 
 
-def _load_reasoner(name: str | None, answer: Any, seed: int) -> Any:
+def _load_reasoner(name: str | None, answer: Any, seed: int, told: dict[str, Any] | None) -> Any:
     from dataclasses import replace
 
     from hub_recipes.language_models import DEFAULT_BASE_MODEL
     from hub_recipes.reasoners.local import LocalReasoner
 
-    return replace(LocalReasoner.from_pretrained(name or DEFAULT_BASE_MODEL, answer=answer), seed=seed)
+    reasoner = LocalReasoner.from_pretrained(name or DEFAULT_BASE_MODEL, answer=answer, chat_template_kwargs=told)
+    return replace(reasoner, seed=seed)
 
 
 def _show(document: dict[str, Any], output: Path) -> None:

@@ -79,7 +79,7 @@ class VerbalizerArguments(RunArguments):
     )
     oracle_thinking: bool = option(
         True,
-        "false: the endpoint's chat template is told not to let the model think, as Qwen3 does before it answers "
+        "false: the oracle's chat template is told not to let the model think, as Qwen3 does before it answers "
         "(enable_thinking: false). A thought takes more tokens than an answer has.",
     )
     oracle_answer: Literal["label", "title", "tags", "generate"] | None = option(

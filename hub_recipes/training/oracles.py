@@ -40,7 +40,8 @@ def to_oracle(arguments: VerbalizerArguments) -> Any:
         if arguments.oracle_temperature is not None:
             raise InputError("oracle_temperature is for an oracle on this machine; an endpoint is asked for a pick.")
         return to_endpoint(arguments)
-    oracle = LocalReasoner.from_pretrained(arguments.oracle, answer=arguments.oracle_answer)
+    told = None if arguments.oracle_thinking else {"enable_thinking": False}
+    oracle = LocalReasoner.from_pretrained(arguments.oracle, answer=arguments.oracle_answer, chat_template_kwargs=told)
     if oracle.language_model.adapter_id is None:
         logger.warning(
             f"The oracle {arguments.oracle} is a base model that was never taught to recommend. It knows nothing "
@@ -133,9 +134,10 @@ def oracle_entry(arguments: VerbalizerArguments) -> dict[str, Any]:
     judged: dict[str, Any] = {"answer": _answer_of(arguments), "reward": arguments.oracle_reward}
     if arguments.oracle_temperature is not None:
         judged["temperature"] = arguments.oracle_temperature
+    if not arguments.oracle_thinking:
+        judged["thinking"] = False
     if arguments.oracle_url is not None:
-        told = {} if arguments.oracle_thinking else {"thinking": False}
-        return {"name": arguments.oracle, "endpoint": True, **told, **judged}
+        return {"name": arguments.oracle, "endpoint": True, **judged}
     return {**(parent_entry(arguments.oracle) or {}), "endpoint": False, **judged}
 
 

@@ -84,7 +84,6 @@ def test_the_chat_template_is_told_what_the_flags_say(evaluate, chat_server, arg
         (["--endpoint-model", "m", "--max-cost", "1"], "prices"),
         (["--endpoint-model", "m", "--chat-template-kwargs", "{no}"], "'{no}', which is no JSON object"),
         (["--endpoint-model", "m", "--chat-template-kwargs", "[1]"], "'[1]', which is no JSON object"),
-        (["--no-thinking"], "are for --endpoint-model"),
     ],
 )
 def test_a_wrong_request_is_one_line_and_exit_code_2(run_main, tmp_path, arguments, said):

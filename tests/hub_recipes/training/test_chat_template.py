@@ -11,6 +11,9 @@ from dataset_builders.input_error import InputError
 from hub_recipes.language_models import load_language_model
 from hub_recipes.reasoners.local import LocalReasoner
 from hub_recipes.reasoners.questions import to_title_prompt
+from hub_recipes.text_commands import _load_reasoner, _template_switches
+from hub_recipes.training.arguments import VerbalizerArguments
+from hub_recipes.training.oracles import to_oracle
 from hub_recipes.training.run_folder import TrainingRun
 from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
 from space.playground.loaded_models import LoadedModels
@@ -58,6 +61,18 @@ def test_the_switch_is_passed_to_the_template(thinker, at_training_folder):
     silent = load_language_model(thinker, device="cpu", chat_template_kwargs={"enable_thinking": False})
     assert thinking.prompt_text(QUESTION).endswith(THINKS)
     assert silent.prompt_text(QUESTION).endswith(ANSWERS)
+    assert silent.fingerprint != thinking.fingerprint
+
+
+def test_a_base_model_is_evaluated_as_the_command_says(thinker, at_training_folder):
+    told = _template_switches(None, no_thinking=True)
+    reasoner = _load_reasoner(thinker, "title", 0, told)
+    assert reasoner.language_model.prompt_text(QUESTION).endswith(ANSWERS)
+
+
+def test_an_oracle_of_this_machine_is_told_not_to_think(thinker, at_training_folder):
+    arguments = VerbalizerArguments(oracle=thinker, oracle_answer="title", oracle_thinking=False, dataset="built")
+    assert to_oracle(arguments).language_model.prompt_text(QUESTION).endswith(ANSWERS)
 
 
 def _without(words: list[str], gone: tuple[str, ...]) -> list[str]:
