@@ -35,7 +35,7 @@ def _size(path: Path) -> tuple[int, int]:
         document = read_document(path)
     except InputError:  # the table says what is wrong with it
         return 0, 0
-    return document["n"], len(document["rows"])
+    return document["n"], len(document.get("rows", ()))
 
 
 def results_table(name: str | None, folder: Path = RESULTS) -> str:
