@@ -25,7 +25,8 @@ SCHEMA_VERSION = 1
 """Raised whenever a reader of an earlier `run.json` would misread a later one."""
 
 LIBRARIES = ("logs2lang", "torch", "transformers", "trl", "peft", "accelerate", "datasets")
-_LOCAL = ("output_dir", "logging_dir", "run_name", "hub_token", "push_to_hub_token")
+# What is shown is no choice of a run either: transformers sets `disable_tqdm` by how much its log says.
+_LOCAL = ("output_dir", "logging_dir", "run_name", "hub_token", "push_to_hub_token", "disable_tqdm")
 _FROM_BUILD_REPORT = ("name", "dataset_version", "options")
 
 
