@@ -1,7 +1,8 @@
 """Ways to pay for length beside hits, side by side on a random model: what each makes of hits and of lengths.
 
 In a world of letters a text is a hit where it names `k` first, and of a good length where it ends in time; at first
-the model does neither. Run alone with `pytest tests/benchmarks/test_length_ablation.py -s`; prints a table in half an hour.
+the model does neither. Run alone with `pytest tests/benchmarks/test_length_ablation.py -s`; prints a table in
+half an hour.
 """
 
 from statistics import mean, stdev
