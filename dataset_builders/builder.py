@@ -297,7 +297,7 @@ def _to_report(
         "license": asdict(raw.license),
         "homepage": raw.homepage,
         "citation": raw.citation,
-        "notes": list(raw.notes),
+        "notes": [*raw.notes, *log.notes],
         "counts": {
             **log.counts,
             "users": num_users,

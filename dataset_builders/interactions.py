@@ -17,9 +17,9 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.catalogue import to_items, without_item_id
 from dataset_builders.input_error import InputError
-from dataset_builders.log_times import EARLIEST_TIME, END_OF_TIME, parse_times
+from dataset_builders.log_times import EARLIEST_TIME, END_OF_TIME, ReadTimes, is_odd_number, parse_times
 from dataset_builders.plain_text import plain_text
-from dataset_builders.raw_log import RawLog, TimeFormat
+from dataset_builders.raw_log import RawLog
 from dataset_builders.schema import (
     DEFAULT_EVENT,
     DEVICE,
@@ -43,6 +43,7 @@ EMPTY_USER = "empty user"
 EMPTY_ITEM = "empty item"
 EMPTY_TIME = "empty time"
 UNREADABLE_TIME = "time not readable"
+OTHER_UNIT = "time in another unit than most"
 IMPOSSIBLE_TIME = "time before 1970-01-02 or from 2100 on"
 UNREADABLE_DURATION = "duration not a number"
 IMPOSSIBLE_DURATION = "duration negative or over 7 days"
@@ -53,6 +54,7 @@ REASONS = (
     EMPTY_USER,
     EMPTY_ITEM,
     EMPTY_TIME,
+    OTHER_UNIT,
     UNREADABLE_TIME,
     IMPOSSIBLE_TIME,
     UNREADABLE_DURATION,
@@ -84,6 +86,7 @@ class CanonicalLog:
         counts (`dict`): `input_rows` = `used` + `merged_duplicates` + `quarantined`; `quarantined_by_reason`;
             `items`, `items_without_metadata`, `merged_items` (see `catalogue.to_items`). With a catalogue also
             `catalogue_rows`, `catalogue_quarantined` and `catalogue_quarantined_by_reason`.
+        notes (`tuple[str, ...]`): What had to be assumed of the values, a sentence each.
     """
 
     interactions: ir.Table
@@ -91,6 +94,7 @@ class CanonicalLog:
     quarantine: ir.Table
     items_quarantine: ir.Table
     counts: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False) -> CanonicalLog:
@@ -118,7 +122,9 @@ def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False) -> Ca
         >>> counts["used"], counts["quarantined_by_reason"]
         (1, {'empty item': 1})
     """
-    judged = store("judged_interactions", _judge(_completed(raw), raw.time_format, connection), connection)
+    rows = _completed(raw)
+    read = parse_times(rows[TIMESTAMP], raw.time_format, connection)
+    judged = store("judged_interactions", _judge(rows, read, raw.time_format), connection)
     unusable = judged.filter(judged[REASON].notnull())
     quarantine = store("quarantine", _quarantine(unusable, raw.rejected), connection)
     nameless = None if raw.items is None else _nameless_items(raw.items)
@@ -133,7 +139,7 @@ def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False) -> Ca
     items, item_counts = to_items(raw.items, interactions, connection)
     catalogue_counts = _count_catalogue(raw, items_quarantine, item_counts["merged_items"], connection)
     counts = {**counts, **item_counts, **catalogue_counts}
-    return CanonicalLog(interactions, items, quarantine, items_quarantine, counts)
+    return CanonicalLog(interactions, items, quarantine, items_quarantine, counts, read.notes)
 
 
 def _completed(raw: RawLog) -> ir.Table:
@@ -146,19 +152,19 @@ def _completed(raw: RawLog) -> ir.Table:
     return raw.interactions.mutate(**absent).select(*INTERACTION_COLUMNS, SOURCE_FILE, SOURCE_ROW)
 
 
-def _judge(rows: ir.Table, time_format: TimeFormat, connection: DuckDB) -> ir.Table:
+def _judge(rows: ir.Table, read: ReadTimes, time_format: str) -> ir.Table:
     """Typed rows, with the reason why a row cannot be used and then the row as it came; both null when it can."""
     typed = {
         USER_ID: plain_text(rows[USER_ID]),
         ITEM_ID: plain_text(rows[ITEM_ID]),
-        TIMESTAMP: parse_times(rows[TIMESTAMP], time_format, connection),
+        TIMESTAMP: read.times,
         EVENT: plain_text(rows[EVENT]).fill_null(DEFAULT_EVENT),
         DURATION: plain_text(rows[DURATION]).try_cast("float64"),
         VALUE: plain_text(rows[VALUE]).try_cast("float64"),
         DEVICE: plain_text(rows[DEVICE]),
     }
     as_it_came = ibis.struct({name: rows[name].cast("string") for name in INTERACTION_COLUMNS})
-    reason = _reason(rows, typed)
+    reason = _reason(rows, typed, time_format)
     judged = rows.select(SOURCE_FILE, SOURCE_ROW, **typed, reason=reason, raw=as_it_came)
     return judged.mutate(
         raw=ibis.ifelse(judged[REASON].notnull(), judged[RAW].cast("json").cast("string"), ibis.null("string")),
@@ -166,7 +172,7 @@ def _judge(rows: ir.Table, time_format: TimeFormat, connection: DuckDB) -> ir.Ta
     )
 
 
-def _reason(rows: ir.Table, typed: Mapping[str, ir.Value]) -> ir.StringValue:
+def _reason(rows: ir.Table, typed: Mapping[str, ir.Value], time_format: str) -> ir.StringValue:
     duration, value = typed[DURATION], typed[VALUE]
     too_early, too_late = typed[TIMESTAMP] < EARLIEST_TIME, typed[TIMESTAMP] >= END_OF_TIME
     holds = {
@@ -174,6 +180,7 @@ def _reason(rows: ir.Table, typed: Mapping[str, ir.Value]) -> ir.StringValue:
         EMPTY_USER: typed[USER_ID].isnull(),
         EMPTY_ITEM: typed[ITEM_ID].isnull(),
         EMPTY_TIME: plain_text(rows[TIMESTAMP]).isnull(),
+        OTHER_UNIT: typed[TIMESTAMP].isnull() & is_odd_number(rows[TIMESTAMP], time_format),
         UNREADABLE_TIME: typed[TIMESTAMP].isnull(),
         IMPOSSIBLE_TIME: too_early | too_late,
         UNREADABLE_DURATION: plain_text(rows[DURATION]).notnull() & (duration.isnull() | duration.isnan()),
@@ -247,8 +254,9 @@ def _nothing_usable(name: str, counts: Mapping[str, Any], quarantine: ir.Table) 
         return f"{name!r} has no rows. Check that its files were written completely."
     return (
         f"No row of {name!r} can be used: {_listed(counts['quarantined_by_reason'])}. The first: "
-        f"{_first_of(quarantine)}. Check which columns are read; times may be seconds or milliseconds since 1970, "
-        "ISO 8601, or dates such as 3/4/2024."
+        f"{_first_of(quarantine)}. Check which columns are read. Times may be seconds or milliseconds since 1970, ISO "
+        "8601, or dates such as 3/4/2024; any other way is said with --time-format, as for Python's strptime: "
+        "'%d.%m.%Y %H:%M', or spreadsheet for days such as 45413.5."
     )
 
 

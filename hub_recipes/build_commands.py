@@ -6,6 +6,7 @@ holds them equal to `BuildOptions`.
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial, wraps
 from pathlib import Path
@@ -269,8 +270,13 @@ def tabular(
         Path | None, typer.Option(help="YAML file with `interactions`, `items`, `time_format`, `tag_separator`.")
     ] = None,
     time_format: Annotated[
-        Literal["auto", "seconds", "milliseconds", "iso"] | None,
-        typer.Option(help="How times are written; auto by default."),
+        str | None,
+        typer.Option(
+            metavar="NAME|FORMAT",
+            help="How times are written: auto (the default), seconds, milliseconds, microseconds or nanoseconds since "
+            "1970, iso, spreadsheet (days since 1899-12-30), or any other way as for Python's strptime, such as "
+            "'%d.%m.%Y %H:%M'.",
+        ),
     ] = None,
     tag_separator: Annotated[
         str | None, typer.Option(help="What stands between tags that are one text; | by default.")
@@ -301,13 +307,15 @@ def tabular(
     from dataset_builders.sources.tabular import TabularMapping, read_mapping, read_tabular
 
     written = read_mapping(mapping) if mapping is not None else TabularMapping()
+    if time_format is not None:
+        written = replace(written, time_format=time_format)
     return partial(
         read_tabular,
         interactions=interactions,
         items=items,
         columns={**written.interactions, **to_map("--map", column_map)},
         item_columns={**written.items, **to_map("--map-items", item_map)},
-        time_format=time_format or written.time_format,
+        time_format=written.time_format,
         tag_separator=tag_separator or written.tag_separator,
         day_first=day_first,
         encoding=encoding,

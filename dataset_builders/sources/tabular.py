@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import get_args
 
 import ibis
 import ibis.expr.types as ir
@@ -13,7 +12,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.catalogue import DEFAULT_TAG_SEPARATOR
 from dataset_builders.input_error import InputError
-from dataset_builders.raw_log import OWN_LOG, RawLog, TimeFormat
+from dataset_builders.raw_log import OWN_LOG, TIME_FORMATS, RawLog
 from dataset_builders.schema import (
     DESCRIPTION,
     DEVICE,
@@ -38,6 +37,7 @@ from dataset_builders.sources.local_dates import has_local_dates, parse_local_ti
 from dataset_builders.sources.movie_titles import with_spoken_titles
 from dataset_builders.sources.named_rows import NamedRows
 from dataset_builders.sources.table_files import LEFT_OUT, read_files
+from dataset_builders.written_times import check_strptime_format
 
 SYNONYMS = {
     USER_ID: ("user", "uid", "customerid", "memberid", "accountid", "profileid", "reviewerid", "visitorid"),
@@ -91,19 +91,20 @@ class TabularMapping:
     Args:
         interactions (`dict[str, str]`): Our interaction column -> the log's; what is left out is recognised by name.
         items (`dict[str, str]`): The same for the items file.
-        time_format (`str`, defaults to `"auto"`): `"seconds"`, `"milliseconds"`, `"iso"` or `"auto"`.
+        time_format (`str`, defaults to `"auto"`): One of `TIME_FORMATS`, or a format of `strptime`.
         tag_separator (`str`, defaults to `"|"`): What stands between the tags of an item.
     """
 
     interactions: Mapping[str, str] = field(default_factory=dict)
     items: Mapping[str, str] = field(default_factory=dict)
-    time_format: TimeFormat = "auto"
+    time_format: str = "auto"
     tag_separator: str = DEFAULT_TAG_SEPARATOR
 
     def __post_init__(self) -> None:
         _check_names(self.interactions, INTERACTION_COLUMNS, "interaction column")
         _check_names(self.items, ITEM_COLUMNS, "item column")
-        _check_names([self.time_format], get_args(TimeFormat), "time format")
+        if "%" not in str(self.time_format):
+            _check_names([self.time_format], TIME_FORMATS, "time format")
         if not isinstance(self.tag_separator, str) or not self.tag_separator:
             raise InputError(f"tag_separator must be a text such as '|', but is {self.tag_separator!r}.")
 
@@ -148,7 +149,7 @@ def read_tabular(
     items: str | None = None,
     columns: Mapping[str, str] | None = None,
     item_columns: Mapping[str, str] | None = None,
-    time_format: TimeFormat = "auto",
+    time_format: str = "auto",
     tag_separator: str = DEFAULT_TAG_SEPARATOR,
     day_first: bool | None = None,
     encoding: str | None = None,
@@ -165,7 +166,8 @@ def read_tabular(
         columns (`dict[str, str]`, *optional*): Our interaction column -> theirs. A column left out is recognised when
             it is spelled as ours or by one of `SYNONYMS`, and only when one column of the file fits.
         item_columns (`dict[str, str]`, *optional*): The same for the catalogue.
-        time_format (`str`, *optional*, defaults to `"auto"`): `"seconds"`, `"milliseconds"`, `"iso"` or `"auto"`.
+        time_format (`str`, *optional*, defaults to `"auto"`): One of `TIME_FORMATS`, or a format of `strptime` such as
+            `"%d.%m.%Y %H:%M"`.
         tag_separator (`str`, *optional*, defaults to `"|"`): What stands between tags that are one text.
         day_first (`bool`, *optional*): Whether 03/04/2024 is in April (`True`) or in March (`False`). Asked for only
             where times are written so and no other of the log settles it.
@@ -183,6 +185,8 @@ def read_tabular(
             ways.
     """
     mapping = TabularMapping(columns or {}, item_columns or {}, time_format, tag_separator)
+    if time_format not in TIME_FORMATS:
+        check_strptime_format(time_format, connection)
     found = read_files(connection, "tabular_interactions", interactions, encoding, header)
     log = _renamed(found, mapping.interactions, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, _LOG_FLAGS)
     if time_format in ("auto", "iso"):

@@ -14,6 +14,7 @@ from dataset_builders.interactions import (
     IMPOSSIBLE_DURATION,
     IMPOSSIBLE_TIME,
     NAMELESS_ITEM,
+    OTHER_UNIT,
     UNREADABLE_DURATION,
     UNREADABLE_TIME,
     UNREADABLE_VALUE,
@@ -72,6 +73,8 @@ DAMAGES = [
     ({"timestamp": "2024-02-30"}, UNREADABLE_TIME),
     ({"timestamp": "0"}, IMPOSSIBLE_TIME),
     ({"timestamp": "86399"}, IMPOSSIBLE_TIME),
+    ({"timestamp": "86400"}, OTHER_UNIT),
+    ({"timestamp": "1714521"}, OTHER_UNIT),
     ({"timestamp": "-1714521600"}, IMPOSSIBLE_TIME),
     ({"timestamp": "1969-12-31"}, IMPOSSIBLE_TIME),
     ({"timestamp": "2100-01-01"}, IMPOSSIBLE_TIME),
@@ -91,7 +94,8 @@ DAMAGES = [
     ({"device": "t\x00v"}, BROKEN_ENCODING),
 ]
 EDGES = [
-    {"timestamp": "86400"},
+    {"timestamp": "1970-01-02"},
+    {"timestamp": "100000001"},  # March 1973; earlier numbers are in another unit than those of 2024
     {"timestamp": "4102444799"},  # the last second of 2099
     {"duration_s": "0"},
     {"duration_s": "604800"},
@@ -109,6 +113,25 @@ def test_each_bad_row_is_set_aside_with_its_reason(connection):
     assert found == {place: reason for place, (_, reason) in enumerate(DAMAGES, start=3)}
     assert sum(log.counts["quarantined_by_reason"].values()) == len(DAMAGES)
     assert log.counts["used"] == 1
+
+
+def test_a_log_that_counts_from_0_is_used_from_its_second_day_on(connection):
+    log = canonicalize(raw_log([{"timestamp": "86399"}, {"timestamp": "86400"}, {"timestamp": "90000"}]), connection)
+    assert (log.counts["used"], log.counts["quarantined_by_reason"]) == (2, {IMPOSSIBLE_TIME: 1})
+
+
+def test_units_that_were_mixed_are_said(connection):
+    log = canonicalize(
+        raw_log([{"timestamp": "1714521600"}, {"timestamp": "1714521600000", "value": "1"}]), connection
+    )
+    assert [row["timestamp"].isoformat() for row in used_rows(log)] == ["2024-05-01T00:00:00+00:00"] * 2
+    (note,) = log.notes
+    assert "1 of 2 times" in note
+
+
+def test_the_first_time_that_cannot_be_read_is_named_with_the_flag(connection):
+    with pytest.raises(InputError, match=r'row 2: time not readable: .*"1\. Mai 2024".*--time-format.*strptime'):
+        canonicalize(raw_log([{"timestamp": "1. Mai 2024"}]), connection)
 
 
 def test_rows_at_the_edge_are_used(connection):

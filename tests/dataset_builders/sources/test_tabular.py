@@ -268,6 +268,14 @@ def test_a_log_of_numbers_or_iso_dates_is_not_searched_for_local_ones(tmp_path, 
         assert len(triples(tmp_path / name)) == 2
 
 
+def test_times_in_any_format_of_strptime(tmp_path, triples):
+    (tmp_path / "log.csv").write_text(dated("02.05.2024 00h00", "03.05.2024 00h00"))
+    expected = [("ann", "i0", SECOND_OF_MAY), ("ann", "i1", THIRD_OF_MAY)]
+    assert triples(tmp_path / "log.csv", time_format="%d.%m.%Y %Hh%M") == expected
+    with pytest.raises(InputError, match=r"'%d\.%Q' cannot be read"):
+        triples(tmp_path / "log.csv", time_format="%d.%Q")
+
+
 def test_columns_without_a_name_and_doubled_ones_that_nobody_maps_are_left_behind(tmp_path, triples):
     lines = ["Benutzer;Artikel;Zeit;Menge;Menge;;", *(";".join((*row, "1", "2", "", "")) for row in ROWS)]
     (tmp_path / "log.csv").write_text("\n".join(lines))
