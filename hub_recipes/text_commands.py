@@ -1,5 +1,6 @@
 """`logs2lang evaluate` and `logs2lang verbalize`: what texts are worth, and the texts themselves."""
 
+import json
 import shlex
 import sys
 from datetime import datetime, timezone
@@ -58,7 +59,8 @@ def evaluate(
         Literal["label", "title", "tags", "generate"] | None,
         typer.Option(
             help="How the reasoner answers: ten labels, ten titles, the tags of ten items (each one forward pass), "
-            "or free text. By default as it was trained; label where nothing says."
+            "or free text. By default as it was trained; by title where nothing says, "
+            "and by label on a server."
         ),
     ] = None,
     endpoint: Annotated[
@@ -72,6 +74,25 @@ def evaluate(
         str | None,
         typer.Option(help="The model as that server names it. Without --endpoint: Hugging Face Inference Providers."),
     ] = None,
+    no_thinking: Annotated[
+        bool,
+        typer.Option(
+            "--no-thinking",
+            help="Have a model such as Qwen3 answer at once: short for "
+            """--chat-template-kwargs '{"enable_thinking": false}'. A thought takes more tokens than an answer has.""",
+        ),
+    ] = False,
+    chat_template_kwargs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON",
+            help="What the endpoint's chat template is told, such as '{\"thinking\": false}'. Servers without chat "
+            "templates may refuse it.",
+        ),
+    ] = None,
+    max_answer_tokens: Annotated[
+        int, typer.Option(min=1, help="Most tokens of an endpoint's answer; a model that thinks needs hundreds.")
+    ] = 24,
     concurrency: Annotated[int, typer.Option(min=1, max=100, help="Calls of the endpoint at once.")] = 8,
     max_calls: Annotated[int | None, typer.Option(min=0, help="Most calls of the endpoint.")] = None,
     max_cost: Annotated[float | None, typer.Option(min=0, help="Most US dollars; needs --prices.")] = None,
@@ -102,14 +123,20 @@ def evaluate(
     disable_progress_bars()  # of `datasets`; ours say which row is at work
     adapters = to_adapters(verbalizer_adapter or ())
     names = to_row_names([*rows.split(","), *adapters], adapters)
-    settings = {"concurrency": concurrency, "max_calls": max_calls, "max_cost": max_cost}
+    settings = {
+        "concurrency": concurrency,
+        "max_calls": max_calls,
+        "max_cost": max_cost,
+        "max_answer_tokens": max_answer_tokens,
+        "extra_body": _extra_body(chat_template_kwargs, no_thinking),
+    }
     remote = _endpoint_reasoner(endpoint, endpoint_model, reasoner, answer, prices, settings)
     require_folder_place(output)
     built = BuiltDataset.open(dataset)
     if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
         names.append(CEILING_ROW)
     verbalizers = load_adapters(adapters, built.items(), built.known_successors())
-    model = (remote or _load_reasoner(reasoner, answer)) if needs_reasoner(names) else None
+    model = (remote or _load_reasoner(reasoner, answer, seed)) if needs_reasoner(names) else None
     with progress_bars() as report:
         results = evaluate_rows(
             built,
@@ -141,6 +168,8 @@ def _endpoint_reasoner(
     settings: dict[str, Any],
 ) -> Any:
     if url is None and model is None:
+        if settings["extra_body"]:
+            raise InputError("--no-thinking and --chat-template-kwargs are for --endpoint-model; give one.")
         return None
     if model is None:
         raise InputError("--endpoint needs --endpoint-model: the model as the server names it.")
@@ -159,11 +188,28 @@ def _endpoint_reasoner(
     )
 
 
-def _load_reasoner(name: str | None, answer: Any) -> Any:
+def _extra_body(chat_template_kwargs: str | None, no_thinking: bool) -> dict[str, Any]:
+    """What requests hold beside the protocol's own fields."""
+    try:
+        told = json.loads(chat_template_kwargs or "{}")
+    except json.JSONDecodeError:
+        told = None
+    if not isinstance(told, dict):
+        raise InputError(
+            f"--chat-template-kwargs is {chat_template_kwargs!r}, which is no JSON object; "
+            """give one such as '{"enable_thinking": false}', in single quotes."""
+        )
+    told |= {"enable_thinking": False} if no_thinking else {}
+    return {"chat_template_kwargs": told} if told else {}
+
+
+def _load_reasoner(name: str | None, answer: Any, seed: int) -> Any:
+    from dataclasses import replace
+
     from hub_recipes.language_models import DEFAULT_BASE_MODEL
     from hub_recipes.reasoners.local import LocalReasoner
 
-    return LocalReasoner.from_pretrained(name or DEFAULT_BASE_MODEL, answer=answer)
+    return replace(LocalReasoner.from_pretrained(name or DEFAULT_BASE_MODEL, answer=answer), seed=seed)
 
 
 def _show(document: dict[str, Any], output: Path) -> None:
@@ -171,10 +217,12 @@ def _show(document: dict[str, Any], output: Path) -> None:
     from rich.console import Console
 
     from hub_recipes.charts import write_charts
-    from hub_recipes.report import terminal_table, write_table
+    from hub_recipes.report import remarks, terminal_table, write_table
 
     files = [output / "results.json", write_table(document, output), *write_charts(document, output)]
     Console().print(terminal_table(document))
+    for remark in remarks(document):
+        print(f"Note: {remark}")
     print("Written: " + ", ".join(map(str, files)))
 
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dataset_builders.prompts import neutralise, neutralise_lines
+from dataset_builders.prompts import neutralise, neutralise_lines, told_apart
 from dataset_builders.schema import CANDIDATE_LABELS, TITLE
 from hub_recipes.title_mentions import is_plain
 
@@ -85,6 +85,16 @@ def parse_answer(text: str, candidates: Sequence[Mapping[str, Any]]) -> int | No
     return picks.pop() if len(picks) == 1 and max(picks) < len(candidates) else None
 
 
+def thinks(text: str) -> bool:
+    """Whether a text holds a thought, finished or not. Some servers write only the mark of its end.
+
+    Example:
+        >>> [thinks(text) for text in ("<think>A", "C?</think>B", "I think B")]
+        [True, True, False]
+    """
+    return _FINISHED_THOUGHT.match(text) is not None or is_unfinished_thought(text)
+
+
 def is_unfinished_thought(text: str) -> bool:
     """Whether a model thought aloud and never came to an answer.
 
@@ -145,17 +155,23 @@ def _stands_alone(found: re.Match[str], left: str) -> bool:
 
 
 def _named(said: str, candidates: Sequence[Mapping[str, Any]]) -> tuple[list[int], str]:
-    """The candidates whose titles stand in a text, and the text without them; the longest titles first."""
-    left, places = neutralise_lines(said), []
-    titles = [_spelled(candidate[TITLE]) for candidate in candidates]
-    for place in sorted(range(len(titles)), key=lambda place: -len(titles[place])):
-        title = titles[place]
+    """The candidates whose titles stand in a text, and the text without them; the longest titles first.
+
+    A title that several candidates share names all of them, unless its year stands with it.
+    """
+    left = neutralise_lines(said)
+    places: list[int] = []
+    named: dict[str, set[int]] = {}
+    for titles in ([candidate[TITLE] for candidate in candidates], told_apart(candidates)):
+        for place, title in enumerate(titles):
+            named.setdefault(_spelled(title), set()).add(place)
+    for title in sorted(named, key=len, reverse=True):
         if not title or _WHOLE.match(title):
             continue
         whole = _field(title) if is_plain(title) else re.compile(_bounded(title), re.IGNORECASE)
         if found := list(whole.finditer(left)):
-            if not all(_NOT.search(left[: one.start()]) for one in found):
-                places.append(place)
+            if not all(_NOT.search(left[: one.start()]) for one in found) and not named[title] & set(places):
+                places += sorted(named[title])
             left = whole.sub(" • ", left)
     return places, left
 

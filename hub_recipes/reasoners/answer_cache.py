@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,11 @@ class AnswerCache:
         """Keep an answer, on disk before this returns."""
         # JSON, not the cache's own pickles: a cache folder may come from somebody else.
         self._cache[key] = json.dumps(answer.__dict__)
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Ask these questions anew the next time."""
+        for key in keys:
+            self._cache.delete(key)
 
 
 @contextmanager

@@ -168,10 +168,13 @@ async def chat(
 
 def _to_answer(output: Any) -> ChatAnswer:
     choice = output.choices[0]
-    text = choice.message.content or ""
+    message = choice.message
+    text = message.content or ""
     if not isinstance(text, str):
         raise TypeError
-    listed = choice.logprobs.content if choice.logprobs else None
+    # A server that sets thoughts apart lists the tokens of the thought first, and those are no answer.
+    thought = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+    listed = choice.logprobs.content if choice.logprobs and not thought else None
     top = {entry.token: float(entry.logprob) for entry in listed[0].top_logprobs or []} if listed else None
     usage = output.usage
     return ChatAnswer(text, top or None, usage and usage.prompt_tokens, usage and usage.completion_tokens)

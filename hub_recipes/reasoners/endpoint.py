@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import numpy as np
 from huggingface_hub import AsyncInferenceClient
 from tenacity import (
     AsyncRetrying,
@@ -22,9 +21,10 @@ from tenacity import (
 from transformers.utils import logging
 
 from dataset_builders.input_error import InputError
-from dataset_builders.prompts import Message, to_reasoner_prompt
+from dataset_builders.prompts import Message, neutralise, to_reasoner_prompt
 from dataset_builders.schema import ITEM_ID
-from hub_recipes.reasoners.answer import parse_answer
+from hub_recipes.reasoners import ranking
+from hub_recipes.reasoners.answer import is_unfinished_thought, parse_answer, thinks
 from hub_recipes.reasoners.answer_cache import AnswerCache, open_answers, question_key
 from hub_recipes.reasoners.chat_server import (
     INFERENCE_PROVIDERS_URL,
@@ -47,6 +47,8 @@ MAX_CONCURRENCY = 100
 """Connections that the HTTP client keeps at once; more calls would wait for one while their time-out runs."""
 
 _CUT = 0.25  # share of a context that goes each time the server finds it too long
+_MAX_QUOTED_CHARS = 120
+_FIRST_ANSWERS = 20  # so many without one pick are no accident
 _LOOK_AGAIN_S = 0.02  # how often a call that waits for money looks whether others turned out cheaper
 
 Answered = TypeVar("Answered")
@@ -59,6 +61,9 @@ class _Memory:
     """What a reasoner has learned about its server."""
 
     dialect: Dialect
+    has_picked: bool = False
+    invalid: dict[str, str] = field(default_factory=dict)
+    """The answers by question before the first that picks a candidate."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class EndpointReasoner:
         base_url (`str`, *optional*): Such as `"http://localhost:8000/v1"`; Inference Providers by default.
         answer (`str`, *optional*, defaults to `"label"`): `"label"`: the softmax over the labels A to J among the most
             probable first tokens, where the server lists those; the parsed answer where it does not. `"generate"`: the
-            parsed answer. An answer without a pick is invalid.
+            parsed answer. An answer without a pick is invalid, and thoughts are never read.
         concurrency (`int`, *optional*, defaults to 8): Most calls under way at once, at most 100.
         timeout_s (`float`, *optional*, defaults to 60.0): Seconds until the whole of an answer must be here.
         max_attempts (`int`, *optional*, defaults to 6): Tries per question. What is tried again: too many requests
@@ -179,7 +184,8 @@ class EndpointReasoner:
 
         Raises:
             SpendingCapError: A cap is reached. Answers that came before are kept.
-            EndpointError: The server is not there, refuses the key, the model or the request, or keeps failing.
+            EndpointError: The server is not there, refuses the key, the model or the request, or keeps failing; or
+            none of its first 20 answers is valid.
         """
         return _run(self.rank_async(contexts, candidates, progress))
 
@@ -230,9 +236,9 @@ class _Work:
 
     async def run(self, questions: Mapping[str, _Question]) -> None:
         """Answer every question, from the cache or by the server."""
-        for key in questions:
+        for key, question in questions.items():
             if (answer := self.cache.get(key)) is not None:
-                self._keep(key, answer)
+                self._keep(key, question, answer)
         self.spending.cache_hits += self.finished
         missing = [(key, question) for key, question in questions.items() if key not in self.answers]
         if missing:
@@ -273,7 +279,7 @@ class _Work:
             except EndpointError as error:
                 raise EndpointError(f"{error} {self._state()}") from None
             self.cache.put(key, answer)
-            self._keep(key, answer)
+            self._keep(key, question, answer)
 
     async def _ask(self, client: AsyncInferenceClient, question: _Question) -> ChatAnswer:
         """Put one question, more plainly each time the server refuses it; what it took is remembered."""
@@ -337,11 +343,27 @@ class _Work:
         say(f"{self.reasoner.url}: {_trouble(state)}; trying again in {wait_s:.1f} s.")
         self.told = True
 
-    def _keep(self, key: str, answer: ChatAnswer) -> None:
+    def _keep(self, key: str, question: _Question, answer: ChatAnswer) -> None:
         self.answers[key] = answer
         self.finished += self.rows_by_key[key]
+        self._expect_a_pick(key, question, answer)
         if self.progress is not None:
             self.progress(self.finished)
+
+    def _expect_a_pick(self, key: str, question: _Question, answer: ChatAnswer) -> None:
+        """Stop where the first answers are all invalid: a table of them would blame the texts.
+
+        They are asked anew the next time, because what mends them may be done at the server.
+        """
+        memory = self.reasoner._memory
+        memory.has_picked = memory.has_picked or to_ranking(answer, question.candidates) is not None
+        if memory.has_picked:
+            memory.invalid.clear()
+            return
+        memory.invalid[key] = answer.text
+        if len(memory.invalid) >= _FIRST_ANSWERS:
+            self.cache.forget(memory.invalid)
+            raise EndpointError(_why_invalid(list(memory.invalid.values()), self.reasoner))
 
     def _refused(self, refusal: Refusal) -> str:
         return (
@@ -375,13 +397,27 @@ def to_ranking(answer: ChatAnswer, candidates: Candidates) -> Ranking | None:
         >>> to_ranking(ChatAnswer("B"), [{"item_id": "i1", "title": "Heat"}, {"item_id": "i2", "title": "Fargo"}])
         Ranking(item_ids=['i2'], probabilities=())
     """
-    if answer.top_log_probs is not None:
+    # Where a model thinks, the first token is of its thought; without any text it came to no answer.
+    if answer.top_log_probs is not None and answer.text.strip() and not thinks(answer.text):
         probabilities = label_probabilities(answer.top_log_probs, len(candidates))
         if probabilities is not None:
-            order = np.argsort(-probabilities, kind="stable")
-            return Ranking([candidates[place][ITEM_ID] for place in order], probabilities[order].tolist())
+            return ranking.to_ranking([item[ITEM_ID] for item in candidates], probabilities, probabilities, seed=0)
     pick = parse_answer(answer.text, candidates)
     return None if pick is None else Ranking([candidates[pick][ITEM_ID]])
+
+
+def _why_invalid(texts: Sequence[str], reasoner: EndpointReasoner) -> str:
+    """One sentence about answers none of which picks a candidate."""
+    begin = f"None of the first {len(texts)} answers of {reasoner.model!r} picks a candidate:"
+    thoughts = sum(not text.strip() or is_unfinished_thought(text) for text in texts)
+    if thoughts > len(texts) / 2:
+        return (
+            f"{begin} {thoughts} are empty or an unfinished thought, as of a model that thinks before it answers. "
+            "Turn that off with --no-thinking (oracle_thinking: false in training), or give it room with "
+            f"--max-answer-tokens (now {reasoner.max_answer_tokens})."
+        )
+    said = " ".join(neutralise(texts[0]).split())[:_MAX_QUOTED_CHARS]
+    return f"{begin} the first is {said!r}. Give a model that follows instructions, or ask with another --answer."
 
 
 def _trouble(state: RetryCallState) -> PassingTrouble:

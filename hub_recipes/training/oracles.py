@@ -71,6 +71,7 @@ def to_endpoint(arguments: VerbalizerArguments) -> Any:
         max_cost=arguments.max_cost,
         price_per_million_input_tokens=arguments.input_price,
         price_per_million_output_tokens=arguments.output_price,
+        extra_body={} if arguments.oracle_thinking else {"chat_template_kwargs": {"enable_thinking": False}},
     )
 
 
@@ -80,7 +81,8 @@ def oracle_entry(arguments: VerbalizerArguments) -> dict[str, Any]:
     if arguments.oracle_temperature is not None:
         judged["temperature"] = arguments.oracle_temperature
     if arguments.oracle_url is not None:
-        return {"name": arguments.oracle, "endpoint": True, **judged}
+        told = {} if arguments.oracle_thinking else {"thinking": False}
+        return {"name": arguments.oracle, "endpoint": True, **told, **judged}
     return {**(parent_entry(arguments.oracle) or {}), "endpoint": False, **judged}
 
 
@@ -88,5 +90,7 @@ def _answer_of(arguments: VerbalizerArguments) -> str:
     """How the oracle answers, where the arguments leave that to its training."""
     if arguments.oracle_answer is not None:
         return arguments.oracle_answer
-    trained = {} if arguments.oracle_url is not None else trained_choices(model_folder(str(arguments.oracle)))
-    return str(trained.get("answer", "label"))
+    if arguments.oracle_url is not None:
+        return "label"
+    trained = trained_choices(model_folder(str(arguments.oracle)))
+    return str(trained.get("answer", LocalReasoner.answer))

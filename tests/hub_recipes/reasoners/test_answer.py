@@ -219,3 +219,12 @@ def test_several_or_none_or_a_thought_is_no_answer(text):
 )
 def test_titles_are_read_as_people_write_them(text, place):
     assert parse_answer(text, TEN) == place
+
+
+def test_a_shared_title_picks_nobody_unless_its_year_stands_with_it():
+    films = [{"title": "Heat", "year": 1995}, {"title": "Fargo", "year": 1996}, {"title": "Heat", "year": 1986}]
+    said = ("Heat", "I take Heat (1986). Heat is great.", "Heat (1995): Crime", "Fargo", "A. Heat (1995)")
+    assert [parse_answer(text, films) for text in said] == [None, 2, 0, 1, 0]
+    undated = [{"title": "Heat"}, {"title": "Heat"}]
+    assert parse_answer("Heat", undated) is None  # and not the first of them, whichever that is
+    assert parse_answer("B", undated) == 1

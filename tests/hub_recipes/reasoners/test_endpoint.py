@@ -76,7 +76,9 @@ def test_the_prompt_is_the_one_every_reasoner_gets_and_decoding_is_greedy(make_r
 def test_probabilities_are_the_softmax_over_the_labels(make_reasoner, chat_server):
     chat_server.log_probs = {"C": log(0.4), "The": log(0.3), "A": log(0.1), "B": log(0.1), "D": log(0.1)}
     (ranking,) = make_reasoner().rank(["x"], [shown(*TITLES)])
-    assert ranking.item_ids == ["id of Fargo", "id of Alien", "id of Heat", "id of Toy Story"]
+    assert ranking.pick == "id of Fargo"
+    # The others are equally probable, so chance puts them in order, and not their places.
+    assert sorted(ranking.item_ids[1:]) == ["id of Alien", "id of Heat", "id of Toy Story"]
     assert ranking.probabilities == pytest.approx([4 / 7, 1 / 7, 1 / 7, 1 / 7])
 
 
@@ -104,6 +106,60 @@ def test_where_no_label_is_probable_the_text_counts(make_reasoner, chat_server):
 def test_an_empty_answer_is_invalid(make_reasoner, chat_server):
     chat_server.text, chat_server.log_probs = None, None
     assert make_reasoner().rank(["x"], [shown(*TITLES)]) == [None]
+
+
+@pytest.mark.parametrize("answer", ["label", "generate"])
+@pytest.mark.parametrize("text", ["<think>\nOption C fits, but", "Okay. C?</think>\n\nHeat", None])
+def test_the_first_token_of_a_thought_is_no_pick(make_reasoner, chat_server, answer, text):
+    chat_server.log_probs, chat_server.text = {"<think>": -0.001, "C": -9.0}, text
+    (ranking,) = make_reasoner(answer=answer).rank(["x"], [shown(*TITLES)])
+    assert (ranking and ranking.item_ids) == (["id of Heat"] if text and "Heat" in text else None)
+
+
+def test_the_tokens_of_a_thought_that_the_server_sets_apart_are_no_pick(make_reasoner, chat_server):
+    answer = chat_server.answer({"model": "m", "logprobs": True})
+    answer["choices"][0]["message"] = {"role": "assistant", "content": "C", "reasoning_content": "B seems good"}
+    chat_server.acts = [{"body": json.dumps(answer)}]
+    (ranking,) = make_reasoner().rank(["x"], [shown(*TITLES)])
+    assert (ranking.item_ids, ranking.probabilities) == (["id of Fargo"], ())  # not the B of the listed first token
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<think>\nOption C fits, but", "20 are empty or an unfinished thought.*--no-thinking.*now 24"),
+        (None, "20 are empty or an unfinished thought.*--no-thinking"),
+        ("I cannot help with that.", "the first is 'I cannot help with that.'"),
+    ],
+)
+def test_a_run_whose_first_answers_are_all_invalid_stops_with_the_cause(make_reasoner, chat_server, text, said):
+    chat_server.log_probs, chat_server.text = None, text
+    reasoner = make_reasoner(concurrency=1)
+    assert reasoner.rank(*rows(19)) == [None] * 19
+    with pytest.raises(EndpointError, match=f"None of the first 20 answers of 'org/model' picks .*{said}"):
+        reasoner.rank(*rows(200))
+    assert len(chat_server.bodies) == 20
+    # what was invalid is asked again, by whoever mended the server
+    chat_server.text = "C"
+    assert all(make_reasoner(concurrency=1).rank(*rows(21)))
+    assert len(chat_server.bodies) == 20 + 21
+
+
+def test_one_pick_among_the_first_answers_lets_the_run_go_on(make_reasoner, chat_server):
+    chat_server.log_probs, chat_server.text = None, "no idea"
+    picked = json.dumps(chat_server.answer({"model": "m"})).replace("no idea", "C")
+    chat_server.refuse = lambda body: {"body": picked} if "film 7\n" in body["messages"][0]["content"] else None
+    rankings = make_reasoner(concurrency=1, answer="generate").rank(*rows(60))
+    assert [place for place, ranking in enumerate(rankings) if ranking] == [7]
+
+
+def test_what_the_chat_template_is_told_is_sent_and_identifies_the_reasoner(make_reasoner, chat_server):
+    told = {"chat_template_kwargs": {"enable_thinking": False}}
+    silent = make_reasoner(extra_body=told)
+    silent.rank(["x"], [shown(*TITLES)])
+    make_reasoner().rank(["x"], [shown(*TITLES)])  # no hit of the cache
+    assert [body.get("chat_template_kwargs") for body in chat_server.bodies] == [{"enable_thinking": False}, None]
+    assert silent.entry()["fingerprint"] != make_reasoner().entry()["fingerprint"]
 
 
 @pytest.mark.parametrize(

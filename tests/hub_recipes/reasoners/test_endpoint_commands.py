@@ -57,6 +57,23 @@ def test_the_table_names_the_endpoint_and_a_rerun_asks_only_for_what_is_missing(
     assert KEY not in out + err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], None),
+        (["--no-thinking"], {"enable_thinking": False}),
+        (["--chat-template-kwargs", '{"thinking": false}'], {"thinking": False}),
+        (["--chat-template-kwargs", '{"a": 1}', "--no-thinking"], {"a": 1, "enable_thinking": False}),
+    ],
+)
+def test_the_chat_template_is_told_what_the_flags_say(evaluate, chat_server, arguments, told):
+    code, _, err = evaluate("--limit", 1, "--max-answer-tokens", 40, *arguments)
+    assert code == 0, err
+    (body,) = chat_server.bodies
+    assert (body.get("chat_template_kwargs"), body["max_tokens"]) == (told, 40)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -65,6 +82,9 @@ def test_the_table_names_the_endpoint_and_a_rerun_asks_only_for_what_is_missing(
         (["--endpoint-model", "m", "--answer", "title"], "'label' or 'generate'"),
         (["--endpoint-model", "m", "--endpoint", "127.0.0.1:1"], "http or https"),
         (["--endpoint-model", "m", "--max-cost", "1"], "prices"),
+        (["--endpoint-model", "m", "--chat-template-kwargs", "{no}"], "'{no}', which is no JSON object"),
+        (["--endpoint-model", "m", "--chat-template-kwargs", "[1]"], "'[1]', which is no JSON object"),
+        (["--no-thinking"], "are for --endpoint-model"),
     ],
 )
 def test_a_wrong_request_is_one_line_and_exit_code_2(run_main, tmp_path, arguments, said):

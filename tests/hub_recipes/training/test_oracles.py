@@ -44,3 +44,12 @@ def test_an_endpoint_has_no_temperature():
     arguments = VerbalizerArguments(oracle="m", oracle_url="http://127.0.0.1:9", oracle_temperature=2.0, dataset="d")
     with pytest.raises(InputError, match="an endpoint is asked for a pick"):
         to_oracle(arguments)
+
+
+@pytest.mark.parametrize(("thinking", "told"), [(True, {}), (False, {"enable_thinking": False})])
+def test_an_endpoint_is_told_whether_to_think(thinking, told):
+    arguments = VerbalizerArguments(
+        oracle="m", oracle_url="http://127.0.0.1:9", oracle_answer="label", oracle_thinking=thinking, dataset="d"
+    )
+    assert to_oracle(arguments).extra_body.get("chat_template_kwargs", {}) == told
+    assert ("thinking" in oracle_entry(arguments)) is not thinking
