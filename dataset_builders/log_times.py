@@ -67,20 +67,33 @@ def parse_times(column: ir.Value, time_format: str, connection: DuckDB) -> ReadT
     """
     if column.type().is_timestamp() or column.type().is_date():
         return ReadTimes(column.cast(UTC_MICROSECONDS))
-    whole = _whole(column.cast("string").strip())
+    text = column.cast("string").strip()
     if time_format not in TIME_FORMATS:
-        return ReadTimes(parse_with_format(whole, time_format))
-    written = parse_written_times(whole)
+        return ReadTimes(parse_with_format(_whole(text), time_format))
+    if time_format == "spreadsheet":
+        return ReadTimes(_from_seconds((_numbers(column) - _SPREADSHEET_EPOCH) * 86_400))
+    if time_format not in ("auto", "iso"):
+        return _in_one_unit(_numbers(column), time_format, connection)
+    found = _spellings(text, connection)
+    written = parse_written_times(_whole(text)) if found["other"] or found["digits"] else _iso(text)
     if time_format == "iso":
         return ReadTimes(written)
-    numbers = _numbers(column)
-    if time_format == "spreadsheet":
-        return ReadTimes(_from_seconds((numbers - _SPREADSHEET_EPOCH) * 86_400))
-    if time_format != "auto":
-        return _in_one_unit(numbers, time_format, connection)
-    numbers = whole.re_search(DIGITS).ifelse(ibis.null("float64"), numbers)
-    read = _each_in_its_unit(numbers, whole, connection)
+    numbers = _numbers(column) if found["other"] else column.try_cast("float64")
+    if found["digits"]:
+        numbers = _whole(text).re_search(DIGITS).ifelse(ibis.null("float64"), numbers)
+    read = _each_in_its_unit(numbers, _whole(text), connection)
     return ReadTimes(numbers.isnull().ifelse(written, read.times), read.notes)
+
+
+def _spellings(text: ir.StringValue, connection: DuckDB) -> dict[str, bool]:
+    """Whether any time is fourteen digits, or neither a number nor plain ISO 8601; most logs need no longer look."""
+    other = (text != "") & text.try_cast("float64").isnull() & _iso(text).isnull()
+    facts = {"digits": (text.length().between(14, 20) & _whole(text).re_search(DIGITS)).any(), "other": other.any()}
+    return connection.to_pyarrow(ibis.struct(facts)).as_py()
+
+
+def _iso(text: ir.StringValue) -> ir.TimestampValue:
+    return text.try_cast(UTC_MICROSECONDS)
 
 
 def is_odd_number(column: ir.Value, time_format: str) -> ir.BooleanValue:

@@ -46,6 +46,7 @@ class RawLog:
         counted_items (`int` or `None`): The same for the catalogue.
         time_format (`str`): How `timestamp` is written when it is text or a number: a unit since 1970, `"iso"`,
             `"spreadsheet"` (days since 1899-12-30), a format of `strptime`, or `"auto"` to tell from the values.
+        duration_unit (`str`): What `duration_s` counts, before it becomes seconds: `"ms"`, `"s"`, `"min"` or `"h"`.
         license ([`LogLicense`]): Terms of the log.
         homepage (`str`): Where the log is described.
         citation (`str`): BibTeX, or an empty string.
@@ -67,6 +68,7 @@ class RawLog:
     rejected_items: ir.Table | None = None
     counted: int | None = None
     counted_items: int | None = None
+    duration_unit: str = "s"
 
 
 def own_license(name: str, redistributable: bool) -> LogLicense:

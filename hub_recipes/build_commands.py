@@ -285,7 +285,10 @@ def tabular(
     column_map: Annotated[
         str | None,
         typer.Option(
-            "--map", metavar="OURS=YOURS,...", help="Names of your interaction columns; usual names are recognised."
+            "--map",
+            metavar="OURS=YOURS,...",
+            help="Names of your interaction columns; usual names are recognised. value=- leaves an optional column "
+            "out; duration_s=COLUMN:ms names a unit (ms, s, min, h).",
         ),
     ] = None,
     item_map: Annotated[

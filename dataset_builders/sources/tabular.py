@@ -37,6 +37,7 @@ from dataset_builders.sources.local_dates import has_local_dates, parse_local_ti
 from dataset_builders.sources.movie_titles import with_spoken_titles
 from dataset_builders.sources.named_rows import NamedRows
 from dataset_builders.sources.table_files import LEFT_OUT, read_files
+from dataset_builders.written_numbers import SECONDS_PER_UNIT
 from dataset_builders.written_times import check_strptime_format
 
 SYNONYMS = {
@@ -164,7 +165,8 @@ def read_tabular(
         interactions (`str`): A file or a glob: `.csv`, `.tsv`, `.jsonl` or `.parquet`; text also as `.gz` or `.zst`.
         items (`str`, *optional*): The same for the catalogue.
         columns (`dict[str, str]`, *optional*): Our interaction column -> theirs. A column left out is recognised when
-            it is spelled as ours or by one of `SYNONYMS`, and only when one column of the file fits.
+            it is spelled as ours or by one of `SYNONYMS`, and only when one column of the file fits. `"-"` leaves an
+            optional one out; `duration_s` may name its unit, as in `"play_duration:ms"` (ms, s, min, h).
         item_columns (`dict[str, str]`, *optional*): The same for the catalogue.
         time_format (`str`, *optional*, defaults to `"auto"`): One of `TIME_FORMATS`, or a format of `strptime` such as
             `"%d.%m.%Y %H:%M"`.
@@ -188,11 +190,22 @@ def read_tabular(
     if time_format not in TIME_FORMATS:
         check_strptime_format(time_format, connection)
     found = read_files(connection, "tabular_interactions", interactions, encoding, header)
-    log = _renamed(found, mapping.interactions, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, _LOG_FLAGS)
+    ours, duration_unit = _without_unit(mapping.interactions, found)
+    log = _renamed(found, ours, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, _LOG_FLAGS)
     if time_format in ("auto", "iso"):
         log = _with_iso_dates(log, connection, day_first, interactions)
     if items is None:
-        return RawLog(name, log.rows, None, log.rejected, time_format, OWN_LOG, notes=found.notes, counted=log.counted)
+        return RawLog(
+            name,
+            log.rows,
+            None,
+            log.rejected,
+            time_format,
+            OWN_LOG,
+            notes=found.notes,
+            counted=log.counted,
+            duration_unit=duration_unit,
+        )
     described = read_files(connection, "tabular_items", items, encoding, items_header)
     catalogue = _renamed(described, mapping.items, ITEM_COLUMNS, (ITEM_ID,), _ITEMS_FLAGS)
     return RawLog(
@@ -206,6 +219,7 @@ def read_tabular(
         rejected_items=catalogue.rejected,
         counted=log.counted,
         counted_items=catalogue.counted,
+        duration_unit=duration_unit,
     )
 
 
@@ -246,6 +260,11 @@ def _renamed(
     """The rows under our names; columns that mean nothing to us are left behind."""
     map_flag, columns_flag = flags
     recognised = any(_recognised(our_name, list(log.columns)) for our_name in ours)
+    left_out = [our_name for our_name, theirs in mapping.items() if theirs == LEFT_OUT]
+    mapping = {our_name: theirs for our_name, theirs in mapping.items() if theirs != LEFT_OUT}
+    for our_name in left_out:
+        if our_name in required:
+            raise InputError(f"{log.shown} cannot do without {our_name}; {map_flag} must name a column for it.")
     for our_name, theirs in mapping.items():
         if theirs in log.like_values and not recognised:
             raise _headerless(log, ours, columns_flag)
@@ -256,11 +275,12 @@ def _renamed(
     found = {
         our_name: mapping.get(our_name) or _recognised(our_name, in_files) or _recognised(our_name, free)
         for our_name in ours
+        if our_name not in left_out
     }
     doubled = next((theirs for theirs in found.values() if theirs in log.doubled), None)
     if doubled is not None:
         raise InputError(f"{log.shown} has two columns called {doubled!r}. Rename one in the first line of the file.")
-    missing = [our_name for our_name in required if found[our_name] is None]
+    missing = [our_name for our_name in required if found.get(our_name) is None]
     if missing and log.like_values and not recognised:
         raise _headerless(log, ours, columns_flag)
     if missing:
@@ -272,6 +292,18 @@ def _renamed(
         )
     named = {our_name: log.rows[log.columns[theirs]] for our_name, theirs in found.items() if theirs is not None}
     return ReadRows(log.rows.select(SOURCE_FILE, SOURCE_ROW, **named), log.rejected, log.counted)
+
+
+def _without_unit(mapping: Mapping[str, str], log: NamedRows) -> tuple[dict[str, str], str]:
+    """The map without the unit of `duration_s=COLUMN:ms`, and the unit."""
+    theirs = mapping.get(DURATION, "")
+    column, sign, unit = theirs.rpartition(":")
+    if not sign or theirs in log.columns:
+        return dict(mapping), "s"
+    if column in log.columns and unit not in SECONDS_PER_UNIT:
+        known = ", ".join(SECONDS_PER_UNIT)
+        raise InputError(f"{unit!r} is no unit of {DURATION}. There are: {known}; write {DURATION}={column}:ms.")
+    return {**mapping, DURATION: column}, unit if unit in SECONDS_PER_UNIT else "s"
 
 
 def _headerless(log: NamedRows, ours: Sequence[str], flag: str) -> InputError:

@@ -276,6 +276,26 @@ def test_times_in_any_format_of_strptime(tmp_path, triples):
         triples(tmp_path / "log.csv", time_format="%d.%Q")
 
 
+def test_an_optional_column_can_be_left_out(tmp_path, connection):
+    (tmp_path / "log.csv").write_text(csv_text("user_id,item_id,timestamp,rating").replace("\n", ",good\n", 3))
+    path = str(tmp_path / "log.csv")
+    assert "value" not in read_tabular(connection, path, columns={"value": "-"}).interactions.columns
+    with pytest.raises(InputError, match="cannot do without user_id"):
+        read_tabular(connection, path, columns={"user_id": "-"})
+
+
+def test_a_duration_may_name_its_unit(tmp_path, connection):
+    lines = ["user_id,item_id,timestamp,played:ms", *(",".join((*row, "11000")) for row in ROWS)]
+    (tmp_path / "log.csv").write_text("\n".join(lines).replace("played:ms", "played"))
+    path = str(tmp_path / "log.csv")
+    log = canonicalize(read_tabular(connection, path, columns={"duration_s": "played:ms"}), connection)
+    assert {row["duration_s"] for row in log.interactions.to_pyarrow().to_pylist()} == {11.0}
+    with pytest.raises(InputError, match=r"'days' is no unit of duration_s\. There are: ms, s, min, h"):
+        read_tabular(connection, path, columns={"duration_s": "played:days"})
+    (tmp_path / "log.csv").write_text("\n".join(lines))  # a column that is really called so
+    assert read_tabular(connection, path, columns={"duration_s": "played:ms"}).duration_unit == "s"
+
+
 def test_columns_without_a_name_and_doubled_ones_that_nobody_maps_are_left_behind(tmp_path, triples):
     lines = ["Benutzer;Artikel;Zeit;Menge;Menge;;", *(";".join((*row, "1", "2", "", "")) for row in ROWS)]
     (tmp_path / "log.csv").write_text("\n".join(lines))
