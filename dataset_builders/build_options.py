@@ -27,7 +27,9 @@ class BuildOptions:
         candidates (`str`, defaults to `"popularity"`): Where the other candidates come from; see `candidates`.
         num_candidates (`int`, defaults to 10): Candidates of an example, the target included; 2 to 10.
         history (`int`, defaults to 100): Most records of a history; the newest are kept.
-        min_history (`int`, defaults to 5): Least number of interactions before a target.
+        min_history (`int`, *optional*): Least number of interactions before a target. By default 5, or as many fewer
+            as it takes to fill all three splits of a log whose users are all too short for that; see
+            `splits.fitting_history`.
         train_targets (`int`, defaults to 4): Training examples per user, drawn from all that qualify.
         cuts (`tuple[datetime, datetime]`, *optional*): End of training and end of validation, for `temporal`; by
             default the 80% and 90% quantiles of the log's times.
@@ -48,7 +50,7 @@ class BuildOptions:
     candidates: CandidateProtocol = "popularity"
     num_candidates: int = NUM_CANDIDATES
     history: int = MAX_HISTORY
-    min_history: int = MIN_HISTORY
+    min_history: int | None = None
     train_targets: int = 4
     successor_window: int = SUCCESSOR_WINDOW
     successor_folds: int = SUCCESSOR_FOLDS
@@ -62,7 +64,7 @@ class BuildOptions:
         self._require("candidates", self.candidates in get_args(CandidateProtocol), get_args(CandidateProtocol))
         self._require("num_candidates", 2 <= self.num_candidates <= NUM_CANDIDATES, f"2 to {NUM_CANDIDATES}")
         self._require("history", 1 <= self.history <= MAX_HISTORY, f"1 to {MAX_HISTORY}")
-        self._require("min_history", self.min_history >= 1, "at least 1")
+        self._require("min_history", self.least_history >= 1, "at least 1")
         self._require("train_targets", self.train_targets >= 0, "at least 0")
         self._require("successor_window", 1 <= self.successor_window <= 100, "1 to 100")
         self._require("successor_folds", 2 <= self.successor_folds <= 100, "2 to 100")
@@ -71,6 +73,11 @@ class BuildOptions:
         if self.cuts is not None:
             self._require("cuts", self.protocol == "temporal", "nothing, unless protocol is 'temporal'")
             self._require("cuts", self.cuts[0] < self.cuts[1], "an earlier and a later time")
+
+    @property
+    def least_history(self) -> int:
+        """Least number of interactions before a target."""
+        return MIN_HISTORY if self.min_history is None else self.min_history
 
     def _require(self, name: str, holds: bool, expected: object) -> None:
         if not holds:

@@ -59,7 +59,7 @@ from dataset_builders.schema import (
     USER,
     USER_ID,
 )
-from dataset_builders.splits import SPLIT, cut_times, to_targets, training_events
+from dataset_builders.splits import SPLIT, cut_times, fitting_history, length_rule, to_targets, training_events
 from dataset_builders.stored_tables import drop_stored, scratch_tables, store
 from dataset_builders.successor_lists import SuccessorLists
 from dataset_builders.successors import fold_to_read, successor_tables
@@ -170,7 +170,9 @@ def _build(
     if log.counts.get("catalogue_quarantined"):
         write_table(log.items_quarantine, folder / ITEMS_QUARANTINE_FILE, connection)
     tell("Choosing targets")
+    asked = options
     split_log = to_split_log(log, options, connection)
+    options = split_log.options
     _write_catalogue(split_log, folder, connection)
     tell("Drawing candidates and cutting histories")
     write_examples(split_log, folder, options, connection)
@@ -185,7 +187,11 @@ def _build(
     report = _to_report(raw, log, split_log, folder, options)
     report["content_sha256"] = content_hashes(folder)
     report["count_rules"] = count_rules(folder, connection)
-    report["notes"] += [*_titles_note(report["counts"]), *_counts_note(report["count_rules"])]
+    report["notes"] += [
+        *_titles_note(report["counts"]),
+        *_length_notes(report, asked, options),
+        *_counts_note(report["count_rules"]),
+    ]
     write_report(folder, report)
     write_card(folder, report)
     return report
@@ -200,12 +206,14 @@ class SplitLog:
         targets (`ibis.Table`): As `to_targets` returns them.
         training (`ibis.Table`): As `training_events` returns them.
         cuts (`tuple` or `None`): The cut times of a temporal split.
+        options ([`BuildOptions`]): Those of the build, with the least history that the log allows.
     """
 
     keyed: KeyedLog
     targets: ir.Table
     training: ir.Table
     cuts: tuple | None
+    options: BuildOptions
 
 
 def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -> SplitLog:
@@ -217,14 +225,16 @@ def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -
             f"This log has no event {IMPRESSION!r}, so nothing that was shown can be a candidate. Use --candidates "
             "popularity or uniform, or bring the records of what was shown."
         )
+    options = replace(options, min_history=fitting_history(keyed.events, options))
     cuts = cut_times(keyed.events, options)
     targets = store("targets", to_targets(keyed.events, options, cuts), connection)
     if not targets.filter(targets[SPLIT] == "test").count().execute():
         raise InputError(
-            f"No user of this log has a test target: with protocol {options.protocol!r} a user needs at least "
-            f"{options.min_history} interactions before it. Lower min_history (--min-history), or bring a longer log."
+            f"No user of this log has a test target with protocol {options.protocol!r}. "
+            f"{length_rule(options.protocol, options.least_history)} Lower min_history (--min-history), or bring a "
+            "longer log."
         )
-    return SplitLog(keyed, targets, training_events(keyed.events, targets, cuts), cuts)
+    return SplitLog(keyed, targets, training_events(keyed.events, targets, cuts), cuts, options)
 
 
 def write_examples(log: SplitLog, folder: Path, options: BuildOptions, connection: DuckDB) -> None:
@@ -336,6 +346,25 @@ def _titles_note(counts: Mapping[str, Any]) -> list[str]:
         f"{untitled} of {counts['items']} items have no title, so their raw ids stand in every prompt as titles, of "
         "which a language model can make nothing. Bring a catalogue that names them."
     ]
+
+
+def _length_notes(report: Mapping[str, Any], asked: BuildOptions, options: BuildOptions) -> list[str]:
+    """What the report says where users are short: of another least history, and of splits without examples."""
+    notes = []
+    rule = length_rule(options.protocol, options.least_history)
+    if options.least_history != asked.least_history:
+        notes.append(
+            f"No user is long enough for all splits with {asked.least_history} interactions before a target, so "
+            f"{options.least_history} are enough here. {rule}"
+        )
+    empty = [split for split, counts in report["splits"].items() if not counts["examples"]]
+    if empty and len(empty) < len(report["splits"]):
+        many = len(empty) > 1
+        notes.append(
+            f"{'The splits' if many else 'The split'} {' and '.join(empty)} {'have' if many else 'has'} no example "
+            f"and cannot be loaded. {rule}"
+        )
+    return notes
 
 
 def _counts_note(rules: Mapping[str, Any]) -> list[str]:

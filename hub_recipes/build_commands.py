@@ -70,8 +70,13 @@ def build(
     ] = 10,
     history: Annotated[int, typer.Option(help="Most records of a history (1 to 100).", rich_help_panel=_SPLIT)] = 100,
     min_history: Annotated[
-        int, typer.Option(help="Least interactions of a user before a target.", rich_help_panel=_SPLIT)
-    ] = 5,
+        int | None,
+        typer.Option(
+            help="Least interactions of a user before a target; two more are needed to take part, three for training. "
+            "5 by default, or as many fewer as a log of short users needs to fill all three splits.",
+            rich_help_panel=_SPLIT,
+        ),
+    ] = None,
     train_targets: Annotated[int, typer.Option(help="Training examples per user.", rich_help_panel=_SPLIT)] = 4,
     successor_window: Annotated[
         int,
@@ -161,7 +166,8 @@ def build(
     Console().print(build_table(report))
     for note in report["notes"]:
         print(f"Note: {note}")
-    print(f"Written: {output}; load_dataset({str(output)!r}, 'examples') reads it.")
+    has_examples = any(split["examples"] for split in report["splits"].values())
+    print(f"Written: {output}" + f"; load_dataset({str(output)!r}, 'examples') reads it." * has_examples)
     print(next_step(report, output))
 
 
@@ -176,8 +182,10 @@ def next_step(report: Mapping[str, Any], output: Path) -> str:
         >>> next_step({"splits": {"test": {"examples": 3}}}, Path("data/ml"))
         'Next: logs2lang evaluate data/ml --output results/ml'
     """
-    if any(split["examples"] for split in report["splits"].values()):
-        return f"Next: logs2lang evaluate {output} --output results/{output.name}"
+    filled = [split for split in ("test", "validation", "train") if report["splits"].get(split, {}).get("examples")]
+    if filled:
+        chosen = "" if filled[0] == "test" else f"--split {filled[0]} "
+        return f"Next: logs2lang evaluate {output} {chosen}--output results/{output.name}"
     skipped = report["counts"]["targets_without_candidates"]
     return (
         f"No example could be made: {skipped} targets had too few items beside them that their user never touched. "

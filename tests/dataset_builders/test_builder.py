@@ -108,6 +108,28 @@ def test_a_log_whose_items_have_no_titles_is_told_that_prompts_show_ids(make_sou
     assert any(note.startswith(f"{items} of {items} items have no title") for note in report["notes"])
 
 
+def test_a_split_without_examples_is_left_out_of_the_card_and_named(make_source, tmp_path):
+    rows = [(f"u{user}", f"m{(user * 5 + place) % 40}", place) for user in range(20) for place in range(7)]
+    options = BuildOptions(num_candidates=5, min_history=5)
+    report = build_dataset(make_source(rows), tmp_path / "built", options)
+    assert any(note.startswith("The split train has no example and cannot be loaded.") for note in report["notes"])
+    assert set(load_dataset(str(tmp_path / "built"), "verbalizer")) == {"validation", "test"}
+    with pytest.raises(InputError, match=r"'train' split of 'examples' .* has no row: .*Choose validation or test"):
+        BuiltDataset.open(tmp_path / "built").examples("train")
+    report = build_dataset(make_source(rows), tmp_path / "filled", BuildOptions(num_candidates=5))
+    assert report["options"]["min_history"] == 4
+    assert any("so 4 are enough here. A user needs 6 interactions" in note for note in report["notes"])
+    assert report["splits"]["train"]["examples"] == 20
+
+
+def test_a_log_without_examples_can_still_be_loaded(make_source, tmp_path):
+    build_dataset(make_source([("ann", f"m{place}", place) for place in range(9)]), tmp_path / "ann")
+    assert "No example could be made" in (tmp_path / "ann" / "README.md").read_text()
+    assert load_dataset(str(tmp_path / "ann"), "items")["train"].num_rows == 9
+    with pytest.raises(InputError, match="has no row"):
+        BuiltDataset.open(tmp_path / "ann").config("reasoner", "test")
+
+
 def test_a_catalogue_too_small_for_the_candidates_is_counted(make_source, tmp_path):
     rows = [(f"u{user}", f"m{(user + place) % 14}", place) for user in range(10) for place in range(8)]
     report = build_dataset(make_source(rows), tmp_path / "built", BuildOptions(num_candidates=7))
