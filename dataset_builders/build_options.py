@@ -15,6 +15,7 @@ from dataset_builders.schema import (
 )
 
 SplitProtocol = Literal["leave_last_out", "temporal"]
+TieOrder = Literal["random", "file"]
 CandidateProtocol = Literal["popularity", "uniform", "impressions"]
 
 
@@ -38,6 +39,8 @@ class BuildOptions:
         successor_folds (`int`, defaults to 5): Into how many parts users fall, so that no training text reads counts
             of its own user; 2 to 100.
         num_successors (`int`, defaults to 50): Most successors of an item.
+        ties (`str`, defaults to `"random"`): How records of a user at one instant are ordered: by a seeded draw, or as
+            they stand in the file (`"file"`). Where a file lists items by id, its order gives targets away.
         seed (`int`, defaults to 0): Decides ties in time, which training targets, candidates and their order.
         salt (`str`, *optional*): Secret mixed into the user hashes. Without one the seed is used, and whoever knows
             the raw ids can find a user again; set one before publishing a log of real people.
@@ -56,11 +59,13 @@ class BuildOptions:
     successor_folds: int = SUCCESSOR_FOLDS
     num_successors: int = MAX_SUCCESSORS
     cuts: tuple[datetime, datetime] | None = None
+    ties: TieOrder = "random"
     seed: int = 0
     salt: str | None = None
 
     def __post_init__(self) -> None:
         self._require("protocol", self.protocol in get_args(SplitProtocol), get_args(SplitProtocol))
+        self._require("ties", self.ties in get_args(TieOrder), get_args(TieOrder))
         self._require("candidates", self.candidates in get_args(CandidateProtocol), get_args(CandidateProtocol))
         self._require("num_candidates", 2 <= self.num_candidates <= NUM_CANDIDATES, f"2 to {NUM_CANDIDATES}")
         self._require("history", 1 <= self.history <= MAX_HISTORY, f"1 to {MAX_HISTORY}")

@@ -27,7 +27,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 from dataset_builders.build_options import BuildOptions
 from dataset_builders.candidates import CandidatePool, draw_candidates, to_pool
 from dataset_builders.checks import check_accounting, check_examples, count_rules
-from dataset_builders.events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
+from dataset_builders.events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log, tie_shares
 from dataset_builders.examples import to_decisions, to_examples, to_windows
 from dataset_builders.export import (
     ITEMS_QUARANTINE_FILE,
@@ -65,6 +65,7 @@ from dataset_builders.successor_lists import SuccessorLists
 from dataset_builders.successors import fold_to_read, successor_tables
 from dataset_builders.user_groups import UserGroup, build_groups, to_user_groups
 
+_MANY_TIES = 0.05
 _SCRATCH_LOCK = ".build.lock"
 Source = Callable[[DuckDB], RawLog]
 Progress = Callable[[str], None]
@@ -164,8 +165,9 @@ def _build(
 ) -> dict[str, Any]:
     tell("Reading the log")
     raw = source(connection)
+    options = _in_file_order(raw, options)
     tell("Checking every row")
-    log = canonicalize(raw, connection, strict=strict)
+    log = canonicalize(raw, connection, strict=strict, file_order=options.ties == "file")
     write_table(log.quarantine, folder / QUARANTINE_FILE, connection)
     if log.counts.get("catalogue_quarantined"):
         write_table(log.items_quarantine, folder / ITEMS_QUARANTINE_FILE, connection)
@@ -190,6 +192,7 @@ def _build(
     report["notes"] += [
         *_titles_note(report["counts"]),
         *_length_notes(report, asked, options),
+        *_tie_notes(report),
         *_counts_note(report["count_rules"]),
     ]
     write_report(folder, report)
@@ -322,6 +325,8 @@ def _to_report(
         "dataset_version": DATASET_VERSION,
         "name": raw.name,
         "options": options_shown,
+        "order": raw.order,
+        "ties": tie_shares(split_log.keyed.events, split_log.targets),
         "cut_times": None if split_log.cuts is None else [cut.isoformat() for cut in split_log.cuts],
         "license": asdict(raw.license),
         "homepage": raw.homepage,
@@ -346,6 +351,32 @@ def _titles_note(counts: Mapping[str, Any]) -> list[str]:
         f"{untitled} of {counts['items']} items have no title, so their raw ids stand in every prompt as titles, of "
         "which a language model can make nothing. Bring a catalogue that names them."
     ]
+
+
+def _in_file_order(raw: RawLog, options: BuildOptions) -> BuildOptions:
+    """The options of a build, where a log without times has the order of its file."""
+    if raw.order == "time":
+        return options
+    if options.protocol == "temporal":
+        raise InputError(
+            f"{raw.name!r} has no times, so it cannot be cut by time. Use --protocol leave_last_out, or name its "
+            "column of times."
+        )
+    return replace(options, ties="file")
+
+
+def _tie_notes(report: Mapping[str, Any]) -> list[str]:
+    """What the report says where the order of many targets is not told by their time."""
+    share = report["ties"]["targets"]
+    if report["order"] == "file":
+        return [
+            "This log has no times: the order of the file stands for time, every item counts as in the log from the "
+            "start on, and texts show no time."
+        ]
+    if share < _MANY_TIES:
+        return []
+    made = "as in the file" if report["options"]["ties"] == "file" else "drawn by seed; --ties file takes the file's"
+    return [f"{share:.0%} of the test targets share their time with a neighbour. Their order is {made}."]
 
 
 def _length_notes(report: Mapping[str, Any], asked: BuildOptions, options: BuildOptions) -> list[str]:

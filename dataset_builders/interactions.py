@@ -72,6 +72,7 @@ QUARANTINE_TYPES = {SOURCE_FILE: "string", SOURCE_ROW: "int64", RAW: "string", R
 QUARANTINE_COLUMNS = tuple(QUARANTINE_TYPES)
 _SHOWN_CHARS = 200
 _COPIES = "copies"
+FILE_ORDER = "file_order"
 _HINTS = {
     ROUNDED_ID: "Different items or users cannot be told apart any more; export the column as text.",
     **dict.fromkeys(
@@ -108,7 +109,7 @@ class CanonicalLog:
     notes: tuple[str, ...] = ()
 
 
-def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False) -> CanonicalLog:
+def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False, file_order: bool = False) -> CanonicalLog:
     """Give a raw log its final types, set bad rows aside with a reason, and merge exact duplicates.
 
     Args:
@@ -116,6 +117,8 @@ def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False) -> Ca
         connection (`ibis.backends.duckdb.Backend`): Where the tables of the log live; the result is stored there.
         strict (`bool`, *optional*, defaults to `False`): Whether one bad row is an error, or one value that is no
             number.
+        file_order (`bool`, *optional*, defaults to `False`): Whether `interactions` say in `file_order` (int64) where
+            each stood. Without times that is what tells two equal records apart.
 
     Returns:
         [`CanonicalLog`]: The same rows, whatever the number of threads; their order is not part of it.
@@ -138,7 +141,7 @@ def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False) -> Ca
     rows = _completed(raw)
     times = parse_times(rows[TIMESTAMP], raw.time_format, connection)
     numbers = _read_numbers(raw, rows, connection)
-    judged = store("judged_interactions", _judge(rows, times, numbers, raw.time_format), connection)
+    judged = store("judged_interactions", _judge(rows, times, numbers, raw), connection)
     unusable = judged.filter(judged[REASON].notnull())
     quarantine = store("quarantine", _quarantine(unusable, raw.rejected), connection)
     nameless = None if raw.items is None else _nameless_items(raw.items)
@@ -147,16 +150,37 @@ def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False) -> Ca
         _refuse_quarantined(ibis.union(quarantine, items_quarantine))
         _refuse_unreadable(numbers)
     good = judged.filter(judged[REASON].isnull())
-    merged = store("interactions", good.group_by(*INTERACTION_COLUMNS).agg(copies=good.count()), connection)
+    kept = list(INTERACTION_COLUMNS)
+    if file_order:
+        good = _with_file_order(good)
+        kept.append(FILE_ORDER)
+    merged = store("interactions", _merged(good, file_order, raw.order), connection)
     counts = _count_rows(raw, merged, quarantine, connection)
     drop_stored("judged_interactions", connection)
-    interactions = merged.select(*INTERACTION_COLUMNS)
+    interactions = merged.select(*kept)
     items, item_counts = to_items(raw.items, interactions, connection)
     catalogue_counts = _count_catalogue(raw, items_quarantine, item_counts["merged_items"], connection)
     counts = {**counts, **item_counts, **catalogue_counts}
     known = () if raw.items is None else check_catalogue(raw.items, interactions, connection)
     notes = (*id_notes, *times.notes, *_number_notes(numbers), *_rounded_notes(counts), *known)
     return CanonicalLog(interactions, items, quarantine, items_quarantine, counts, notes)
+
+
+def _with_file_order(rows: ir.Table) -> ir.Table:
+    """Rows with a number that grows from file to file, by name, and from row to row."""
+    files = rows.select(SOURCE_FILE).distinct()
+    files = files.mutate(place=ibis.row_number().over(order_by=SOURCE_FILE))
+    placed = rows.join(files, SOURCE_FILE)
+    return placed.mutate(file_order=placed.place * 2**40 + placed[SOURCE_ROW])
+
+
+def _merged(rows: ir.Table, file_order: bool, order: str) -> ir.Table:
+    """Exact duplicates as one row; without times two rows that say the same are two records."""
+    if not file_order:
+        return rows.group_by(*INTERACTION_COLUMNS).agg(copies=rows.count())
+    if order == "file":
+        return rows.select(*INTERACTION_COLUMNS, FILE_ORDER, copies=ibis.literal(1, "int64"))
+    return rows.group_by(*INTERACTION_COLUMNS).agg(copies=rows.count(), file_order=rows[FILE_ORDER].min())
 
 
 def _read_numbers(raw: RawLog, rows: ir.Table, connection: DuckDB) -> dict[str, ReadNumbers]:
@@ -205,7 +229,7 @@ def _completed(raw: RawLog) -> ir.Table:
     return raw.interactions.mutate(**absent).select(*INTERACTION_COLUMNS, SOURCE_FILE, SOURCE_ROW)
 
 
-def _judge(rows: ir.Table, times: ReadTimes, numbers: Mapping[str, ReadNumbers], time_format: str) -> ir.Table:
+def _judge(rows: ir.Table, times: ReadTimes, numbers: Mapping[str, ReadNumbers], raw: RawLog) -> ir.Table:
     """Typed rows, with the reason why a row cannot be used and then the row as it came; both null when it can."""
     typed = {
         USER_ID: plain_text(rows[USER_ID]),
@@ -216,7 +240,7 @@ def _judge(rows: ir.Table, times: ReadTimes, numbers: Mapping[str, ReadNumbers],
         DEVICE: plain_text(rows[DEVICE]),
     }
     as_it_came = ibis.struct({name: rows[name].cast("string") for name in INTERACTION_COLUMNS})
-    reason = _reason(rows, typed, time_format)
+    reason = _reason(rows, typed, raw)
     judged = rows.select(SOURCE_FILE, SOURCE_ROW, **typed, reason=reason, raw=as_it_came)
     return judged.mutate(
         raw=ibis.ifelse(judged[REASON].notnull(), judged[RAW].cast("json").cast("string"), ibis.null("string")),
@@ -224,7 +248,7 @@ def _judge(rows: ir.Table, times: ReadTimes, numbers: Mapping[str, ReadNumbers],
     )
 
 
-def _reason(rows: ir.Table, typed: Mapping[str, ir.Value], time_format: str) -> ir.StringValue:
+def _reason(rows: ir.Table, typed: Mapping[str, ir.Value], raw: RawLog) -> ir.StringValue:
     too_early, too_late = typed[TIMESTAMP] < EARLIEST_TIME, typed[TIMESTAMP] >= END_OF_TIME
     holds = {
         BROKEN_ENCODING: _is_broken(rows),
@@ -232,9 +256,9 @@ def _reason(rows: ir.Table, typed: Mapping[str, ir.Value], time_format: str) -> 
         EMPTY_ITEM: typed[ITEM_ID].isnull(),
         ROUNDED_ID: is_rounded(rows[USER_ID]) | is_rounded(rows[ITEM_ID]),
         EMPTY_TIME: plain_text(rows[TIMESTAMP]).isnull(),
-        OTHER_UNIT: typed[TIMESTAMP].isnull() & is_odd_number(rows[TIMESTAMP], time_format),
+        OTHER_UNIT: typed[TIMESTAMP].isnull() & is_odd_number(rows[TIMESTAMP], raw.time_format),
         UNREADABLE_TIME: typed[TIMESTAMP].isnull(),
-        IMPOSSIBLE_TIME: too_early | too_late,
+        IMPOSSIBLE_TIME: ibis.literal(False) if raw.order == "file" else too_early | too_late,
         IMPOSSIBLE_DURATION: ~typed[DURATION].between(0, MAX_DURATION_S),
     }
     return ibis.cases(*((condition, reason) for reason, condition in holds.items()))

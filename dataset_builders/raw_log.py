@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -46,6 +47,8 @@ class RawLog:
         counted_items (`int` or `None`): The same for the catalogue.
         time_format (`str`): How `timestamp` is written when it is text or a number: a unit since 1970, `"iso"`,
             `"spreadsheet"` (days since 1899-12-30), a format of `strptime`, or `"auto"` to tell from the values.
+        order (`str`): `"time"`, or `"file"` for a log without times, whose records stand in their order in the file;
+            its `timestamp` is `schema.NO_TIME` throughout.
         duration_unit (`str`): What `duration_s` counts, before it becomes seconds: `"ms"`, `"s"`, `"min"` or `"h"`.
         license ([`LogLicense`]): Terms of the log.
         homepage (`str`): Where the log is described.
@@ -68,6 +71,7 @@ class RawLog:
     rejected_items: ir.Table | None = None
     counted: int | None = None
     counted_items: int | None = None
+    order: Literal["time", "file"] = "time"
     duration_unit: str = "s"
 
 

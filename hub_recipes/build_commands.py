@@ -90,6 +90,14 @@ def build(
         ),
     ] = 5,
     num_successors: Annotated[int, typer.Option(help="Most successors of an item.", rich_help_panel=_SPLIT)] = 50,
+    ties: Annotated[
+        Literal["random", "file"],
+        typer.Option(
+            help="Records of a user at one instant: drawn by seed, or as they stand in the file, where that means "
+            "something (a file that lists items by id gives targets away).",
+            rich_help_panel=_SPLIT,
+        ),
+    ] = "random",
     seed: Annotated[
         int, typer.Option(help="Decides every draw; equal seeds give equal bytes.", rich_help_panel=_SPLIT)
     ] = 0,
@@ -146,6 +154,7 @@ def build(
         successor_folds=successor_folds,
         num_successors=num_successors,
         cuts=to_cuts(cuts),
+        ties=ties,
         seed=seed,
         salt=salt,
     )
@@ -332,6 +341,10 @@ def tabular(
         str | None,
         typer.Option("--columns-items", metavar="NAME,NAME", help="The same for a catalogue without a header line."),
     ] = None,
+    order: Annotated[
+        Literal["time", "file"],
+        typer.Option(help="file for a log without times whose records stand in the order in which they happened."),
+    ] = "time",
     name: Annotated[str, typer.Option(help="Name of the dataset.")] = "tabular",
 ) -> "Source":
     """Your own log. Columns: user_id, item_id, timestamp; and, if you have them, event, duration_s, value, device.
@@ -357,6 +370,7 @@ def tabular(
         encoding=encoding,
         header=to_header("--columns", column_names),
         items_header=to_header("--columns-items", item_column_names),
+        order=order,
         name=name,
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -21,6 +22,7 @@ from dataset_builders.schema import (
     INTERACTION_COLUMNS,
     ITEM_COLUMNS,
     ITEM_ID,
+    NO_TIME,
     REQUIRED_INTERACTION_COLUMNS,
     SERIES,
     SOURCE_FILE,
@@ -38,7 +40,7 @@ from dataset_builders.sources.movie_titles import with_spoken_titles
 from dataset_builders.sources.named_rows import NamedRows
 from dataset_builders.sources.table_files import LEFT_OUT, read_files
 from dataset_builders.written_numbers import SECONDS_PER_UNIT
-from dataset_builders.written_times import check_strptime_format
+from dataset_builders.written_times import UTC_MICROSECONDS, check_strptime_format
 
 SYNONYMS = {
     USER_ID: ("user", "uid", "customerid", "memberid", "accountid", "profileid", "reviewerid", "visitorid"),
@@ -82,6 +84,7 @@ SYNONYMS = {
 }
 """Usual other names of our columns, letters and digits in lower case. `duration` is not one: its unit could be any."""
 
+_KEYS = (USER_ID, ITEM_ID)
 _LOG_FLAGS, _ITEMS_FLAGS = ("--map", "--columns"), ("--map-items", "--columns-items")
 
 
@@ -156,6 +159,7 @@ def read_tabular(
     encoding: str | None = None,
     header: Sequence[str] | None = None,
     items_header: Sequence[str] | None = None,
+    order: Literal["time", "file"] = "time",
     name: str = "tabular",
 ) -> RawLog:
     """Read a user's own log.
@@ -177,6 +181,8 @@ def read_tabular(
         header (`list[str]`, *optional*): Names of the columns of a log without a header line, in the order of the
             file; `"-"` for one to leave out.
         items_header (`list[str]`, *optional*): The same for the catalogue.
+        order (`str`, *optional*, defaults to `"time"`): `"file"` for a log without times, whose records stand in the
+            order in which they happened; a column of times is not read then.
         name (`str`, *optional*, defaults to `"tabular"`): Name of the dataset.
 
     Returns:
@@ -191,8 +197,11 @@ def read_tabular(
         check_strptime_format(time_format, connection)
     found = read_files(connection, "tabular_interactions", interactions, encoding, header)
     ours, duration_unit = _without_unit(mapping.interactions, found)
-    log = _renamed(found, ours, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, _LOG_FLAGS)
-    if time_format in ("auto", "iso"):
+    if order == "file":
+        log = _without_times(_renamed(found, {**ours, TIMESTAMP: LEFT_OUT}, INTERACTION_COLUMNS, _KEYS, _LOG_FLAGS))
+    else:
+        log = _renamed(found, ours, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, _LOG_FLAGS)
+    if order == "time" and time_format in ("auto", "iso"):
         log = _with_iso_dates(log, connection, day_first, interactions)
     if items is None:
         return RawLog(
@@ -205,6 +214,7 @@ def read_tabular(
             notes=found.notes,
             counted=log.counted,
             duration_unit=duration_unit,
+            order=order,
         )
     described = read_files(connection, "tabular_items", items, encoding, items_header)
     catalogue = _renamed(described, mapping.items, ITEM_COLUMNS, (ITEM_ID,), _ITEMS_FLAGS)
@@ -220,6 +230,7 @@ def read_tabular(
         counted=log.counted,
         counted_items=catalogue.counted,
         duration_unit=duration_unit,
+        order=order,
     )
 
 
@@ -286,6 +297,7 @@ def _renamed(
     if missing:
         said = ",".join(f"{our_name}=COLUMN" for our_name in missing)
         hint = " An export of one person is read by `logs2lang build viewing-history`." * (USER_ID in missing)
+        hint += " A log without times is read with --order file." * (TIMESTAMP in missing)
         raise InputError(
             f"{log.shown} has no column that is clearly {' or '.join(missing)}; it has "
             f"{', '.join(log.columns) or 'none'}. Say which it is: {map_flag} {said}.{hint}"
@@ -312,6 +324,10 @@ def _headerless(log: NamedRows, ours: Sequence[str], flag: str) -> InputError:
         f"columns in the order of the file with {flag}, such as {flag} NAME,{LEFT_OUT},NAME, where {LEFT_OUT} leaves "
         f"one out and names are {', '.join(ours)}."
     )
+
+
+def _without_times(log: ReadRows) -> ReadRows:
+    return replace(log, rows=log.rows.mutate(timestamp=ibis.literal(NO_TIME, type=UTC_MICROSECONDS)))
 
 
 def _with_iso_dates(log: ReadRows, connection: DuckDB, day_first: bool | None, shown: str) -> ReadRows:
