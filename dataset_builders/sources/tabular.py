@@ -1,5 +1,6 @@
 """A user's own log: CSV, TSV, JSONL or Parquet files, and a map from our column names to theirs."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -84,7 +85,20 @@ SYNONYMS = {
 }
 """Usual other names of our columns, letters and digits in lower case. `duration` is not one: its unit could be any."""
 
+_BEFORE_SYNONYMS = {ITEM_ID: ("parentasin",)}
+"""Names that go before the synonyms: Amazon's `asin` is a colour or a size of what `parent_asin` names."""
+
+_HISTORY = re.compile(r"(user_?)?hist", re.IGNORECASE)
+_MANY_ITEMS = re.compile(
+    r"(user_?)?(hist|seq).*|(item|movie|film|product|book|track|song|video|news|article|asin|click|purchase)s?(_?ids?)?",
+    re.IGNORECASE,
+)
+"""Names of columns that hold whole histories, where they hold lists."""
+
+_PROBED_ROWS = 100
+
 _KEYS = (USER_ID, ITEM_ID)
+_SHOWN = 60
 _LOG_FLAGS, _ITEMS_FLAGS = ("--map", "--columns"), ("--map-items", "--columns-items")
 
 
@@ -196,14 +210,20 @@ def read_tabular(
     if time_format not in TIME_FORMATS:
         check_strptime_format(time_format, connection)
     found = read_files(connection, "tabular_interactions", interactions, encoding, header)
+    described = None if items is None else read_files(connection, "tabular_items", items, encoding, items_header)
     ours, duration_unit = _without_unit(mapping.interactions, found)
+    theirs = dict(mapping.items)
+    id_notes: tuple[str, ...] = ()
+    if described is not None:
+        ours, theirs, id_notes = _with_shared_id(found, described, ours, theirs)
+    _refuse_nested(found, ours, connection)
     if order == "file":
         log = _without_times(_renamed(found, {**ours, TIMESTAMP: LEFT_OUT}, INTERACTION_COLUMNS, _KEYS, _LOG_FLAGS))
     else:
         log = _renamed(found, ours, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, _LOG_FLAGS)
     if order == "time" and time_format in ("auto", "iso"):
         log = _with_iso_dates(log, connection, day_first, interactions)
-    if items is None:
+    if described is None:
         return RawLog(
             name,
             log.rows,
@@ -216,8 +236,8 @@ def read_tabular(
             duration_unit=duration_unit,
             order=order,
         )
-    described = read_files(connection, "tabular_items", items, encoding, items_header)
-    catalogue = _renamed(described, mapping.items, ITEM_COLUMNS, (ITEM_ID,), _ITEMS_FLAGS)
+    catalogue = _renamed(described, theirs, ITEM_COLUMNS, (ITEM_ID,), _ITEMS_FLAGS)
+    own_notes = _check_own_catalogue(catalogue.rows, interactions, connection) if items == interactions else ()
     return RawLog(
         name,
         log.rows,
@@ -225,7 +245,7 @@ def read_tabular(
         log.rejected,
         time_format,
         OWN_LOG,
-        notes=(*found.notes, *described.notes),
+        notes=(*found.notes, *described.notes, *id_notes, *own_notes),
         rejected_items=catalogue.rejected,
         counted=log.counted,
         counted_items=catalogue.counted,
@@ -306,6 +326,85 @@ def _renamed(
     return ReadRows(log.rows.select(SOURCE_FILE, SOURCE_ROW, **named), log.rejected, log.counted)
 
 
+def _with_shared_id(
+    log: NamedRows, catalogue: NamedRows, ours: Mapping[str, str], theirs: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str], tuple[str, ...]]:
+    """Both maps, with the id of the catalogue in the log where the log has a column of that name, and a note then."""
+    in_log = ours.get(ITEM_ID) or _recognised(ITEM_ID, list(log.columns))
+    in_catalogue = theirs.get(ITEM_ID) or _recognised(ITEM_ID, list(catalogue.columns))
+    if in_log == in_catalogue:
+        pass
+    elif ITEM_ID not in ours and in_catalogue in log.columns:
+        note = f"Items are those of {in_catalogue!r}, as in the catalogue" + f", and not of {in_log!r}." * bool(in_log)
+        return {**ours, ITEM_ID: str(in_catalogue)}, dict(theirs), (note if in_log else f"{note}.",)
+    elif ITEM_ID not in theirs and in_log in catalogue.columns:
+        return dict(ours), {**theirs, ITEM_ID: str(in_log)}, ()
+    return dict(ours), dict(theirs), ()
+
+
+def _check_own_catalogue(items: ir.Table, shown: str, connection: DuckDB) -> tuple[str, ...]:
+    """Compare what the rows of a log that is its own catalogue say of one item.
+
+    Returns:
+        `tuple[str, ...]`: A note where few items have several titles or descriptions.
+
+    Raises:
+        InputError: Most have, so that what is called a title is none: a review has a headline too.
+    """
+    notes = []
+    for name in (TITLE, DESCRIPTION):
+        if name not in items.columns or not items[name].type().is_string():
+            continue
+        by_item = items.group_by(ITEM_ID).agg(
+            rows=items.count(), different=items[name].nunique(), one=items[name].min(), other=items[name].max()
+        )
+        several = by_item.filter(by_item.different > 1)
+        repeated = int(connection.execute((by_item.rows > 1).sum()) or 0)
+        count = int(connection.execute(several.count()))
+        if not count:
+            continue
+        example = several.order_by(ITEM_ID).limit(1).to_pyarrow().to_pylist()[0]
+        said = (
+            f"{count:,} of {repeated:,} items that stand more than once in {shown} have several values of {name}: "
+            f"{example[ITEM_ID]!r} has {str(example['one'])[:_SHOWN]!r} and {str(example['other'])[:_SHOWN]!r}"
+        )
+        if count > 1 and 2 * count > repeated:
+            raise InputError(
+                f"{said}. So it is not the item's, but the record's. Leave it out with --map-items {name}=-, or bring "
+                "a catalogue with --items."
+            )
+        notes.append(f"{said}; the first is taken.")
+    return tuple(notes)
+
+
+def _refuse_nested(log: NamedRows, ours: Mapping[str, str], connection: DuckDB) -> None:
+    """Refuse a file whose rows hold whole histories."""
+    lists = _columns_of_lists(log, connection)
+    item = ours.get(ITEM_ID) or _recognised(ITEM_ID, list(log.columns))
+    nested = [theirs for theirs in lists if theirs == item or _MANY_ITEMS.fullmatch(theirs)]
+    if nested and (item is None or item in lists or any(_HISTORY.match(theirs) for theirs in nested)):
+        raise InputError(
+            f"{log.shown} has whole histories in one row: {', '.join(nested)} hold{'s' * (len(nested) == 1)} lists. "
+            "One row per interaction is needed: split them, in pandas by "
+            f"frame.explode({nested!r}) once the lists are lists, and keep their order with --order file where there "
+            "are no times."
+        )
+
+
+def _columns_of_lists(log: NamedRows, connection: DuckDB) -> list[str]:
+    """Columns whose first values are all lists, or texts that look like one."""
+    first = log.rows.limit(_PROBED_ROWS)
+    kinds = {theirs: log.rows[ours].type() for theirs, ours in log.columns.items()}
+    texts = {theirs: first[log.columns[theirs]] for theirs, kind in kinds.items() if kind.is_string()}
+    facts = {
+        f"n{place}": text.re_search(r"^\s*\[(?s:.*)\]\s*$").all(where=text.notnull() & (text != ""))
+        for place, text in enumerate(texts.values())
+    }
+    found = connection.to_pyarrow(ibis.struct(facts)).as_py() if facts else {}
+    alike = [theirs for place, theirs in enumerate(texts) if found[f"n{place}"]]
+    return [theirs for theirs, kind in kinds.items() if kind.is_array() or theirs in alike]
+
+
 def _without_unit(mapping: Mapping[str, str], log: NamedRows) -> tuple[dict[str, str], str]:
     """The map without the unit of `duration_s=COLUMN:ms`, and the unit."""
     theirs = mapping.get(DURATION, "")
@@ -341,7 +440,7 @@ def _with_iso_dates(log: ReadRows, connection: DuckDB, day_first: bool | None, s
 
 def _recognised(our_name: str, columns: Sequence[str]) -> str | None:
     """The one column that is spelled as ours, or else as a synonym; `None` where none or several are."""
-    for names in ((_plain(our_name),), SYNONYMS.get(our_name, ())):
+    for names in ((_plain(our_name),), _BEFORE_SYNONYMS.get(our_name, ()), SYNONYMS.get(our_name, ())):
         fitting = [column for column in columns if _plain(column) in names]
         if fitting:
             return fitting[0] if len(fitting) == 1 else None
