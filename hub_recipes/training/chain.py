@@ -29,6 +29,8 @@ DONE_FILE = "done.json"
 ACTIONS = ("train", "verbalize", "evaluate")
 SPLITS = ("train", "validation", "test")
 
+_LEAST_MINUTES = 1e-4
+
 _console = Console(stderr=True)
 
 
@@ -93,6 +95,7 @@ class Chain:
         for name in restart:
             self._restart(name)
         deadline = None if self.minutes is None else monotonic() + 60 * self.minutes
+        has_worked = False
         for number, step in enumerate(self.steps, start=1):
             title = f"{number}/{len(self.steps)} {step.name}"
             inputs = self._inputs(step) if not dry_run else ""
@@ -101,9 +104,11 @@ class Chain:
                 continue
             _console.rule(title, align="left")
             left = None if deadline is None else (deadline - monotonic()) / 60
-            if left is not None and left <= 0:
+            # However little time there is, each run gets on by a step: or a slow machine would never end.
+            if left is not None and left <= 0 and has_worked:
                 return UNFINISHED
-            code = self._do(step, left, dry_run)
+            code = self._do(step, left and max(left, _LEAST_MINUTES), dry_run)
+            has_worked = True
             if code:
                 return code
             if not dry_run:

@@ -25,15 +25,17 @@ def result_names(folder: Path = RESULTS) -> list[str]:
 
 
 def largest_evaluation(folder: Path = RESULTS) -> str | None:
-    """The name of the evaluation with the most examples, which says the most; `None` where there is none."""
-    return max(result_names(folder), key=lambda name: _num_examples(folder / name / RESULTS_FILE), default=None)
+    """The name of the evaluation with the most examples, and of those the most rows; `None` where there is none."""
+    return max(result_names(folder), key=lambda name: _size(folder / name / RESULTS_FILE), default=None)
 
 
-def _num_examples(path: Path) -> int:
+def _size(path: Path) -> tuple[int, int]:
+    """The number of examples and of rows."""
     try:
-        return read_document(path)["n"]
+        document = read_document(path)
     except InputError:  # the table says what is wrong with it
-        return 0
+        return 0, 0
+    return document["n"], len(document.get("rows", ()))
 
 
 def results_table(name: str | None, folder: Path = RESULTS) -> str:

@@ -129,7 +129,7 @@ def test_the_history_can_be_cut(page):
 
 def test_results_code_and_about(page):
     page.get_by_role("tab", name="Results").click()
-    expect(page.locator(".results tbody tr")).to_have_count(14)
+    expect(page.locator(".results tbody tr")).to_have_count(15)
     expect(page.locator(".results")).to_contain_text("sasrec-lift")
     page.get_by_role("tab", name="Code").click()
     expect(page.get_by_label("Code").first).to_be_visible()
