@@ -196,7 +196,7 @@ def _read_numbers(raw: RawLog, rows: ir.Table, connection: DuckDB) -> dict[str, 
 def _number_notes(read: Mapping[str, ReadNumbers]) -> tuple[str, ...]:
     left_out = tuple(
         f"{numbers.unreadable:,} values of {name}, such as {numbers.example!r}, are no numbers and were left out of "
-        f"their rows; --map {name}=- leaves out the whole column."
+        f"their rows; with `build tabular`, --map {name}=- leaves out the whole column."
         for name, numbers in read.items()
         if numbers.unreadable
     )
@@ -208,7 +208,7 @@ def _refuse_unreadable(read: Mapping[str, ReadNumbers]) -> None:
         if numbers.unreadable:
             raise InputError(
                 f"{numbers.unreadable} value(s) of {name} are no numbers, such as {numbers.example!r}, and --strict "
-                f"allows none. Correct them, leave the column out with --map {name}=-, or build without --strict."
+                f"allows none. Correct them, or build without --strict."
             )
 
 

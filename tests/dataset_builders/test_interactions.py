@@ -128,8 +128,8 @@ def test_a_number_that_cannot_be_read_costs_no_row(connection, name, written):
     assert log.counts["quarantined"] == 0
     assert {row["item_id"]: row[name] is None for row in used_rows(log)}["i2"]
     assert log.notes == (
-        f"1 values of {name}, such as {written!r}, are no numbers and were left out of their rows; --map {name}=- "
-        "leaves out the whole column.",
+        f"1 values of {name}, such as {written!r}, are no numbers and were left out of their rows; with "
+        f"`build tabular`, --map {name}=- leaves out the whole column.",
     )
     with pytest.raises(InputError, match=f"of {name} are no numbers, such as .*--strict"):
         canonicalize(raw, connection, strict=True)
