@@ -15,6 +15,7 @@ from dataset_builders.schema import (
 )
 
 SplitProtocol = Literal["leave_last_out", "temporal"]
+TieOrder = Literal["random", "file"]
 CandidateProtocol = Literal["popularity", "uniform", "impressions"]
 
 
@@ -27,7 +28,9 @@ class BuildOptions:
         candidates (`str`, defaults to `"popularity"`): Where the other candidates come from; see `candidates`.
         num_candidates (`int`, defaults to 10): Candidates of an example, the target included; 2 to 10.
         history (`int`, defaults to 100): Most records of a history; the newest are kept.
-        min_history (`int`, defaults to 5): Least number of interactions before a target.
+        min_history (`int`, *optional*): Least number of interactions before a target. By default 5, or as many fewer
+            as it takes to fill all three splits of a log whose users are all too short for that; see
+            `splits.fitting_history`.
         train_targets (`int`, defaults to 4): Training examples per user, drawn from all that qualify.
         cuts (`tuple[datetime, datetime]`, *optional*): End of training and end of validation, for `temporal`; by
             default the 80% and 90% quantiles of the log's times.
@@ -36,6 +39,8 @@ class BuildOptions:
         successor_folds (`int`, defaults to 5): Into how many parts users fall, so that no training text reads counts
             of its own user; 2 to 100.
         num_successors (`int`, defaults to 50): Most successors of an item.
+        ties (`str`, defaults to `"random"`): How records of a user at one instant are ordered: by a seeded draw, or as
+            they stand in the file (`"file"`). Where a file lists items by id, its order gives targets away.
         seed (`int`, defaults to 0): Decides ties in time, which training targets, candidates and their order.
         salt (`str`, *optional*): Secret mixed into the user hashes. Without one the seed is used, and whoever knows
             the raw ids can find a user again; set one before publishing a log of real people.
@@ -48,21 +53,23 @@ class BuildOptions:
     candidates: CandidateProtocol = "popularity"
     num_candidates: int = NUM_CANDIDATES
     history: int = MAX_HISTORY
-    min_history: int = MIN_HISTORY
+    min_history: int | None = None
     train_targets: int = 4
     successor_window: int = SUCCESSOR_WINDOW
     successor_folds: int = SUCCESSOR_FOLDS
     num_successors: int = MAX_SUCCESSORS
     cuts: tuple[datetime, datetime] | None = None
+    ties: TieOrder = "random"
     seed: int = 0
     salt: str | None = None
 
     def __post_init__(self) -> None:
         self._require("protocol", self.protocol in get_args(SplitProtocol), get_args(SplitProtocol))
+        self._require("ties", self.ties in get_args(TieOrder), get_args(TieOrder))
         self._require("candidates", self.candidates in get_args(CandidateProtocol), get_args(CandidateProtocol))
         self._require("num_candidates", 2 <= self.num_candidates <= NUM_CANDIDATES, f"2 to {NUM_CANDIDATES}")
         self._require("history", 1 <= self.history <= MAX_HISTORY, f"1 to {MAX_HISTORY}")
-        self._require("min_history", self.min_history >= 1, "at least 1")
+        self._require("min_history", self.least_history >= 1, "at least 1")
         self._require("train_targets", self.train_targets >= 0, "at least 0")
         self._require("successor_window", 1 <= self.successor_window <= 100, "1 to 100")
         self._require("successor_folds", 2 <= self.successor_folds <= 100, "2 to 100")
@@ -71,6 +78,11 @@ class BuildOptions:
         if self.cuts is not None:
             self._require("cuts", self.protocol == "temporal", "nothing, unless protocol is 'temporal'")
             self._require("cuts", self.cuts[0] < self.cuts[1], "an earlier and a later time")
+
+    @property
+    def least_history(self) -> int:
+        """Least number of interactions before a target."""
+        return MIN_HISTORY if self.min_history is None else self.min_history
 
     def _require(self, name: str, holds: bool, expected: object) -> None:
         if not holds:

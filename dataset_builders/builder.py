@@ -27,7 +27,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 from dataset_builders.build_options import BuildOptions
 from dataset_builders.candidates import CandidatePool, draw_candidates, to_pool
 from dataset_builders.checks import check_accounting, check_examples, count_rules
-from dataset_builders.events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
+from dataset_builders.events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log, tie_shares
 from dataset_builders.examples import to_decisions, to_examples, to_windows
 from dataset_builders.export import (
     ITEMS_QUARANTINE_FILE,
@@ -59,12 +59,13 @@ from dataset_builders.schema import (
     USER,
     USER_ID,
 )
-from dataset_builders.splits import SPLIT, cut_times, to_targets, training_events
+from dataset_builders.splits import SPLIT, cut_times, fitting_history, length_rule, to_targets, training_events
 from dataset_builders.stored_tables import drop_stored, scratch_tables, store
 from dataset_builders.successor_lists import SuccessorLists
 from dataset_builders.successors import fold_to_read, successor_tables
 from dataset_builders.user_groups import UserGroup, build_groups, to_user_groups
 
+_MANY_TIES = 0.05
 _SCRATCH_LOCK = ".build.lock"
 Source = Callable[[DuckDB], RawLog]
 Progress = Callable[[str], None]
@@ -164,13 +165,16 @@ def _build(
 ) -> dict[str, Any]:
     tell("Step 1 of 7: reading the log")
     raw = source(connection)
+    options = _in_file_order(raw, options)
     tell("Step 2 of 7: checking every row")
-    log = canonicalize(raw, connection, strict=strict)
+    log = canonicalize(raw, connection, strict=strict, file_order=options.ties == "file")
     write_table(log.quarantine, folder / QUARANTINE_FILE, connection)
     if log.counts.get("catalogue_quarantined"):
         write_table(log.items_quarantine, folder / ITEMS_QUARANTINE_FILE, connection)
     tell("Step 3 of 7: choosing targets")
+    asked = options
     split_log = to_split_log(log, options, connection)
+    options = split_log.options
     _write_catalogue(split_log, folder, connection)
     tell("Step 4 of 7: drawing candidates and cutting histories")
     write_examples(split_log, folder, options, connection)
@@ -185,7 +189,12 @@ def _build(
     report = _to_report(raw, log, split_log, folder, options)
     report["content_sha256"] = content_hashes(folder)
     report["count_rules"] = count_rules(folder, connection)
-    report["notes"] += [*_titles_note(report["counts"]), *_counts_note(report["count_rules"])]
+    report["notes"] += [
+        *_titles_note(report["counts"]),
+        *_length_notes(report, asked, options),
+        *_tie_notes(report),
+        *_counts_note(report["count_rules"]),
+    ]
     write_report(folder, report)
     write_card(folder, report)
     return report
@@ -200,12 +209,14 @@ class SplitLog:
         targets (`ibis.Table`): As `to_targets` returns them.
         training (`ibis.Table`): As `training_events` returns them.
         cuts (`tuple` or `None`): The cut times of a temporal split.
+        options ([`BuildOptions`]): Those of the build, with the least history that the log allows.
     """
 
     keyed: KeyedLog
     targets: ir.Table
     training: ir.Table
     cuts: tuple | None
+    options: BuildOptions
 
 
 def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -> SplitLog:
@@ -217,14 +228,16 @@ def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -
             f"This log has no event {IMPRESSION!r}, so nothing that was shown can be a candidate. Use --candidates "
             "popularity or uniform, or bring the records of what was shown."
         )
+    options = replace(options, min_history=fitting_history(keyed.events, options))
     cuts = cut_times(keyed.events, options)
     targets = store("targets", to_targets(keyed.events, options, cuts), connection)
     if not targets.filter(targets[SPLIT] == "test").count().execute():
         raise InputError(
-            f"No user of this log has a test target: with protocol {options.protocol!r} a user needs at least "
-            f"{options.min_history} interactions before it. Lower min_history (--min-history), or bring a longer log."
+            f"No user of this log has a test target with protocol {options.protocol!r}. "
+            f"{length_rule(options.protocol, options.least_history)} Lower min_history (--min-history), or bring a "
+            "longer log."
         )
-    return SplitLog(keyed, targets, training_events(keyed.events, targets, cuts), cuts)
+    return SplitLog(keyed, targets, training_events(keyed.events, targets, cuts), cuts, options)
 
 
 def write_examples(log: SplitLog, folder: Path, options: BuildOptions, connection: DuckDB) -> None:
@@ -312,11 +325,13 @@ def _to_report(
         "dataset_version": DATASET_VERSION,
         "name": raw.name,
         "options": options_shown,
+        "order": raw.order,
+        "ties": tie_shares(split_log.keyed.events, split_log.targets),
         "cut_times": None if split_log.cuts is None else [cut.isoformat() for cut in split_log.cuts],
         "license": asdict(raw.license),
         "homepage": raw.homepage,
         "citation": raw.citation,
-        "notes": list(raw.notes),
+        "notes": [*raw.notes, *log.notes],
         "counts": {
             **log.counts,
             "users": num_users,
@@ -336,6 +351,51 @@ def _titles_note(counts: Mapping[str, Any]) -> list[str]:
         f"{untitled} of {counts['items']} items have no title, so their raw ids stand in every prompt as titles, of "
         "which a language model can make nothing. Bring a catalogue that names them."
     ]
+
+
+def _in_file_order(raw: RawLog, options: BuildOptions) -> BuildOptions:
+    """The options of a build, where a log without times has the order of its file."""
+    if raw.order == "time":
+        return options
+    if options.protocol == "temporal":
+        raise InputError(
+            f"{raw.name!r} has no times, so it cannot be cut by time. Use --protocol leave_last_out, or name its "
+            "column of times."
+        )
+    return replace(options, ties="file")
+
+
+def _tie_notes(report: Mapping[str, Any]) -> list[str]:
+    """What the report says where the order of many targets is not told by their time."""
+    share = report["ties"]["targets"]
+    if report["order"] == "file":
+        return [
+            "This log has no times: the order of the file stands for time, every item counts as in the log from the "
+            "start on, and texts show no time."
+        ]
+    if share < _MANY_TIES:
+        return []
+    made = "as in the file" if report["options"]["ties"] == "file" else "drawn by seed; --ties file takes the file's"
+    return [f"{share:.0%} of the test targets share their time with a neighbour. Their order is {made}."]
+
+
+def _length_notes(report: Mapping[str, Any], asked: BuildOptions, options: BuildOptions) -> list[str]:
+    """What the report says where users are short: of another least history, and of splits without examples."""
+    notes = []
+    rule = length_rule(options.protocol, options.least_history)
+    if options.least_history != asked.least_history:
+        notes.append(
+            f"No user is long enough for all splits with {asked.least_history} interactions before a target, so "
+            f"{options.least_history} are enough here. {rule}"
+        )
+    empty = [split for split, counts in report["splits"].items() if not counts["examples"]]
+    if empty and len(empty) < len(report["splits"]):
+        many = len(empty) > 1
+        notes.append(
+            f"{'The splits' if many else 'The split'} {' and '.join(empty)} {'have' if many else 'has'} no example "
+            f"and cannot be loaded. {rule}"
+        )
+    return notes
 
 
 def _counts_note(rules: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from datasets.exceptions import DatasetGenerationError
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from dataset_builders.export import REPORT_FILE, shards_of
+from dataset_builders.export import REPORT_FILE, filled_splits, shards_of
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import (
     CONFIGS,
@@ -96,6 +96,7 @@ class BuiltDataset:
             )
         files = [str(shard) for shard in shards]
         try:
+            self._require_rows(name, split)
             return cast(Dataset, load_dataset("parquet", data_files=files, split="train"))
         except (pa.ArrowInvalid, DatasetGenerationError) as error:
             reason = str(error.__cause__ or error).splitlines()[0]
@@ -103,6 +104,16 @@ class BuiltDataset:
                 f"The {split!r} split of {name!r} in {self.folder} cannot be read: {reason} Build it again with "
                 "`logs2lang build`."
             ) from error
+
+    def _require_rows(self, name: str, split: str) -> None:
+        filled = filled_splits(self.folder, name)
+        if split not in filled:
+            others = f"Choose {' or '.join(filled)}, or build" if filled else "Build"
+            raise InputError(
+                f"The {split!r} split of {name!r} in {self.folder} has no row: no user was long enough, or too few "
+                f"items stand beside the targets. {others} with a smaller --min-history, fewer --num-candidates, or "
+                "from the log of more people."
+            )
 
     def examples(self, split: str) -> Dataset:
         """The examples of one split, in the order of the files, each with the fold of `successors` its text may read.

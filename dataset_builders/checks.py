@@ -51,7 +51,7 @@ def violations(examples: ir.Table, options: BuildOptions) -> dict[str, int]:
         "target is not at target_index": candidates[examples[TARGET_INDEX].cast("int64")] != examples[TARGET],
         "a candidate besides the target was touched": others.intersect(touched).length() > 0,
         "history is longer than allowed": touched.length() > options.history,
-        "history is shorter than allowed": touched.length() < min(options.min_history, options.history),
+        "history is shorter than allowed": touched.length() < min(options.least_history, options.history),
         "history is not in order of time": times != times.sort(),
         "history goes past the target": newest > examples[TIMESTAMP],
         "discovery target stands in the history": examples[IS_DISCOVERY] & touched.contains(examples[TARGET]),

@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.build_options import BuildOptions
+from dataset_builders.interactions import FILE_ORDER
 from dataset_builders.schema import (
     DEVICE,
     DURATION,
@@ -64,12 +65,13 @@ def key_log(interactions: ir.Table, items: ir.Table, options: BuildOptions, conn
     """Replace raw ids by opaque ones and number every user's interactions.
 
     Interactions at the same instant are ordered by a seeded draw of (user, item), never by item id: MovieLens lists
-    ids in order, and "the candidate whose id is nearest to the last id" alone would reach 0.23 Recall@1.
+    ids in order, and "the candidate whose id is nearest to the last id" alone would reach 0.23 Recall@1. With
+    `ties="file"` they stand as in the file, where that order means something.
 
     Args:
         interactions (`ibis.Table`): As `canonicalize` returns them.
         items (`ibis.Table`): As `canonicalize` returns them.
-        options ([`BuildOptions`]): `seed` and `salt` are used.
+        options ([`BuildOptions`]): `seed`, `salt` and `ties` are used.
         connection (`ibis.backends.duckdb.Backend`): Where the tables are kept.
 
     Returns:
@@ -80,7 +82,8 @@ def key_log(interactions: ir.Table, items: ir.Table, options: BuildOptions, conn
     item_keys = keyed_items.select(ITEM_KEY, WORK_KEY, item_id=SOURCE_ITEM_ID)
     keyed = interactions.join(users.drop(USER), USER_ID).join(item_keys, ITEM_ID)
     tie = draw(options.seed, keyed[USER_KEY], keyed[ITEM_KEY])
-    keyed = keyed.mutate(tie=in_drawn_order(tie, keyed[ITEM_KEY]))
+    drawn = in_drawn_order(tie, keyed[ITEM_KEY])
+    keyed = keyed.mutate(tie=keyed[FILE_ORDER] if options.ties == "file" else drawn)
     keyed = keyed.select(USER_KEY, ITEM_KEY, WORK_KEY, TIMESTAMP, EVENT, DURATION, VALUE, DEVICE, TIE)
     keyed = store("keyed", keyed, connection)
     enumerate_texts(keyed, (EVENT, DEVICE), connection)
@@ -89,6 +92,25 @@ def key_log(interactions: ir.Table, items: ir.Table, options: BuildOptions, conn
     impressions = store("impressions", keyed.filter(keyed[EVENT] == IMPRESSION).drop(TIE), connection)
     drop_stored("keyed", connection)
     return KeyedLog(users, keyed_items, events, impressions)
+
+
+def tie_shares(events: ir.Table, targets: ir.Table, split: str = "test") -> dict[str, float]:
+    """What share of records, and of the targets of one split, shares its time with a neighbour of the same user.
+
+    Args:
+        events (`ibis.Table`): As `key_log` numbers them.
+        targets (`ibis.Table`): Rows of `events` with the column `split`.
+
+    Returns:
+        `dict[str, float]`: `records` and `targets`, each in [0, 1].
+    """
+    at_once = events.group_by([USER_KEY, TIMESTAMP]).agg(records=events.count())
+    records = at_once.aggregate(tied=at_once.records.sum(where=at_once.records > 1), all=at_once.records.sum())
+    chosen = targets.filter(targets.split == split).select(USER_KEY, TIMESTAMP)
+    chosen = chosen.join(at_once, [USER_KEY, TIMESTAMP])
+    tied = chosen.aggregate(tied=(chosen.records > 1).sum(), all=chosen.count())
+    shares = {name: table.to_pyarrow().to_pylist()[0] for name, table in {"records": records, "targets": tied}.items()}
+    return {name: float(row["tied"] or 0) / float(row["all"] or 1) for name, row in shares.items()}
 
 
 def to_users(interactions: ir.Table, options: BuildOptions) -> ir.Table:

@@ -18,6 +18,7 @@ from jinja2 import Environment, StrictUndefined
 
 from dataset_builders.checksums import sha256_of
 from dataset_builders.schema import CONFIG_FEATURES, CONFIGS, SPLITS
+from dataset_builders.splits import length_rule
 from dataset_builders.stored_tables import to_sql
 
 REPORT_FILE = "build_report.json"
@@ -90,6 +91,15 @@ def shards_of(folder: Path, config: str, split: str) -> list[Path]:
     return sorted((folder / config).glob(f"{split}-*-of-*.parquet"))
 
 
+def filled_splits(folder: Path, config: str) -> list[str]:
+    """The splits of a config that have any row; `load_dataset` refuses the others."""
+    return [
+        split
+        for split in SPLITS
+        if any(pq.read_metadata(shard).num_rows for shard in shards_of(folder, config, split))
+    ]
+
+
 def content_hashes(folder: Path) -> dict[str, str]:
     """What decides the rows of each config, as one SHA-256 over the names and the bytes of its shards.
 
@@ -134,6 +144,7 @@ def render_card(folder: Path, report: Mapping[str, Any], place: str = "path/or/n
         tags=["recommendation", "logs2lang"],
         configs=list(_config_entries(folder, report.get("content_sha256", {}))),
     )
+    splits = {config: filled_splits(folder, config) for config in CONFIGS}
     template = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(
         _text("dataset_card.md.jinja")
     )
@@ -141,8 +152,9 @@ def render_card(folder: Path, report: Mapping[str, Any], place: str = "path/or/n
         card_data=data.to_yaml(),
         report=report,
         place=place,
-        configs=_ROW_MEANINGS,
-        splits={config: [split for split in SPLITS if shards_of(folder, config, split)] for config in CONFIGS},
+        configs={config: meaning for config, meaning in _ROW_MEANINGS.items() if splits[config]},
+        splits=splits,
+        length_rule=length_rule(report["options"]["protocol"], report["options"]["min_history"]),
         columns={config: _type_names(features) for config, features in CONFIG_FEATURES.items()},
         mit_permission=_text("mit_permission.txt").strip(),
     )
@@ -173,7 +185,7 @@ def _type_name(feature: Any) -> str:
 
 def _config_entries(folder: Path, hashes: Mapping[str, str]) -> Iterable[dict[str, Any]]:
     for config in CONFIGS:
-        splits = [split for split in SPLITS if shards_of(folder, config, split)]
+        splits = filled_splits(folder, config)
         files = [{"split": split, "path": f"{config}/{split}-*.parquet"} for split in splits]
         # `load_dataset` keeps what it read of a local folder by the folder's name and by this text, not by its files:
         # without the hash a rebuilt folder, or another one of the same name, would yield the rows of the earlier one.

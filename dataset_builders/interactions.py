@@ -17,9 +17,9 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.catalogue import to_items, without_item_id
 from dataset_builders.input_error import InputError
-from dataset_builders.log_times import EARLIEST_TIME, END_OF_TIME, parse_times
+from dataset_builders.log_times import EARLIEST_TIME, END_OF_TIME, ReadTimes, is_odd_number, parse_times
 from dataset_builders.plain_text import plain_text
-from dataset_builders.raw_log import RawLog, TimeFormat
+from dataset_builders.raw_log import RawLog
 from dataset_builders.schema import (
     DEFAULT_EVENT,
     DEVICE,
@@ -37,30 +37,33 @@ from dataset_builders.schema import (
     VALUE,
 )
 from dataset_builders.stored_tables import drop_stored, store
+from dataset_builders.written_ids import check_catalogue, is_rounded, with_whole_ids
+from dataset_builders.written_numbers import ReadNumbers, read_durations, read_values
 
 BROKEN_ENCODING = "broken encoding"
 EMPTY_USER = "empty user"
 EMPTY_ITEM = "empty item"
+ROUNDED_ID = "id rounded by a spreadsheet"
 EMPTY_TIME = "empty time"
 UNREADABLE_TIME = "time not readable"
+OTHER_UNIT = "time in another unit than most"
 IMPOSSIBLE_TIME = "time before 1970-01-02 or from 2100 on"
-UNREADABLE_DURATION = "duration not a number"
 IMPOSSIBLE_DURATION = "duration negative or over 7 days"
-UNREADABLE_VALUE = "value not a number"
 NAMELESS_ITEM = "catalogue row without an item id"
 REASONS = (
     BROKEN_ENCODING,
     EMPTY_USER,
     EMPTY_ITEM,
+    ROUNDED_ID,
     EMPTY_TIME,
+    OTHER_UNIT,
     UNREADABLE_TIME,
     IMPOSSIBLE_TIME,
-    UNREADABLE_DURATION,
     IMPOSSIBLE_DURATION,
-    UNREADABLE_VALUE,
     NAMELESS_ITEM,
 )
-"""Why a row that could be read cannot be used; where several hold, the first. Rows that could not even be read come
+"""Why a row that could be read cannot be used; where several hold, the first. A value or a duration that is no number
+costs no row: it is left out of it, and a note counts them. Rows that could not even be read come
 with the reason of their reader; see `sources.delimited`."""
 
 MAX_DURATION_S = 7 * 24 * 3600
@@ -69,7 +72,18 @@ QUARANTINE_TYPES = {SOURCE_FILE: "string", SOURCE_ROW: "int64", RAW: "string", R
 QUARANTINE_COLUMNS = tuple(QUARANTINE_TYPES)
 _SHOWN_CHARS = 200
 _COPIES = "copies"
-_FLOAT32_MAX = 3.4028234e38
+FILE_ORDER = "file_order"
+_HINTS = {
+    ROUNDED_ID: "Different items or users cannot be told apart any more; export the column as text.",
+    **dict.fromkeys(
+        (OTHER_UNIT, UNREADABLE_TIME, IMPOSSIBLE_TIME),
+        "Times may be seconds or milliseconds since 1970, ISO 8601, or dates such as 3/4/2024; any other way is said "
+        "with --time-format, as for Python's strptime: '%d.%m.%Y %H:%M', or spreadsheet for days such as 45413.5.",
+    ),
+    IMPOSSIBLE_DURATION: "Say what a duration counts, such as --map duration_s=COLUMN:ms, or leave the column out "
+    "with --map duration_s=-.",
+}
+"""What to do where rows of the log have a reason."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +98,7 @@ class CanonicalLog:
         counts (`dict`): `input_rows` = `used` + `merged_duplicates` + `quarantined`; `quarantined_by_reason`;
             `items`, `items_without_metadata`, `merged_items` (see `catalogue.to_items`). With a catalogue also
             `catalogue_rows`, `catalogue_quarantined` and `catalogue_quarantined_by_reason`.
+        notes (`tuple[str, ...]`): What had to be assumed of the values, a sentence each.
     """
 
     interactions: ir.Table
@@ -91,15 +106,19 @@ class CanonicalLog:
     quarantine: ir.Table
     items_quarantine: ir.Table
     counts: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
-def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False) -> CanonicalLog:
+def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False, file_order: bool = False) -> CanonicalLog:
     """Give a raw log its final types, set bad rows aside with a reason, and merge exact duplicates.
 
     Args:
         raw ([`RawLog`]): What a source read.
         connection (`ibis.backends.duckdb.Backend`): Where the tables of the log live; the result is stored there.
-        strict (`bool`, *optional*, defaults to `False`): Whether one bad row is an error.
+        strict (`bool`, *optional*, defaults to `False`): Whether one bad row is an error, or one value that is no
+            number.
+        file_order (`bool`, *optional*, defaults to `False`): Whether `interactions` say in `file_order` (int64) where
+            each stood. Without times that is what tells two equal records apart.
 
     Returns:
         [`CanonicalLog`]: The same rows, whatever the number of threads; their order is not part of it.
@@ -118,22 +137,86 @@ def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False) -> Ca
         >>> counts["used"], counts["quarantined_by_reason"]
         (1, {'empty item': 1})
     """
-    judged = store("judged_interactions", _judge(_completed(raw), raw.time_format, connection), connection)
+    raw, id_notes = with_whole_ids(raw, connection)
+    rows = _completed(raw)
+    times = parse_times(rows[TIMESTAMP], raw.time_format, connection)
+    numbers = _read_numbers(raw, rows, connection)
+    judged = store("judged_interactions", _judge(rows, times, numbers, raw), connection)
     unusable = judged.filter(judged[REASON].notnull())
     quarantine = store("quarantine", _quarantine(unusable, raw.rejected), connection)
     nameless = None if raw.items is None else _nameless_items(raw.items)
     items_quarantine = store("items_quarantine", _quarantine(nameless, raw.rejected_items), connection)
     if strict:
         _refuse_quarantined(ibis.union(quarantine, items_quarantine))
+        _refuse_unreadable(numbers)
     good = judged.filter(judged[REASON].isnull())
-    merged = store("interactions", good.group_by(*INTERACTION_COLUMNS).agg(copies=good.count()), connection)
+    kept = list(INTERACTION_COLUMNS)
+    if file_order:
+        good = _with_file_order(good)
+        kept.append(FILE_ORDER)
+    merged = store("interactions", _merged(good, file_order, raw.order), connection)
     counts = _count_rows(raw, merged, quarantine, connection)
     drop_stored("judged_interactions", connection)
-    interactions = merged.select(*INTERACTION_COLUMNS)
+    interactions = merged.select(*kept)
     items, item_counts = to_items(raw.items, interactions, connection)
     catalogue_counts = _count_catalogue(raw, items_quarantine, item_counts["merged_items"], connection)
     counts = {**counts, **item_counts, **catalogue_counts}
-    return CanonicalLog(interactions, items, quarantine, items_quarantine, counts)
+    known = () if raw.items is None else check_catalogue(raw.items, interactions, connection)
+    notes = (*id_notes, *times.notes, *_number_notes(numbers), *_rounded_notes(counts), *known)
+    return CanonicalLog(interactions, items, quarantine, items_quarantine, counts, notes)
+
+
+def _with_file_order(rows: ir.Table) -> ir.Table:
+    """Rows with a number that grows from file to file, by name, and from row to row."""
+    files = rows.select(SOURCE_FILE).distinct()
+    files = files.mutate(place=ibis.row_number().over(order_by=SOURCE_FILE))
+    placed = rows.join(files, SOURCE_FILE)
+    return placed.mutate(file_order=placed.place * 2**40 + placed[SOURCE_ROW])
+
+
+def _merged(rows: ir.Table, file_order: bool, order: str) -> ir.Table:
+    """Exact duplicates as one row; without times two rows that say the same are two records."""
+    if not file_order:
+        return rows.group_by(*INTERACTION_COLUMNS).agg(copies=rows.count())
+    if order == "file":
+        return rows.select(*INTERACTION_COLUMNS, FILE_ORDER, copies=ibis.literal(1, "int64"))
+    return rows.group_by(*INTERACTION_COLUMNS).agg(copies=rows.count(), file_order=rows[FILE_ORDER].min())
+
+
+def _read_numbers(raw: RawLog, rows: ir.Table, connection: DuckDB) -> dict[str, ReadNumbers]:
+    """The optional columns of numbers that the log has."""
+    read = {}
+    if DURATION in raw.interactions.columns:
+        read[DURATION] = read_durations(rows[DURATION], raw.duration_unit, connection)
+    if VALUE in raw.interactions.columns:
+        read[VALUE] = read_values(rows[VALUE], connection)
+    return read
+
+
+def _number_notes(read: Mapping[str, ReadNumbers]) -> tuple[str, ...]:
+    left_out = tuple(
+        f"{numbers.unreadable:,} values of {name}, such as {numbers.example!r}, are no numbers and were left out of "
+        f"their rows; with `build tabular`, --map {name}=- leaves out the whole column."
+        for name, numbers in read.items()
+        if numbers.unreadable
+    )
+    return (*left_out, *(note for numbers in read.values() for note in numbers.notes))
+
+
+def _refuse_unreadable(read: Mapping[str, ReadNumbers]) -> None:
+    for name, numbers in read.items():
+        if numbers.unreadable:
+            raise InputError(
+                f"{numbers.unreadable} value(s) of {name} are no numbers, such as {numbers.example!r}, and --strict "
+                f"allows none. Correct them, or build without --strict."
+            )
+
+
+def _rounded_notes(counts: Mapping[str, Any]) -> tuple[str, ...]:
+    rounded = counts["quarantined_by_reason"].get(ROUNDED_ID)
+    if not rounded:
+        return ()
+    return (f"{rounded:,} rows were set aside because a spreadsheet has rounded their ids. {_HINTS[ROUNDED_ID]}",)
 
 
 def _completed(raw: RawLog) -> ir.Table:
@@ -146,40 +229,37 @@ def _completed(raw: RawLog) -> ir.Table:
     return raw.interactions.mutate(**absent).select(*INTERACTION_COLUMNS, SOURCE_FILE, SOURCE_ROW)
 
 
-def _judge(rows: ir.Table, time_format: TimeFormat, connection: DuckDB) -> ir.Table:
+def _judge(rows: ir.Table, times: ReadTimes, numbers: Mapping[str, ReadNumbers], raw: RawLog) -> ir.Table:
     """Typed rows, with the reason why a row cannot be used and then the row as it came; both null when it can."""
     typed = {
         USER_ID: plain_text(rows[USER_ID]),
         ITEM_ID: plain_text(rows[ITEM_ID]),
-        TIMESTAMP: parse_times(rows[TIMESTAMP], time_format, connection),
+        TIMESTAMP: times.times,
         EVENT: plain_text(rows[EVENT]).fill_null(DEFAULT_EVENT),
-        DURATION: plain_text(rows[DURATION]).try_cast("float64"),
-        VALUE: plain_text(rows[VALUE]).try_cast("float64"),
+        **{name: numbers[name].numbers if name in numbers else ibis.null("float64") for name in (DURATION, VALUE)},
         DEVICE: plain_text(rows[DEVICE]),
     }
     as_it_came = ibis.struct({name: rows[name].cast("string") for name in INTERACTION_COLUMNS})
-    reason = _reason(rows, typed)
+    reason = _reason(rows, typed, raw)
     judged = rows.select(SOURCE_FILE, SOURCE_ROW, **typed, reason=reason, raw=as_it_came)
     return judged.mutate(
         raw=ibis.ifelse(judged[REASON].notnull(), judged[RAW].cast("json").cast("string"), ibis.null("string")),
-        **{name: _to_float32(judged[name]) for name in (DURATION, VALUE)},
+        **{name: judged[name].cast("float32") for name in (DURATION, VALUE)},
     )
 
 
-def _reason(rows: ir.Table, typed: Mapping[str, ir.Value]) -> ir.StringValue:
-    duration, value = typed[DURATION], typed[VALUE]
+def _reason(rows: ir.Table, typed: Mapping[str, ir.Value], raw: RawLog) -> ir.StringValue:
     too_early, too_late = typed[TIMESTAMP] < EARLIEST_TIME, typed[TIMESTAMP] >= END_OF_TIME
     holds = {
         BROKEN_ENCODING: _is_broken(rows),
         EMPTY_USER: typed[USER_ID].isnull(),
         EMPTY_ITEM: typed[ITEM_ID].isnull(),
+        ROUNDED_ID: is_rounded(rows[USER_ID]) | is_rounded(rows[ITEM_ID]),
         EMPTY_TIME: plain_text(rows[TIMESTAMP]).isnull(),
+        OTHER_UNIT: typed[TIMESTAMP].isnull() & is_odd_number(rows[TIMESTAMP], raw.time_format),
         UNREADABLE_TIME: typed[TIMESTAMP].isnull(),
-        IMPOSSIBLE_TIME: too_early | too_late,
-        UNREADABLE_DURATION: plain_text(rows[DURATION]).notnull() & (duration.isnull() | duration.isnan()),
-        IMPOSSIBLE_DURATION: ~duration.between(0, MAX_DURATION_S),
-        UNREADABLE_VALUE: plain_text(rows[VALUE]).notnull()
-        & (value.isnull() | value.isnan() | (value.abs() > _FLOAT32_MAX)),
+        IMPOSSIBLE_TIME: ibis.literal(False) if raw.order == "file" else too_early | too_late,
+        IMPOSSIBLE_DURATION: ~typed[DURATION].between(0, MAX_DURATION_S),
     }
     return ibis.cases(*((condition, reason) for reason, condition in holds.items()))
 
@@ -194,11 +274,6 @@ def _is_broken(rows: ir.Table) -> ir.BooleanValue:
 
 @ibis.udf.scalar.builtin(name="chr")
 def _character(code: int) -> str: ...  # type: ignore[empty-body]
-
-
-def _to_float32(column: ir.Value) -> ir.Value:
-    # Only rows in quarantine hold a number that no float32 can.
-    return ibis.ifelse(column.abs() > _FLOAT32_MAX, ibis.null("float64"), column).cast("float32")
 
 
 def _quarantine(*parts: ir.Table | None) -> ir.Table:
@@ -245,10 +320,13 @@ def _first_of(quarantine: ir.Table) -> str:
 def _nothing_usable(name: str, counts: Mapping[str, Any], quarantine: ir.Table) -> str:
     if not counts["quarantined"]:
         return f"{name!r} has no rows. Check that its files were written completely."
-    return (
-        f"No row of {name!r} can be used: {_listed(counts['quarantined_by_reason'])}. The first: "
-        f"{_first_of(quarantine)}. Check which columns are read; times may be seconds or milliseconds since 1970, "
-        "ISO 8601, or dates such as 3/4/2024."
+    hints = dict.fromkeys(_HINTS[reason] for reason in counts["quarantined_by_reason"] if reason in _HINTS)
+    return " ".join(
+        (
+            f"No row of {name!r} can be used: {_listed(counts['quarantined_by_reason'])}. The first: "
+            f"{_first_of(quarantine)}. Check which columns are read.",
+            *hints,
+        )
     )
 
 

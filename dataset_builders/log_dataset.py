@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from dataset_builders.build_options import BuildOptions
 from dataset_builders.builder import Source, build_dataset
-from dataset_builders.export import shards_of
+from dataset_builders.export import REPORT_FILE, filled_splits, shards_of
 from dataset_builders.input_error import InputError
-from dataset_builders.schema import CONFIG_FEATURES, SPLITS
+from dataset_builders.schema import CONFIG_FEATURES
 
 
 @dataclass
@@ -62,11 +62,12 @@ class LogDatasetBuilder(datasets.ArrowBasedBuilder):
             )
         folder = Path(self._cache_dir_root) / "logs2lang" / self.config_id
         build_dataset(self.config.source, folder, self.config.options)
-        shards = {split: shards_of(folder, self.config.name, split) for split in SPLITS}
+        filled = filled_splits(folder, self.config.name)
+        if not filled:
+            raise InputError(f"No row of {self.config.name!r} could be made of this log; see {folder / REPORT_FILE}.")
         return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"shards": paths})
-            for split, paths in shards.items()
-            if paths
+            datasets.SplitGenerator(name=split, gen_kwargs={"shards": shards_of(folder, self.config.name, split)})
+            for split in filled
         ]
 
     def _generate_tables(self, shards: list[Path]) -> Iterator[tuple[Any, pa.Table]]:

@@ -20,6 +20,7 @@ from dataset_builders.schema import (
     DURATION,
     EVENT,
     ITEM_ID,
+    NO_TIME,
     SERIES,
     TAGS,
     TIMESTAMP,
@@ -135,8 +136,16 @@ def _how_text(duration: float | None, value: float | None, device: str | None) -
 def template_text(history: Sequence[Mapping[str, Any]]) -> str:
     """The template verbalization: `record_line` for each record, oldest first, one per line.
 
-    This is the baseline of the paper (arXiv 2602.20558) and the length that `LengthReward` compares against.
+    A log without times shows none. This is the baseline of the paper (arXiv 2602.20558) and the length that
+    `LengthReward` compares against.
     """
+    if history and history[0][TIMESTAMP] == NO_TIME:
+        return "\n".join(
+            [
+                f"{_what_text(event, item_id, title)}{_how_text(duration, value, device)}"[len(" | ") :]
+                for _, event, item_id, title, duration, value, device in map(_record_fields, history)
+            ]
+        )
     # One loop over cached parts: training writes millions of these lines, and isoformat alone took half the time.
     return "\n".join(
         [

@@ -9,7 +9,8 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-TimeFormat = Literal["auto", "seconds", "milliseconds", "iso"]
+TIME_FORMATS = ("auto", "seconds", "milliseconds", "microseconds", "nanoseconds", "iso", "spreadsheet")
+"""How times may be written, by name; any other way is a format of `strptime`, such as `%d.%m.%Y %H:%M`."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,11 @@ class RawLog:
         counted (`int` or `None`): How many rows the files of the log hold, counted apart from what parsed them;
             `None` where nothing was counted.
         counted_items (`int` or `None`): The same for the catalogue.
-        time_format (`str`): How `timestamp` is written when it is text or a number: `"seconds"` or `"milliseconds"`
-            since 1970, `"iso"`, or `"auto"` to tell from the values.
+        time_format (`str`): How `timestamp` is written when it is text or a number: a unit since 1970, `"iso"`,
+            `"spreadsheet"` (days since 1899-12-30), a format of `strptime`, or `"auto"` to tell from the values.
+        order (`str`): `"time"`, or `"file"` for a log without times, whose records stand in their order in the file;
+            its `timestamp` is `schema.NO_TIME` throughout.
+        duration_unit (`str`): What `duration_s` counts, before it becomes seconds: `"ms"`, `"s"`, `"min"` or `"h"`.
         license ([`LogLicense`]): Terms of the log.
         homepage (`str`): Where the log is described.
         citation (`str`): BibTeX, or an empty string.
@@ -58,7 +62,7 @@ class RawLog:
     interactions: ir.Table
     items: ir.Table | None
     rejected: ir.Table | None
-    time_format: TimeFormat
+    time_format: str
     license: LogLicense
     homepage: str = ""
     citation: str = ""
@@ -67,6 +71,8 @@ class RawLog:
     rejected_items: ir.Table | None = None
     counted: int | None = None
     counted_items: int | None = None
+    order: Literal["time", "file"] = "time"
+    duration_unit: str = "s"
 
 
 def own_license(name: str, redistributable: bool) -> LogLicense:

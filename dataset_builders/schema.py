@@ -3,6 +3,7 @@
 The data flows one way (raw logs -> interactions -> examples -> text), and each table here is one station of it.
 """
 
+from datetime import datetime, timezone
 from typing import Final, TypedDict
 
 import pyarrow as pa
@@ -56,6 +57,9 @@ RAW: Final = "raw"
 PROMPT: Final = "prompt"
 ANSWER: Final = "answer"
 TEMPLATE_TEXT: Final = "template_text"
+
+NO_TIME = datetime(1970, 1, 1, tzinfo=timezone.utc)
+"""Stands for the time of every record of a log without times; no other log has it."""
 
 SPLITS = ("train", "validation", "test")
 CONFIGS = ("examples", "items", "successors", "interactions", "verbalizer", "reasoner")

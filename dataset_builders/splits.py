@@ -4,6 +4,9 @@
 earlier ones are training targets. Other users' later interactions remain in train, so popularity leaks from the
 future: a film that becomes a hit next month is already a hit in the counts.
 
+A user is long enough with `min_history` + 2 choices: that many before the validation target, then the validation and
+the test target. With one more the user gives training targets too.
+
 `temporal`: two cut times for everybody. Before the first is training; a user's first interaction between the cuts is
 the validation target, the first after the second cut the test target. Nothing after a cut is known before it. Users
 who are not active after a cut have no target there.
@@ -38,13 +41,58 @@ def to_targets(events: ir.Table, options: BuildOptions, cuts: tuple[datetime, da
     """
     choices = events.filter(is_choice(events)).select(USER_KEY, POSITION, TIMESTAMP)
     held_out, training = _last_two(choices, options) if cuts is None else _after_cuts(choices, options, cuts)
-    training = training.filter(training[POSITION] > options.min_history)
+    training = training.filter(training[POSITION] > options.least_history)
     # A column first: an expression inside a window would be computed for every comparison.
     chance = draw(options.seed + 1, training[USER_KEY], training[POSITION])
     training = training.mutate(chance=in_drawn_order(chance, training[POSITION]))
     place = ibis.row_number().over(group_by=USER_KEY, order_by="chance")
     drawn = training.filter(place < options.train_targets).select(USER_KEY, POSITION, split=ibis.literal("train"))
     return held_out.select(USER_KEY, POSITION, SPLIT).union(drawn).join(events, [USER_KEY, POSITION])
+
+
+def length_rule(protocol: str, min_history: int) -> str:
+    """How long is long enough, in one sentence.
+
+    Example:
+        >>> length_rule("leave_last_out", 5)
+        'A user needs 7 interactions: 5 before the validation target, then that and the test target; 8 for training.'
+        >>> length_rule("temporal", 5)
+        'A user needs 5 interactions before a target: the first after a cut, or one before the first cut.'
+    """
+    if protocol == "temporal":
+        return (
+            f"A user needs {min_history} interactions before a target: the first after a cut, or one before the first "
+            "cut."
+        )
+    return (
+        f"A user needs {min_history + 2} interactions: {min_history} before the validation target, then that and the "
+        f"test target; {min_history + 3} for training."
+    )
+
+
+def fitting_history(events: ir.Table, options: BuildOptions) -> int:
+    """The least number of interactions before a target that a log allows, where the user does not say it.
+
+    Args:
+        events (`ibis.Table`): As `key_log` numbers them.
+        options ([`BuildOptions`]): `protocol` and `min_history` are used.
+
+    Returns:
+        `int`: What `options` say, or 5. Where no user is long enough then to give a target of each split, fewer: as
+        many as half of the users with three choices or more have before the last but two.
+    """
+    least = options.least_history
+    if options.min_history is not None or options.protocol == "temporal":
+        return least
+    choices = events.filter(is_choice(events)).select(USER_KEY, POSITION)
+    from_end = ibis.row_number().over(group_by=USER_KEY, order_by=ibis.desc(POSITION))
+    third_last = choices.mutate(from_end=from_end).filter(lambda row: row[_FROM_END] == 2)
+    before = third_last.mutate(before=third_last[POSITION] - 1).filter(lambda row: row.before >= 1).before
+    found = ibis.struct({"most": before.max(), "half": before.quantile(0.5)})
+    facts = events.get_backend().to_pyarrow(found).as_py()
+    if facts["most"] is None or facts["most"] >= least:
+        return least if facts["most"] is not None else 1
+    return max(1, min(int(facts["half"]), least))
 
 
 def training_events(events: ir.Table, targets: ir.Table, cuts: tuple[datetime, datetime] | None) -> ir.Table:
@@ -79,7 +127,7 @@ def _last_two(choices: ir.Table, options: BuildOptions) -> tuple[ir.Table, ir.Ta
     last = choices.group_by(USER_KEY).agg(position=choices[POSITION].max())
     earlier = choices.join(last.rename(end=POSITION), USER_KEY).filter(lambda row: row[POSITION] < row.end)
     second_last = earlier.group_by(USER_KEY).agg(position=earlier[POSITION].max())
-    second_last = second_last.filter(second_last[POSITION] > options.min_history)
+    second_last = second_last.filter(second_last[POSITION] > options.least_history)
     test, validation = last.semi_join(second_last, USER_KEY), second_last
     held_out = ibis.union(test.mutate(split=ibis.literal("test")), validation.mutate(split=ibis.literal("validation")))
     training = choices.join(validation.rename(end=POSITION), USER_KEY).filter(lambda row: row[POSITION] < row.end)
@@ -90,7 +138,7 @@ def _after_cuts(
     choices: ir.Table, options: BuildOptions, cuts: tuple[datetime, datetime]
 ) -> tuple[ir.Table, ir.Table]:
     """Each user's first choice after each cut, and all choices before the first."""
-    later = choices.filter((choices[TIMESTAMP] >= cuts[0]) & (choices[POSITION] > options.min_history))
+    later = choices.filter((choices[TIMESTAMP] >= cuts[0]) & (choices[POSITION] > options.least_history))
     later = later.mutate(split=(later[TIMESTAMP] < cuts[1]).ifelse("validation", "test"))
     first = later.group_by([USER_KEY, SPLIT]).agg(position=later[POSITION].min())
     return first, choices.filter(choices[TIMESTAMP] < cuts[0]).select(USER_KEY, POSITION)

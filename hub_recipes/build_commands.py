@@ -6,6 +6,7 @@ holds them equal to `BuildOptions`.
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial, wraps
 from pathlib import Path
@@ -69,8 +70,13 @@ def build(
     ] = 10,
     history: Annotated[int, typer.Option(help="Most records of a history (1 to 100).", rich_help_panel=_SPLIT)] = 100,
     min_history: Annotated[
-        int, typer.Option(help="Least interactions of a user before a target.", rich_help_panel=_SPLIT)
-    ] = 5,
+        int | None,
+        typer.Option(
+            help="Least interactions of a user before a target; two more are needed to take part, three for training. "
+            "5 by default, or as many fewer as a log of short users needs to fill all three splits.",
+            rich_help_panel=_SPLIT,
+        ),
+    ] = None,
     train_targets: Annotated[int, typer.Option(help="Training examples per user.", rich_help_panel=_SPLIT)] = 4,
     successor_window: Annotated[
         int,
@@ -84,6 +90,14 @@ def build(
         ),
     ] = 5,
     num_successors: Annotated[int, typer.Option(help="Most successors of an item.", rich_help_panel=_SPLIT)] = 50,
+    ties: Annotated[
+        Literal["random", "file"],
+        typer.Option(
+            help="Records of a user at one instant: drawn by seed, or as they stand in the file, where that means "
+            "something (a file that lists items by id gives targets away).",
+            rich_help_panel=_SPLIT,
+        ),
+    ] = "random",
     seed: Annotated[
         int, typer.Option(help="Decides every draw; equal seeds give equal bytes.", rich_help_panel=_SPLIT)
     ] = 0,
@@ -141,6 +155,7 @@ def build(
         successor_folds=successor_folds,
         num_successors=num_successors,
         cuts=to_cuts(cuts),
+        ties=ties,
         seed=seed,
         salt=salt,
     )
@@ -161,7 +176,8 @@ def build(
     Console().print(build_table(report))
     for note in report["notes"]:
         print(f"Note: {note}")
-    print(f"Written: {output}; load_dataset({str(output)!r}, 'examples') reads it.")
+    has_examples = any(split["examples"] for split in report["splits"].values())
+    print(f"Written: {output}" + f"; load_dataset({str(output)!r}, 'examples') reads it." * has_examples)
     print(next_step(report, output))
 
 
@@ -176,8 +192,10 @@ def next_step(report: Mapping[str, Any], output: Path) -> str:
         >>> next_step({"splits": {"test": {"examples": 3}}}, Path("data/ml"))
         'Next: logs2lang evaluate data/ml --output results/ml'
     """
-    if any(split["examples"] for split in report["splits"].values()):
-        return f"Next: logs2lang evaluate {output} --output results/{output.name}"
+    filled = [split for split in ("test", "validation", "train") if report["splits"].get(split, {}).get("examples")]
+    if filled:
+        chosen = "" if filled[0] == "test" else f"--split {filled[0]} "
+        return f"Next: logs2lang evaluate {output} {chosen}--output results/{output.name}"
     skipped = report["counts"]["targets_without_candidates"]
     return (
         f"No example could be made: {skipped} targets had too few items beside them that their user never touched. "
@@ -285,7 +303,10 @@ def tabular(
     column_map: Annotated[
         str | None,
         typer.Option(
-            "--map", metavar="OURS=YOURS,...", help="Names of your interaction columns; usual names are recognised."
+            "--map",
+            metavar="OURS=YOURS,...",
+            help="Names of your interaction columns; usual names are recognised. value=- leaves an optional column "
+            "out; duration_s=COLUMN:ms names a unit (ms, s, min, h).",
         ),
     ] = None,
     item_map: Annotated[
@@ -295,8 +316,13 @@ def tabular(
         Path | None, typer.Option(help="YAML file with `interactions`, `items`, `time_format`, `tag_separator`.")
     ] = None,
     time_format: Annotated[
-        Literal["auto", "seconds", "milliseconds", "iso"] | None,
-        typer.Option(help="How times are written; auto by default."),
+        str | None,
+        typer.Option(
+            metavar="NAME|FORMAT",
+            help="How times are written: auto (the default), seconds, milliseconds, microseconds or nanoseconds since "
+            "1970, iso, spreadsheet (days since 1899-12-30), or any other way as for Python's strptime, such as "
+            "'%d.%m.%Y %H:%M'.",
+        ),
     ] = None,
     tag_separator: Annotated[
         str | None, typer.Option(help="What stands between tags that are one text; | by default.")
@@ -316,6 +342,10 @@ def tabular(
         str | None,
         typer.Option("--columns-items", metavar="NAME,NAME", help="The same for a catalogue without a header line."),
     ] = None,
+    order: Annotated[
+        Literal["time", "file"],
+        typer.Option(help="file for a log without times whose records stand in the order in which they happened."),
+    ] = "time",
     name: Annotated[str, typer.Option(help="Name of the dataset.")] = "tabular",
 ) -> "Source":
     """Your own log. Columns: user_id, item_id, timestamp; and, if you have them, event, duration_s, value, device.
@@ -327,18 +357,21 @@ def tabular(
     from dataset_builders.sources.tabular import TabularMapping, read_mapping, read_tabular
 
     written = read_mapping(mapping) if mapping is not None else TabularMapping()
+    if time_format is not None:
+        written = replace(written, time_format=time_format)
     return partial(
         read_tabular,
         interactions=interactions,
         items=items,
         columns={**written.interactions, **to_map("--map", column_map)},
         item_columns={**written.items, **to_map("--map-items", item_map)},
-        time_format=time_format or written.time_format,
+        time_format=written.time_format,
         tag_separator=tag_separator or written.tag_separator,
         day_first=day_first,
         encoding=encoding,
         header=to_header("--columns", column_names),
         items_header=to_header("--columns-items", item_column_names),
+        order=order,
         name=name,
     )
 

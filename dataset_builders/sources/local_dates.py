@@ -6,14 +6,16 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.input_error import InputError
-from dataset_builders.log_times import UTC_MICROSECONDS
 from dataset_builders.schema import TIMESTAMP
 from dataset_builders.stored_tables import store
+from dataset_builders.written_times import UTC_MICROSECONDS
 
 _DATE = r"^\s*(\d{1,4})\s*([./-])\s*(\d{1,2})\s*[./-]\s*(\d{4}|\d{1,2})(?:\.|\s*г\.)?"
-_CLOCK = r"(?:[,\sT]\s*(\d{1,2}):(\d{2})(?::(\d{2}))?\s*([AaPp]\.?[Mm]\.?)?)?\s*$"
+_CLOCK = (
+    r"(?:[,\sT]\s*(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d{1,9})?))?\s*([AaPp]\.?[Mm]\.?)?\s*(Z|UTC|[+-]\d{2}:?\d{2})?)?\s*$"
+)
 _PATTERN = _DATE + _CLOCK
-_FIRST, _SEPARATOR, _SECOND, _THIRD, _HOUR, _MINUTE, _S, _HALF_DAY = range(1, 9)
+_FIRST, _SEPARATOR, _SECOND, _THIRD, _HOUR, _MINUTE, _S, _HALF_DAY, _ZONE = range(1, 10)
 _CENTURY = 2000
 # "24. 3. 9." is how Korean writes the 9th of March 2024; "9.3.24." with its dots close is Serbian, the day first.
 _YEAR_FIRST_IN_TWO_DIGITS = r"^\s*\d{2}\.\s+\d{1,2}\.\s+\d{1,2}\.\s*$"
@@ -116,9 +118,11 @@ def _padded(number: ir.IntegerValue, width: int) -> ir.StringValue:
 
 
 def _clock(column: ir.StringValue) -> ir.StringValue:
-    """The time of day with a space before it; empty where there is none."""
+    """The time of day with a space before it; empty where there is none, null where it contradicts itself."""
     hour, half_day = _number(column, _HOUR), column.re_extract(_PATTERN, _HALF_DAY).lower().left(1)
     full_hour = half_day.cases(("a", hour % 12), ("p", hour % 12 + 12), else_=hour)
+    full_hour = ((half_day == "a") & (hour > 12)).ifelse(ibis.null("int32"), full_hour)  # 17:01 AM
     minute, second = column.re_extract(_PATTERN, _MINUTE), column.re_extract(_PATTERN, _S).nullif("").fill_null("00")
-    clock = ibis.literal(" ") + _padded(full_hour, 2) + ":" + minute + ":" + second
+    zone = column.re_extract(_PATTERN, _ZONE).replace("UTC", "Z")
+    clock = ibis.literal(" ") + _padded(full_hour, 2) + ":" + minute + ":" + second + zone
     return hour.isnull().ifelse("", clock)

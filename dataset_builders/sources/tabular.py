@@ -1,10 +1,11 @@
 """A user's own log: CSV, TSV, JSONL or Parquet files, and a map from our column names to theirs."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import get_args
+from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -13,7 +14,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from dataset_builders.catalogue import DEFAULT_TAG_SEPARATOR
 from dataset_builders.input_error import InputError
-from dataset_builders.raw_log import OWN_LOG, RawLog, TimeFormat
+from dataset_builders.raw_log import OWN_LOG, TIME_FORMATS, RawLog
 from dataset_builders.schema import (
     DESCRIPTION,
     DEVICE,
@@ -22,6 +23,7 @@ from dataset_builders.schema import (
     INTERACTION_COLUMNS,
     ITEM_COLUMNS,
     ITEM_ID,
+    NO_TIME,
     REQUIRED_INTERACTION_COLUMNS,
     SERIES,
     SOURCE_FILE,
@@ -38,6 +40,8 @@ from dataset_builders.sources.local_dates import has_local_dates, parse_local_ti
 from dataset_builders.sources.movie_titles import with_spoken_titles
 from dataset_builders.sources.named_rows import NamedRows
 from dataset_builders.sources.table_files import LEFT_OUT, read_files
+from dataset_builders.written_numbers import SECONDS_PER_UNIT
+from dataset_builders.written_times import UTC_MICROSECONDS, check_strptime_format
 
 SYNONYMS = {
     USER_ID: ("user", "uid", "customerid", "memberid", "accountid", "profileid", "reviewerid", "visitorid"),
@@ -81,6 +85,20 @@ SYNONYMS = {
 }
 """Usual other names of our columns, letters and digits in lower case. `duration` is not one: its unit could be any."""
 
+_BEFORE_SYNONYMS = {ITEM_ID: ("parentasin",)}
+"""Names that go before the synonyms: Amazon's `asin` is a colour or a size of what `parent_asin` names."""
+
+_HISTORY = re.compile(r"(user_?)?hist", re.IGNORECASE)
+_MANY_ITEMS = re.compile(
+    r"(user_?)?(hist|seq).*|(item|movie|film|product|book|track|song|video|news|article|asin|click|purchase)s?(_?ids?)?",
+    re.IGNORECASE,
+)
+"""Names of columns that hold whole histories, where they hold lists."""
+
+_PROBED_ROWS = 100
+
+_KEYS = (USER_ID, ITEM_ID)
+_SHOWN = 60
 _LOG_FLAGS, _ITEMS_FLAGS = ("--map", "--columns"), ("--map-items", "--columns-items")
 
 
@@ -91,19 +109,20 @@ class TabularMapping:
     Args:
         interactions (`dict[str, str]`): Our interaction column -> the log's; what is left out is recognised by name.
         items (`dict[str, str]`): The same for the items file.
-        time_format (`str`, defaults to `"auto"`): `"seconds"`, `"milliseconds"`, `"iso"` or `"auto"`.
+        time_format (`str`, defaults to `"auto"`): One of `TIME_FORMATS`, or a format of `strptime`.
         tag_separator (`str`, defaults to `"|"`): What stands between the tags of an item.
     """
 
     interactions: Mapping[str, str] = field(default_factory=dict)
     items: Mapping[str, str] = field(default_factory=dict)
-    time_format: TimeFormat = "auto"
+    time_format: str = "auto"
     tag_separator: str = DEFAULT_TAG_SEPARATOR
 
     def __post_init__(self) -> None:
         _check_names(self.interactions, INTERACTION_COLUMNS, "interaction column")
         _check_names(self.items, ITEM_COLUMNS, "item column")
-        _check_names([self.time_format], get_args(TimeFormat), "time format")
+        if "%" not in str(self.time_format):
+            _check_names([self.time_format], TIME_FORMATS, "time format")
         if not isinstance(self.tag_separator, str) or not self.tag_separator:
             raise InputError(f"tag_separator must be a text such as '|', but is {self.tag_separator!r}.")
 
@@ -148,12 +167,13 @@ def read_tabular(
     items: str | None = None,
     columns: Mapping[str, str] | None = None,
     item_columns: Mapping[str, str] | None = None,
-    time_format: TimeFormat = "auto",
+    time_format: str = "auto",
     tag_separator: str = DEFAULT_TAG_SEPARATOR,
     day_first: bool | None = None,
     encoding: str | None = None,
     header: Sequence[str] | None = None,
     items_header: Sequence[str] | None = None,
+    order: Literal["time", "file"] = "time",
     name: str = "tabular",
 ) -> RawLog:
     """Read a user's own log.
@@ -163,9 +183,11 @@ def read_tabular(
         interactions (`str`): A file or a glob: `.csv`, `.tsv`, `.jsonl` or `.parquet`; text also as `.gz` or `.zst`.
         items (`str`, *optional*): The same for the catalogue.
         columns (`dict[str, str]`, *optional*): Our interaction column -> theirs. A column left out is recognised when
-            it is spelled as ours or by one of `SYNONYMS`, and only when one column of the file fits.
+            it is spelled as ours or by one of `SYNONYMS`, and only when one column of the file fits. `"-"` leaves an
+            optional one out; `duration_s` may name its unit, as in `"play_duration:ms"` (ms, s, min, h).
         item_columns (`dict[str, str]`, *optional*): The same for the catalogue.
-        time_format (`str`, *optional*, defaults to `"auto"`): `"seconds"`, `"milliseconds"`, `"iso"` or `"auto"`.
+        time_format (`str`, *optional*, defaults to `"auto"`): One of `TIME_FORMATS`, or a format of `strptime` such as
+            `"%d.%m.%Y %H:%M"`.
         tag_separator (`str`, *optional*, defaults to `"|"`): What stands between tags that are one text.
         day_first (`bool`, *optional*): Whether 03/04/2024 is in April (`True`) or in March (`False`). Asked for only
             where times are written so and no other of the log settles it.
@@ -173,6 +195,8 @@ def read_tabular(
         header (`list[str]`, *optional*): Names of the columns of a log without a header line, in the order of the
             file; `"-"` for one to leave out.
         items_header (`list[str]`, *optional*): The same for the catalogue.
+        order (`str`, *optional*, defaults to `"time"`): `"file"` for a log without times, whose records stand in the
+            order in which they happened; a column of times is not read then.
         name (`str`, *optional*, defaults to `"tabular"`): Name of the dataset.
 
     Returns:
@@ -183,14 +207,37 @@ def read_tabular(
             ways.
     """
     mapping = TabularMapping(columns or {}, item_columns or {}, time_format, tag_separator)
+    if time_format not in TIME_FORMATS:
+        check_strptime_format(time_format, connection)
     found = read_files(connection, "tabular_interactions", interactions, encoding, header)
-    log = _renamed(found, mapping.interactions, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, _LOG_FLAGS)
-    if time_format in ("auto", "iso"):
+    described = None if items is None else read_files(connection, "tabular_items", items, encoding, items_header)
+    ours, duration_unit = _without_unit(mapping.interactions, found)
+    theirs = dict(mapping.items)
+    id_notes: tuple[str, ...] = ()
+    if described is not None:
+        ours, theirs, id_notes = _with_shared_id(found, described, ours, theirs)
+    _refuse_nested(found, ours, connection)
+    if order == "file":
+        log = _without_times(_renamed(found, {**ours, TIMESTAMP: LEFT_OUT}, INTERACTION_COLUMNS, _KEYS, _LOG_FLAGS))
+    else:
+        log = _renamed(found, ours, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, _LOG_FLAGS)
+    if order == "time" and time_format in ("auto", "iso"):
         log = _with_iso_dates(log, connection, day_first, interactions)
-    if items is None:
-        return RawLog(name, log.rows, None, log.rejected, time_format, OWN_LOG, notes=found.notes, counted=log.counted)
-    described = read_files(connection, "tabular_items", items, encoding, items_header)
-    catalogue = _renamed(described, mapping.items, ITEM_COLUMNS, (ITEM_ID,), _ITEMS_FLAGS)
+    if described is None:
+        return RawLog(
+            name,
+            log.rows,
+            None,
+            log.rejected,
+            time_format,
+            OWN_LOG,
+            notes=found.notes,
+            counted=log.counted,
+            duration_unit=duration_unit,
+            order=order,
+        )
+    catalogue = _renamed(described, theirs, ITEM_COLUMNS, (ITEM_ID,), _ITEMS_FLAGS)
+    own_notes = _check_own_catalogue(catalogue.rows, interactions, connection) if items == interactions else ()
     return RawLog(
         name,
         log.rows,
@@ -198,10 +245,12 @@ def read_tabular(
         log.rejected,
         time_format,
         OWN_LOG,
-        notes=(*found.notes, *described.notes),
+        notes=(*found.notes, *described.notes, *id_notes, *own_notes),
         rejected_items=catalogue.rejected,
         counted=log.counted,
         counted_items=catalogue.counted,
+        duration_unit=duration_unit,
+        order=order,
     )
 
 
@@ -242,6 +291,11 @@ def _renamed(
     """The rows under our names; columns that mean nothing to us are left behind."""
     map_flag, columns_flag = flags
     recognised = any(_recognised(our_name, list(log.columns)) for our_name in ours)
+    left_out = [our_name for our_name, theirs in mapping.items() if theirs == LEFT_OUT]
+    mapping = {our_name: theirs for our_name, theirs in mapping.items() if theirs != LEFT_OUT}
+    for our_name in left_out:
+        if our_name in required:
+            raise InputError(f"{log.shown} cannot do without {our_name}; {map_flag} must name a column for it.")
     for our_name, theirs in mapping.items():
         if theirs in log.like_values and not recognised:
             raise _headerless(log, ours, columns_flag)
@@ -252,16 +306,18 @@ def _renamed(
     found = {
         our_name: mapping.get(our_name) or _recognised(our_name, in_files) or _recognised(our_name, free)
         for our_name in ours
+        if our_name not in left_out
     }
     doubled = next((theirs for theirs in found.values() if theirs in log.doubled), None)
     if doubled is not None:
         raise InputError(f"{log.shown} has two columns called {doubled!r}. Rename one in the first line of the file.")
-    missing = [our_name for our_name in required if found[our_name] is None]
+    missing = [our_name for our_name in required if found.get(our_name) is None]
     if missing and log.like_values and not recognised:
         raise _headerless(log, ours, columns_flag)
     if missing:
         said = ",".join(f"{our_name}=COLUMN" for our_name in missing)
         hint = " An export of one person is read by `logs2lang build viewing-history`." * (USER_ID in missing)
+        hint += " A log without times is read with --order file." * (TIMESTAMP in missing)
         raise InputError(
             f"{log.shown} has no column that is clearly {' or '.join(missing)}; it has "
             f"{', '.join(log.columns) or 'none'}. Say which it is: {map_flag} {said}.{hint}"
@@ -270,12 +326,107 @@ def _renamed(
     return ReadRows(log.rows.select(SOURCE_FILE, SOURCE_ROW, **named), log.rejected, log.counted)
 
 
+def _with_shared_id(
+    log: NamedRows, catalogue: NamedRows, ours: Mapping[str, str], theirs: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str], tuple[str, ...]]:
+    """Both maps, with the id of the catalogue in the log where the log has a column of that name, and a note then."""
+    in_log = ours.get(ITEM_ID) or _recognised(ITEM_ID, list(log.columns))
+    in_catalogue = theirs.get(ITEM_ID) or _recognised(ITEM_ID, list(catalogue.columns))
+    if in_log == in_catalogue:
+        pass
+    elif ITEM_ID not in ours and in_catalogue in log.columns:
+        note = f"Items are those of {in_catalogue!r}, as in the catalogue" + f", and not of {in_log!r}." * bool(in_log)
+        return {**ours, ITEM_ID: str(in_catalogue)}, dict(theirs), (note if in_log else f"{note}.",)
+    elif ITEM_ID not in theirs and in_log in catalogue.columns:
+        return dict(ours), {**theirs, ITEM_ID: str(in_log)}, ()
+    return dict(ours), dict(theirs), ()
+
+
+def _check_own_catalogue(items: ir.Table, shown: str, connection: DuckDB) -> tuple[str, ...]:
+    """Compare what the rows of a log that is its own catalogue say of one item.
+
+    Returns:
+        `tuple[str, ...]`: A note where few items have several titles or descriptions.
+
+    Raises:
+        InputError: Most have, so that what is called a title is none: a review has a headline too.
+    """
+    notes = []
+    for name in (TITLE, DESCRIPTION):
+        if name not in items.columns or not items[name].type().is_string():
+            continue
+        by_item = items.group_by(ITEM_ID).agg(
+            rows=items.count(), different=items[name].nunique(), one=items[name].min(), other=items[name].max()
+        )
+        several = by_item.filter(by_item.different > 1)
+        repeated = int(connection.execute((by_item.rows > 1).sum()) or 0)
+        count = int(connection.execute(several.count()))
+        if not count:
+            continue
+        example = several.order_by(ITEM_ID).limit(1).to_pyarrow().to_pylist()[0]
+        said = (
+            f"{count:,} of {repeated:,} items that stand more than once in {shown} have several values of {name}: "
+            f"{example[ITEM_ID]!r} has {str(example['one'])[:_SHOWN]!r} and {str(example['other'])[:_SHOWN]!r}"
+        )
+        if count > 1 and 2 * count > repeated:
+            raise InputError(
+                f"{said}. So it is not the item's, but the record's. Leave it out with --map-items {name}=-, or bring "
+                "a catalogue with --items."
+            )
+        notes.append(f"{said}; the first is taken.")
+    return tuple(notes)
+
+
+def _refuse_nested(log: NamedRows, ours: Mapping[str, str], connection: DuckDB) -> None:
+    """Refuse a file whose rows hold whole histories."""
+    lists = _columns_of_lists(log, connection)
+    item = ours.get(ITEM_ID) or _recognised(ITEM_ID, list(log.columns))
+    nested = [theirs for theirs in lists if theirs == item or _MANY_ITEMS.fullmatch(theirs)]
+    if nested and (item is None or item in lists or any(_HISTORY.match(theirs) for theirs in nested)):
+        raise InputError(
+            f"{log.shown} has whole histories in one row: {', '.join(nested)} hold{'s' * (len(nested) == 1)} lists. "
+            "One row per interaction is needed: split them, in pandas by "
+            f"frame.explode({nested!r}) once the lists are lists, and keep their order with --order file where there "
+            "are no times."
+        )
+
+
+def _columns_of_lists(log: NamedRows, connection: DuckDB) -> list[str]:
+    """Columns whose first values are all lists, or texts that look like one."""
+    first = log.rows.limit(_PROBED_ROWS)
+    kinds = {theirs: log.rows[ours].type() for theirs, ours in log.columns.items()}
+    texts = {theirs: first[log.columns[theirs]] for theirs, kind in kinds.items() if kind.is_string()}
+    facts = {
+        f"n{place}": text.re_search(r"^\s*\[(?s:.*)\]\s*$").all(where=text.notnull() & (text != ""))
+        for place, text in enumerate(texts.values())
+    }
+    found = connection.to_pyarrow(ibis.struct(facts)).as_py() if facts else {}
+    alike = [theirs for place, theirs in enumerate(texts) if found[f"n{place}"]]
+    return [theirs for theirs, kind in kinds.items() if kind.is_array() or theirs in alike]
+
+
+def _without_unit(mapping: Mapping[str, str], log: NamedRows) -> tuple[dict[str, str], str]:
+    """The map without the unit of `duration_s=COLUMN:ms`, and the unit."""
+    theirs = mapping.get(DURATION, "")
+    column, sign, unit = theirs.rpartition(":")
+    if not sign or theirs in log.columns:
+        return dict(mapping), "s"
+    if column in log.columns and unit not in SECONDS_PER_UNIT:
+        known = ", ".join(SECONDS_PER_UNIT)
+        raise InputError(f"{unit!r} is no unit of {DURATION}. There are: {known}; write {DURATION}={column}:ms.")
+    return {**mapping, DURATION: column}, unit if unit in SECONDS_PER_UNIT else "s"
+
+
 def _headerless(log: NamedRows, ours: Sequence[str], flag: str) -> InputError:
     return InputError(
         f"{log.shown} seems to have no header: its first line, {', '.join(log.columns)}, looks like a row. Name its "
         f"columns in the order of the file with {flag}, such as {flag} NAME,{LEFT_OUT},NAME, where {LEFT_OUT} leaves "
         f"one out and names are {', '.join(ours)}."
     )
+
+
+def _without_times(log: ReadRows) -> ReadRows:
+    return replace(log, rows=log.rows.mutate(timestamp=ibis.literal(NO_TIME, type=UTC_MICROSECONDS)))
 
 
 def _with_iso_dates(log: ReadRows, connection: DuckDB, day_first: bool | None, shown: str) -> ReadRows:
@@ -289,7 +440,7 @@ def _with_iso_dates(log: ReadRows, connection: DuckDB, day_first: bool | None, s
 
 def _recognised(our_name: str, columns: Sequence[str]) -> str | None:
     """The one column that is spelled as ours, or else as a synonym; `None` where none or several are."""
-    for names in ((_plain(our_name),), SYNONYMS.get(our_name, ())):
+    for names in ((_plain(our_name),), _BEFORE_SYNONYMS.get(our_name, ()), SYNONYMS.get(our_name, ())):
         fitting = [column for column in columns if _plain(column) in names]
         if fitting:
             return fitting[0] if len(fitting) == 1 else None

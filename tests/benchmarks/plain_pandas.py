@@ -72,10 +72,10 @@ def _to_events(interactions: pd.DataFrame, items: pd.DataFrame, options: BuildOp
 def _targets_of(user: pd.DataFrame, options: BuildOptions) -> pd.DataFrame:
     """The targets of one user: the last two choices, and some of the earlier ones."""
     choices = user[user["is_choice"]]
-    if len(choices) < 2 or choices["position"].iloc[-2] <= options.min_history:
+    if len(choices) < 2 or choices["position"].iloc[-2] <= options.least_history:
         return choices[:0].assign(split="")
     earlier = choices[:-2]
-    earlier = earlier[earlier["position"] > options.min_history]
+    earlier = earlier[earlier["position"] > options.least_history]
     keys = zip(earlier["user_key"], earlier["position"], strict=True)
     chance = [plain_draw(options.seed + 1, user, position) for user, position in keys]
     training = earlier.assign(chance=chance).sort_values(["chance", "position"])[: options.train_targets]

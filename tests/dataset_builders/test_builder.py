@@ -18,8 +18,10 @@ from dataset_builders.checks import violations
 from dataset_builders.export import shards_of
 from dataset_builders.input_error import InputError
 from dataset_builders.log_dataset import LogDatasetBuilder
+from dataset_builders.prompts import template_text
 from dataset_builders.raw_log import OWN_LOG, RawLog
 from dataset_builders.schema import CONFIG_FEATURES, SPLITS
+from dataset_builders.sources.tabular import read_tabular
 
 OPTIONS = BuildOptions(num_candidates=5)
 
@@ -106,6 +108,81 @@ def test_a_log_whose_items_have_no_titles_is_told_that_prompts_show_ids(make_sou
     report = build_dataset(make_source(crowd), tmp_path / "built", OPTIONS)
     items = report["counts"]["items"]
     assert any(note.startswith(f"{items} of {items} items have no title") for note in report["notes"])
+
+
+PAGES = [(f"u{user}", f"p{(3 * user + place) % 40:02}", place // 4) for user in range(12) for place in range(10)]
+"""Sessions of ten pages, one after another, four of them at one instant."""
+
+
+def pages_of(folder, split="test"):
+    """The source ids of each history and its target."""
+    built = BuiltDataset.open(folder)
+    names = {item_id: item["source_item_id"] for item_id, item in built.items().items()}
+    rows = built.examples(split)
+    return sorted([names[record["item_id"]] for record in row["history"]] + [names[row["target"]]] for row in rows)
+
+
+SESSIONS = sorted([f"p{(3 * user + place) % 40:02}" for place in range(10)] for user in range(12))
+
+
+def test_ties_can_stand_as_in_the_file(make_source, tmp_path):
+    report = build_dataset(make_source(PAGES), tmp_path / "file", BuildOptions(num_candidates=5, ties="file"))
+    assert pages_of(tmp_path / "file") == SESSIONS
+    assert report["ties"] == {"records": 1.0, "targets": 1.0}
+    assert (
+        "100% of the test targets share their time with a neighbour. Their order is as in the file." in report["notes"]
+    )
+    assert "in the order of the file" in (tmp_path / "file" / "README.md").read_text()
+    drawn = build_dataset(make_source(PAGES), tmp_path / "drawn", BuildOptions(num_candidates=5))
+    assert pages_of(tmp_path / "drawn") != SESSIONS
+    assert any("drawn by seed; --ties file" in note for note in drawn["notes"])
+
+
+def test_a_log_of_different_times_says_that_nothing_was_tied(make_source, crowd, tmp_path):
+    report = build_dataset(make_source(sorted(set(crowd))), tmp_path / "built", OPTIONS)
+    assert report["ties"] == {"records": 0.0, "targets": 0.0}
+    assert "0.0% of the records and 0.0% of the test targets" in (tmp_path / "built" / "README.md").read_text()
+
+
+def test_a_log_without_times_has_the_order_of_its_file(tmp_path):
+    lines = ["user,game", *(f"{user},{item}" for user, item, _ in PAGES), "u0,p09"]  # the last one once more
+    (tmp_path / "log.csv").write_text("\n".join(lines))
+    source = partial(read_tabular, interactions=str(tmp_path / "log.csv"), columns={"item_id": "game"}, order="file")
+    report = build_dataset(source, tmp_path / "built", BuildOptions(num_candidates=5))
+    assert (report["counts"]["used"], report["counts"]["merged_duplicates"]) == (121, 0)
+    assert pages_of(tmp_path / "built")[1:] == SESSIONS[1:]
+    assert pages_of(tmp_path / "built")[0] == [*SESSIONS[0], "p09"]
+    assert any("This log has no times" in note for note in report["notes"])
+    assert "1970-01-01, which texts leave out" in (tmp_path / "built" / "README.md").read_text()
+    text = template_text(BuiltDataset.open(tmp_path / "built").examples("test")[0]["history"])
+    assert text.startswith("interact | i")
+    assert "1970" not in text
+    with pytest.raises(InputError, match="has no times, so it cannot be cut by time"):
+        build_dataset(source, tmp_path / "temporal", BuildOptions(protocol="temporal"))
+    with pytest.raises(InputError, match="A log without times is read with --order file"):
+        build_dataset(partial(source, order="time"), tmp_path / "timed", BuildOptions())
+
+
+def test_a_split_without_examples_is_left_out_of_the_card_and_named(make_source, tmp_path):
+    rows = [(f"u{user}", f"m{(user * 5 + place) % 40}", place) for user in range(20) for place in range(7)]
+    options = BuildOptions(num_candidates=5, min_history=5)
+    report = build_dataset(make_source(rows), tmp_path / "built", options)
+    assert any(note.startswith("The split train has no example and cannot be loaded.") for note in report["notes"])
+    assert set(load_dataset(str(tmp_path / "built"), "verbalizer")) == {"validation", "test"}
+    with pytest.raises(InputError, match=r"'train' split of 'examples' .* has no row: .*Choose validation or test"):
+        BuiltDataset.open(tmp_path / "built").examples("train")
+    report = build_dataset(make_source(rows), tmp_path / "filled", BuildOptions(num_candidates=5))
+    assert report["options"]["min_history"] == 4
+    assert any("so 4 are enough here. A user needs 6 interactions" in note for note in report["notes"])
+    assert report["splits"]["train"]["examples"] == 20
+
+
+def test_a_log_without_examples_can_still_be_loaded(make_source, tmp_path):
+    build_dataset(make_source([("ann", f"m{place}", place) for place in range(9)]), tmp_path / "ann")
+    assert "No example could be made" in (tmp_path / "ann" / "README.md").read_text()
+    assert load_dataset(str(tmp_path / "ann"), "items")["train"].num_rows == 9
+    with pytest.raises(InputError, match="has no row"):
+        BuiltDataset.open(tmp_path / "ann").config("reasoner", "test")
 
 
 def test_a_catalogue_too_small_for_the_candidates_is_counted(make_source, tmp_path):

@@ -14,9 +14,9 @@ from dataset_builders.interactions import (
     IMPOSSIBLE_DURATION,
     IMPOSSIBLE_TIME,
     NAMELESS_ITEM,
-    UNREADABLE_DURATION,
+    OTHER_UNIT,
+    ROUNDED_ID,
     UNREADABLE_TIME,
-    UNREADABLE_VALUE,
     canonicalize,
 )
 from dataset_builders.raw_log import OWN_LOG, RawLog, connect
@@ -72,6 +72,8 @@ DAMAGES = [
     ({"timestamp": "2024-02-30"}, UNREADABLE_TIME),
     ({"timestamp": "0"}, IMPOSSIBLE_TIME),
     ({"timestamp": "86399"}, IMPOSSIBLE_TIME),
+    ({"timestamp": "86400"}, OTHER_UNIT),
+    ({"timestamp": "1714521"}, OTHER_UNIT),
     ({"timestamp": "-1714521600"}, IMPOSSIBLE_TIME),
     ({"timestamp": "1969-12-31"}, IMPOSSIBLE_TIME),
     ({"timestamp": "2100-01-01"}, IMPOSSIBLE_TIME),
@@ -81,17 +83,14 @@ DAMAGES = [
     ({"duration_s": "-1"}, IMPOSSIBLE_DURATION),
     ({"duration_s": "604801"}, IMPOSSIBLE_DURATION),
     ({"duration_s": "inf"}, IMPOSSIBLE_DURATION),
-    ({"duration_s": "nan"}, UNREADABLE_DURATION),
-    ({"duration_s": "1:30"}, UNREADABLE_DURATION),
-    ({"value": "good"}, UNREADABLE_VALUE),
-    ({"value": "nan"}, UNREADABLE_VALUE),
-    ({"value": "-inf"}, UNREADABLE_VALUE),
-    ({"value": "1e39"}, UNREADABLE_VALUE),
+    ({"item_id": "8,80123E+12"}, ROUNDED_ID),
+    ({"user_id": "8.8E+12"}, ROUNDED_ID),
     ({"item_id": "caf\ufffd"}, BROKEN_ENCODING),
     ({"device": "t\x00v"}, BROKEN_ENCODING),
 ]
 EDGES = [
-    {"timestamp": "86400"},
+    {"timestamp": "1970-01-02"},
+    {"timestamp": "100000001"},  # March 1973; earlier numbers are in another unit than those of 2024
     {"timestamp": "4102444799"},  # the last second of 2099
     {"duration_s": "0"},
     {"duration_s": "604800"},
@@ -109,6 +108,131 @@ def test_each_bad_row_is_set_aside_with_its_reason(connection):
     assert found == {place: reason for place, (_, reason) in enumerate(DAMAGES, start=3)}
     assert sum(log.counts["quarantined_by_reason"].values()) == len(DAMAGES)
     assert log.counts["used"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("duration_s", "nan"),
+        ("duration_s", "1:30"),
+        ("value", "good"),
+        ("value", "nan"),
+        ("value", "-inf"),
+        ("value", "1e39"),
+        ("value", "1,234"),
+    ],
+)
+def test_a_number_that_cannot_be_read_costs_no_row(connection, name, written):
+    raw = raw_log([{}, {"item_id": "i2", name: written}])
+    log = canonicalize(raw, connection)
+    assert log.counts["quarantined"] == 0
+    assert {row["item_id"]: row[name] is None for row in used_rows(log)}["i2"]
+    assert log.notes == (
+        f"1 values of {name}, such as {written!r}, are no numbers and were left out of their rows; with "
+        f"`build tabular`, --map {name}=- leaves out the whole column.",
+    )
+    with pytest.raises(InputError, match=f"of {name} are no numbers, such as .*--strict"):
+        canonicalize(raw, connection, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        (["4,5"], [4.5]),
+        (["4/5", "3/5"], [4, 3]),
+        (["4.5 / 5"], [4.5]),
+        (["4 out of 5"], [4]),
+        (["1.234,5"], [1234.5]),
+        (["1,234.5"], [1234.5]),
+        (["1,234", "0,5"], [1.234, 0.5]),
+        (["-1,25"], [-1.25]),
+        (["4,5/5"], [4.5]),
+    ],
+)
+def test_values_as_people_write_them(connection, written, value):
+    rows = [{"item_id": f"i{place}", "value": text} for place, text in enumerate(written)]
+    read = sorted((row["item_id"], row["value"]) for row in used_rows(canonicalize(raw_log(rows), connection)))
+    assert [number for _, number in read] == pytest.approx(value)
+
+
+def test_values_on_several_scales_are_said(connection):
+    log = canonicalize(raw_log([{"value": "4/5"}, {"item_id": "i2", "value": "8/10"}]), connection)
+    assert "several scales" in log.notes[0]
+
+
+def test_durations_in_other_units_and_as_clock_times(connection):
+    raw = replace(raw_log([{"duration_s": "11000"}, {"item_id": "i2", "duration_s": "00:20:10"}]), duration_unit="ms")
+    assert sorted(row["duration_s"] for row in used_rows(canonicalize(raw, connection))) == [11.0, 1210.0]
+
+
+def test_durations_that_are_hardly_seconds_are_said(connection):
+    log = canonicalize(raw_log([{"duration_s": "11000"}, {"item_id": "i2", "duration_s": "9000"}]), connection)
+    assert "2.8 at the median" in log.notes[0]
+    assert "duration_s=COLUMN:ms" in log.notes[0]
+
+
+def test_ids_lose_what_pandas_added_on_both_sides(connection):
+    items = ibis.memtable({"item_id": ["7.0"], "title": ["Alien"]})
+    log = canonicalize(
+        raw_log([{"item_id": "7", "user_id": "3.0"}, {"item_id": "7.0", "user_id": "3"}], items), connection
+    )
+    assert {(row["user_id"], row["item_id"]) for row in used_rows(log)} == {("3", "7")}
+    assert (log.counts["items"], log.counts["items_without_metadata"]) == (1, 0)
+    assert [note.split(" are read as ")[1] for note in log.notes] == ["'3'.", "'7'."]
+
+
+def test_versions_are_no_whole_numbers(connection):
+    log = canonicalize(raw_log([{"item_id": "1.0"}, {"item_id": "1.5"}]), connection)
+    assert {row["item_id"] for row in used_rows(log)} == {"1.0", "1.5"}
+    assert log.notes == ()
+
+
+def test_ids_that_a_spreadsheet_rounded_are_no_item(connection):
+    with pytest.raises(InputError, match=r"id rounded by a spreadsheet \(1\).*8,80123E\+12.*export .* as text"):
+        canonicalize(raw_log([{"item_id": "8,80123E+12"}]), connection)
+    log = canonicalize(raw_log([{}, {"item_id": "8.8e+12"}]), connection)
+    assert log.notes[0].startswith("1 rows were set aside because a spreadsheet has rounded their ids.")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "message"),
+    [
+        ("123", "00123", "'123', the catalogue such as '00123'. Ids lose leading zeros"),
+        ("123", "tt0123", "'123', the catalogue such as 'tt0123'"),
+        ("B01", "X77", "'B01', the catalogue such as 'X77'. Say which column"),
+    ],
+)
+def test_a_catalogue_that_knows_no_item_is_refused_with_an_example_of_each_side(connection, ours, theirs, message):
+    items = ibis.memtable({"item_id": [theirs], "title": ["Alien"]})
+    with pytest.raises(InputError, match=message):
+        canonicalize(raw_log([{"item_id": ours}], items), connection)
+
+
+def test_a_catalogue_that_knows_hardly_any_item_or_some_in_another_spelling_is_said(connection):
+    rows = [{"item_id": f"{place}"} for place in range(100, 130)]
+    few = ibis.memtable({"item_id": ["100", "x"], "title": ["Alien", "Heat"]})
+    assert canonicalize(raw_log(rows, few), connection).notes[0].startswith("Only 1 of 30 items of the log")
+    spelled = ibis.memtable({"item_id": [f"{place:04}" if place < 110 else f"{place}" for place in range(100, 130)]})
+    assert canonicalize(raw_log(rows, spelled), connection).notes[0].startswith("10 of 30 items")
+
+
+def test_a_log_that_counts_from_0_is_used_from_its_second_day_on(connection):
+    log = canonicalize(raw_log([{"timestamp": "86399"}, {"timestamp": "86400"}, {"timestamp": "90000"}]), connection)
+    assert (log.counts["used"], log.counts["quarantined_by_reason"]) == (2, {IMPOSSIBLE_TIME: 1})
+
+
+def test_units_that_were_mixed_are_said(connection):
+    log = canonicalize(
+        raw_log([{"timestamp": "1714521600"}, {"timestamp": "1714521600000", "value": "1"}]), connection
+    )
+    assert [row["timestamp"].isoformat() for row in used_rows(log)] == ["2024-05-01T00:00:00+00:00"] * 2
+    (note,) = log.notes
+    assert "1 of 2 times" in note
+
+
+def test_the_first_time_that_cannot_be_read_is_named_with_the_flag(connection):
+    with pytest.raises(InputError, match=r'row 2: time not readable: .*"1\. Mai 2024".*--time-format.*strptime'):
+        canonicalize(raw_log([{"timestamp": "1. Mai 2024"}]), connection)
 
 
 def test_rows_at_the_edge_are_used(connection):
@@ -236,7 +360,7 @@ def test_a_catalogue_of_which_no_row_can_be_used_stops(connection):
 def test_a_year_is_four_leading_digits(connection):
     years = {"1995": 1995, "1995.0": 1995, "1995-03-01": 1995, "95": None, "19955": None, "9999": None, "": None}
     items = item_table(*({"item_id": f"i{written}", "year": written} for written in years))
-    log = canonicalize(raw_log([{}], items), connection)
+    log = canonicalize(raw_log([{"item_id": "i1995"}], items), connection)
     found = {row["item_id"]: row["year"] for row in log.items.to_pyarrow().to_pylist()}
     assert {written: found[f"i{written}"] for written in years} == years
 

@@ -24,8 +24,31 @@ def test_leave_last_out_takes_the_last_two_and_earlier_ones_with_enough_past(mak
 
 def test_seven_interactions_are_just_enough(make_source, connection):
     seven = [("u", f"m{place}", place) for place in range(7)]
-    targets, _ = targets_of(make_source(seven), connection, BuildOptions())
+    targets, _ = targets_of(make_source(seven), connection, BuildOptions(min_history=5))
     assert targets == {("u", 7, "test"), ("u", 6, "validation")}
+
+
+@pytest.mark.parametrize(("records", "least"), [(8, 5), (7, 4), (6, 3), (5, 2), (4, 1), (3, 1)])
+def test_the_least_history_is_fitted_to_a_log_of_short_users(make_source, connection, records, least):
+    rows = [(user, f"{user}{place}", place) for user in ("u", "v") for place in range(records)]
+    targets, split_log = targets_of(make_source(rows), connection, BuildOptions())
+    assert split_log.options.min_history == least
+    assert {split for _, _, split in targets} == (
+        {"test", "validation", "train"} if records > 3 else {"test", "validation"}
+    )
+
+
+def test_the_least_history_serves_half_of_the_users(make_source, connection):
+    rows = [(user, f"{user}{place}", place) for user, size in (("u", 7), ("v", 5), ("w", 5)) for place in range(size)]
+    targets, split_log = targets_of(make_source(rows), connection, BuildOptions())
+    assert split_log.options.min_history == 2
+    assert {user for user, _, split in targets if split == "train"} == {"u", "v", "w"}
+
+
+@pytest.mark.parametrize(("rows", "asked", "least"), [(LONG + SHORT, None, 5), (LONG, 7, 7)])
+def test_a_log_that_is_long_enough_or_a_number_of_the_user_stays_as_it_is(make_source, connection, rows, asked, least):
+    _, split_log = targets_of(make_source(rows), connection, BuildOptions(min_history=asked))
+    assert split_log.options.min_history == least
 
 
 @pytest.mark.parametrize("train_targets", [0, 1])
@@ -66,8 +89,8 @@ def test_temporal_cuts_default_to_quantiles(make_source, connection, crowd):
 
 
 def test_a_log_without_any_test_target_is_an_input_error(make_source, connection):
-    with pytest.raises(InputError, match="No user of this log has a test target"):
-        targets_of(make_source(SHORT), connection, BuildOptions())
+    with pytest.raises(InputError, match=r"No user of this log has a test target .*needs 7 interactions: 5 before"):
+        targets_of(make_source(SHORT), connection, BuildOptions(min_history=5))
 
 
 def test_ties_are_not_broken_by_item_id(make_source, connection):

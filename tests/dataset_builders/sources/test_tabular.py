@@ -268,6 +268,120 @@ def test_a_log_of_numbers_or_iso_dates_is_not_searched_for_local_ones(tmp_path, 
         assert len(triples(tmp_path / name)) == 2
 
 
+def test_times_in_any_format_of_strptime(tmp_path, triples):
+    (tmp_path / "log.csv").write_text(dated("02.05.2024 00h00", "03.05.2024 00h00"))
+    expected = [("ann", "i0", SECOND_OF_MAY), ("ann", "i1", THIRD_OF_MAY)]
+    assert triples(tmp_path / "log.csv", time_format="%d.%m.%Y %Hh%M") == expected
+    with pytest.raises(InputError, match=r"'%d\.%Q' cannot be read"):
+        triples(tmp_path / "log.csv", time_format="%d.%Q")
+
+
+def test_an_optional_column_can_be_left_out(tmp_path, connection):
+    (tmp_path / "log.csv").write_text(csv_text("user_id,item_id,timestamp,rating").replace("\n", ",good\n", 3))
+    path = str(tmp_path / "log.csv")
+    assert "value" not in read_tabular(connection, path, columns={"value": "-"}).interactions.columns
+    with pytest.raises(InputError, match="cannot do without user_id"):
+        read_tabular(connection, path, columns={"user_id": "-"})
+
+
+def test_a_duration_may_name_its_unit(tmp_path, connection):
+    lines = ["user_id,item_id,timestamp,played:ms", *(",".join((*row, "11000")) for row in ROWS)]
+    (tmp_path / "log.csv").write_text("\n".join(lines).replace("played:ms", "played"))
+    path = str(tmp_path / "log.csv")
+    log = canonicalize(read_tabular(connection, path, columns={"duration_s": "played:ms"}), connection)
+    assert {row["duration_s"] for row in log.interactions.to_pyarrow().to_pylist()} == {11.0}
+    with pytest.raises(InputError, match=r"'days' is no unit of duration_s\. There are: ms, s, min, h"):
+        read_tabular(connection, path, columns={"duration_s": "played:days"})
+    (tmp_path / "log.csv").write_text("\n".join(lines))  # a column that is really called so
+    assert read_tabular(connection, path, columns={"duration_s": "played:ms"}).duration_unit == "s"
+
+
+REVIEWS = [("ann", "a1", "P1", 1), ("bob", "a2", "P1", 2), ("ann", "b1", "P2", 3), ("bob", "b2", "P2", 4)]
+PRODUCTS = {"P1": "Desk Lamp", "P2": "Stool"}
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Reviews with a headline each, of products that come in two colours, and the products."""
+    reviews = [
+        {
+            "title": f"Headline {time}",
+            "asin": asin,
+            "parent_asin": parent,
+            "user_id": user,
+            "timestamp": DAY * 365 * time,
+        }
+        for user, asin, parent, time in REVIEWS
+    ]
+    products = [{"title": title, "categories": [], "price": "—", "parent_asin": id} for id, title in PRODUCTS.items()]
+    for name, rows in {"reviews": reviews, "products": products}.items():
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return str(tmp_path / "reviews.jsonl"), str(tmp_path / "products.jsonl")
+
+
+@pytest.mark.parametrize("item_columns", [{}, {"item_id": "parent_asin"}])
+def test_colours_of_a_product_are_one_item(shop, connection, item_columns):
+    log, products = shop
+    read = canonicalize(read_tabular(connection, log, items=products, item_columns=item_columns), connection)
+    assert {row["item_id"]: row["title"] for row in read.items.to_pyarrow().to_pylist()} == PRODUCTS
+    assert all(row["tags"] == [] for row in read.items.to_pyarrow().to_pylist())
+
+
+def test_the_id_of_the_catalogue_is_taken_where_the_log_has_it(tmp_path, connection):
+    (tmp_path / "log.csv").write_text("user_id,item_id,group,timestamp\nann,i1,g1,1714521600\n")
+    (tmp_path / "items.csv").write_text("group,title\ng1,Alien\n")
+    files = {"interactions": str(tmp_path / "log.csv"), "items": str(tmp_path / "items.csv")}
+    raw = read_tabular(connection, **files, item_columns={"item_id": "group"})
+    assert raw.notes == ("Items are those of 'group', as in the catalogue, and not of 'item_id'.",)
+    assert canonicalize(raw, connection).counts["items_without_metadata"] == 0
+    own = read_tabular(connection, **files, columns={"item_id": "item_id"}, item_columns={"item_id": "group"})
+    with pytest.raises(InputError, match=r"No item of the log stands in the catalogue: .*'i1', .*'g1'"):
+        canonicalize(own, connection)
+
+
+def test_headlines_of_reviews_are_no_titles(shop, connection):
+    with pytest.raises(
+        InputError, match=r"2 of 2 items .* several values of title: 'P1' has 'Headline 1' and 'Headline 2'"
+    ):
+        read_tabular(connection, shop[0], items=shop[0])
+    raw = read_tabular(connection, shop[0], items=shop[0], item_columns={"title": "-"})
+    assert canonicalize(raw, connection).counts["items_without_metadata"] == 2
+
+
+def test_one_title_that_was_changed_is_said(tmp_path, connection):
+    rows = [("i1", "Alien"), ("i1", "Alien"), ("i2", "Heat"), ("i2", "Heat (HD)"), ("i3", "Fargo"), ("i3", "Fargo")]
+    lines = [
+        "user_id,item_id,title,timestamp",
+        *(f"u,{item},{title},17145216{n:02}" for n, (item, title) in enumerate(rows)),
+    ]
+    (tmp_path / "log.csv").write_text("\n".join(lines))
+    raw = read_tabular(connection, str(tmp_path / "log.csv"), items=str(tmp_path / "log.csv"))
+    assert raw.notes[0].startswith("1 of 3 items that stand more than once")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "user_id,history_item_id,item_id\n1,\"['a', 'b']\",c\n",
+        'user_id,history_item_id,item_id,timestamp\n1,"[1, 2]",c,1714521600\n',
+        'user_id,item_ids,timestamps\n1,"[1, 2]","[1714521600, 1714521601]"\n',
+        'user_id,item_id,timestamp\n1,"[1, 2]","[1714521600, 1714521601]"\n',
+    ],
+)
+def test_whole_histories_in_one_row_are_refused_with_a_hint(tmp_path, connection, content):
+    (tmp_path / "log.csv").write_text(content)
+    with pytest.raises(InputError, match=r"has whole histories in one row: .*explode.*--order file"):
+        read_tabular(connection, str(tmp_path / "log.csv"))
+
+
+def test_lists_that_are_no_histories_are_no_hindrance(tmp_path, triples):
+    lines = [
+        json.dumps({"user_id": u, "item_id": i, "timestamp": int(t), "images": [], "sequel": [1]}) for u, i, t in ROWS
+    ]
+    (tmp_path / "log.jsonl").write_text("\n".join(lines))
+    assert triples(tmp_path / "log.jsonl") == TRIPLES
+
+
 def test_columns_without_a_name_and_doubled_ones_that_nobody_maps_are_left_behind(tmp_path, triples):
     lines = ["Benutzer;Artikel;Zeit;Menge;Menge;;", *(";".join((*row, "1", "2", "", "")) for row in ROWS)]
     (tmp_path / "log.csv").write_text("\n".join(lines))

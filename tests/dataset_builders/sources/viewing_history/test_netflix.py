@@ -54,7 +54,6 @@ def test_lengths_are_seconds(read, told, write, length, seconds):
         ("72:00:00", "duration over 24 hours"),
         ("24:00:01", "duration over 24 hours"),
         ("999999999:00:00", "duration over 24 hours"),
-        ("an hour", "duration not a number"),
     ],
 )
 def test_lengths_that_cannot_be_are_set_aside(read, write, length, reason):
@@ -62,6 +61,13 @@ def test_lengths_that_cannot_be_are_set_aside(read, write, length, reason):
     log = read(write("a.csv", HEADER + rows))
     assert log.counts["quarantined_by_reason"] == {reason: 1}
     assert log.quarantine.to_pyarrow().to_pylist()[0]["source_row"] == 2
+
+
+def test_a_length_that_is_no_number_costs_no_record(read, write):
+    rows = "Ada,2024-03-09 20:15:02,an hour,,Fog,,TV\nAda,2024-03-09 20:15:02,00:10:00,,Kelp,,TV\n"
+    log = read(write("a.csv", HEADER + rows))
+    assert log.counts["used"] == 2
+    assert log.notes[0].startswith("1 values of duration_s, such as 'an hour', are no numbers")
 
 
 def test_a_spreadsheet_may_have_rewritten_the_times(read, told, write):

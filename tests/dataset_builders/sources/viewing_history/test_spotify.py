@@ -61,7 +61,6 @@ def test_plays_that_cannot_be_are_set_aside_with_their_reason(read, write):
     damages = {
         "duration negative or over 7 days": {"ms_played": -1},
         "duration over 24 hours": {"ms_played": 10**18},
-        "duration not a number": {"ms_played": "long"},
         "time not readable": {"ts": "yesterday"},
         "empty time": {"ts": None},
         "empty item": {"master_metadata_track_name": None},
@@ -70,3 +69,9 @@ def test_plays_that_cannot_be_are_set_aside_with_their_reason(read, write):
     log = read(write("a.json", json.dumps([PLAY, *({**PLAY, **damage} for damage in damages.values())])))
     assert log.counts["used"] == 1
     assert log.counts["quarantined_by_reason"] == dict.fromkeys(sorted(damages), 1)
+
+
+def test_a_length_that_is_no_number_costs_no_play(read, write):
+    log = read(write("a.json", json.dumps([{**PLAY, "ms_played": "long"}])))
+    assert log.counts["used"] == 1
+    assert "such as 'long', are no numbers" in log.notes[0]
