@@ -184,8 +184,8 @@ class EndpointReasoner:
 
         Raises:
             SpendingCapError: A cap is reached. Answers that came before are kept.
-            EndpointError: The server is not there, refuses the key, the model or the request, or keeps failing; or none of
-            its first 20 answers is valid.
+            EndpointError: The server is not there, refuses the key, the model or the request, or keeps failing; or
+            none of its first 20 answers is valid.
         """
         return _run(self.rank_async(contexts, candidates, progress))
 
@@ -413,8 +413,8 @@ def _why_invalid(texts: Sequence[str], reasoner: EndpointReasoner) -> str:
     thoughts = sum(not text.strip() or is_unfinished_thought(text) for text in texts)
     if thoughts > len(texts) / 2:
         return (
-            f"{begin} {thoughts} are empty or an unfinished thought, as of a model that thinks before it answers. Turn "
-            "that off with --no-thinking (oracle_thinking: false in training), or give it room with "
+            f"{begin} {thoughts} are empty or an unfinished thought, as of a model that thinks before it answers. "
+            "Turn that off with --no-thinking (oracle_thinking: false in training), or give it room with "
             f"--max-answer-tokens (now {reasoner.max_answer_tokens})."
         )
     said = " ".join(neutralise(texts[0]).split())[:_MAX_QUOTED_CHARS]
