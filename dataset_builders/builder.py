@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ from dataset_builders.interactions import CanonicalLog, canonicalize
 from dataset_builders.machine_limits import plain_limits
 from dataset_builders.output_paths import require_folder_place
 from dataset_builders.prompt_configs import to_prompt_rows
-from dataset_builders.raw_log import RawLog, connect
+from dataset_builders.raw_log import OWN_LOG, LogLicense, RawLog, connect
 from dataset_builders.schema import (
     CONFIG_FEATURES,
     DATASET_VERSION,
@@ -78,6 +78,7 @@ def build_dataset(
     strict: bool = False,
     threads: int | None = None,
     memory_limit: str = "3GB",
+    license: LogLicense | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Build a dataset folder out of a log.
@@ -90,6 +91,7 @@ def build_dataset(
         strict (`bool`, *optional*, defaults to `False`): Whether a single bad row is an error.
         threads (`int`, *optional*): DuckDB threads; the result does not depend on it.
         memory_limit (`str`, *optional*, defaults to `"3GB"`): What DuckDB may hold in memory before it spills to disk.
+        license ([`LogLicense`], *optional*): The terms of a log of one's own; see `own_license`.
         progress (`Callable[[str], None]`, *optional*): Told the name of each step as it begins.
 
     Returns:
@@ -116,11 +118,28 @@ def build_dataset(
         with plain_limits(memory_limit):
             connection = connect(scratch, threads=threads, memory_limit=memory_limit)
             try:
-                report = _build(source, staging, options, strict, connection, tell)
+                report = _build(_licensed(source, license), staging, options, strict, connection, tell)
             finally:
                 connection.disconnect()
         _replace(output, staging)
     return report
+
+
+def _licensed(source: Source, license: LogLicense | None) -> Source:
+    """The source with the terms that the owner gave the log."""
+    if license is None:
+        return source
+
+    def read(connection: DuckDB) -> RawLog:
+        raw = source(connection)
+        if raw.license != OWN_LOG:
+            raise InputError(
+                f"The log {raw.name!r} has a licence of its own ({raw.license.name}); --license and --redistributable "
+                "are for logs of your own."
+            )
+        return replace(raw, license=license)
+
+    return read
 
 
 @contextmanager
@@ -166,7 +185,7 @@ def _build(
     report = _to_report(raw, log, split_log, folder, options)
     report["content_sha256"] = content_hashes(folder)
     report["count_rules"] = count_rules(folder, connection)
-    report["notes"] += _counts_note(report["count_rules"])
+    report["notes"] += [*_titles_note(report["counts"]), *_counts_note(report["count_rules"])]
     write_report(folder, report)
     write_card(folder, report)
     return report
@@ -306,6 +325,17 @@ def _to_report(
         },
         "splits": splits,
     }
+
+
+def _titles_note(counts: Mapping[str, Any]) -> list[str]:
+    """What the report says where ids stand in prompts in place of titles."""
+    untitled = counts["items_without_metadata"]
+    if not untitled:
+        return []
+    return [
+        f"{untitled} of {counts['items']} items have no title, so their raw ids stand in every prompt as titles, of "
+        "which a language model can make nothing. Bring a catalogue that names them."
+    ]
 
 
 def _counts_note(rules: Mapping[str, Any]) -> list[str]:

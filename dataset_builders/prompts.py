@@ -6,6 +6,7 @@ start a line of its own.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
@@ -177,6 +178,23 @@ def item_text(item: Mapping[str, Any]) -> str:
     if item[TAGS]:
         text += ": " + tags_text(item)
     return text
+
+
+def told_apart(items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The titles of items side by side, with the year where it tells namesakes apart.
+
+    Args:
+        items (`list[Item]`): Items with `title` and, where the catalogue has it, `year`.
+
+    Example:
+        >>> films = [("Heat", 1995), ("Heat", 1986), ("Fargo", 1996)]
+        >>> told_apart([{"title": title, "year": year} for title, year in films])
+        ['Heat (1995)', 'Heat (1986)', 'Fargo']
+    """
+    titles = [item[TITLE] for item in items]
+    shared = {title for title, count in Counter(titles).items() if count > 1}
+    years = [item.get(YEAR) if title in shared else None for title, item in zip(titles, items, strict=True)]
+    return [title if year is None else f"{title} ({year})" for title, year in zip(titles, years, strict=True)]
 
 
 def tags_text(item: Mapping[str, Any]) -> str:

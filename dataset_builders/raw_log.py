@@ -69,6 +69,20 @@ class RawLog:
     counted_items: int | None = None
 
 
+def own_license(name: str, redistributable: bool) -> LogLicense:
+    """The terms that somebody gives a log of their own.
+
+    Args:
+        name (`str`): As the Hub spells licences, such as `"cc-by-4.0"` or `"mit"`.
+        redistributable (`bool`): Whether its rows may be published.
+
+    Example:
+        >>> own_license("cc-by-4.0", redistributable=True).redistributable
+        True
+    """
+    return LogLicense(name, redistributable, notice=f"The owner of the log gave it the licence {name}.")
+
+
 OWN_LOG = LogLicense("other", redistributable=False, notice="Your own log; it is yours to license.")
 
 

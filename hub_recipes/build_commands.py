@@ -95,6 +95,20 @@ def build(
             rich_help_panel=_SPLIT,
         ),
     ] = None,
+    license: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Licence of a log of your own, as the Hub spells it, such as mit or cc-by-4.0.",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
+    redistributable: Annotated[
+        bool,
+        typer.Option(
+            "--redistributable", help="That licence lets the rows be published; needs --license.", rich_help_panel=_RUN
+        ),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first row that would be set aside.", rich_help_panel=_RUN)
     ] = False,
@@ -112,6 +126,7 @@ def build(
 
     from dataset_builders.build_options import BuildOptions
     from dataset_builders.builder import build_dataset
+    from dataset_builders.raw_log import own_license
     from hub_recipes.report import build_table
 
     options = BuildOptions(
@@ -128,9 +143,19 @@ def build(
         seed=seed,
         salt=salt,
     )
+    if redistributable and license is None:
+        raise InputError("--redistributable needs --license: name the terms under which the rows may be passed on.")
+    own = None if license is None else own_license(license, redistributable)
     with Console(stderr=True).status("") as status:
         report = build_dataset(
-            source, output, options, strict=strict, threads=threads, memory_limit=memory_limit, progress=status.update
+            source,
+            output,
+            options,
+            strict=strict,
+            threads=threads,
+            memory_limit=memory_limit,
+            license=own,
+            progress=status.update,
         )
     Console().print(build_table(report))
     for note in report["notes"]:

@@ -18,21 +18,24 @@ from datasets import Dataset
 
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
-from dataset_builders.schema import CANDIDATES, EXAMPLE_ID, FOLD, HISTORY, IS_DISCOVERY, Item
+from dataset_builders.prompts import told_apart
+from dataset_builders.schema import CANDIDATES, EXAMPLE_FEATURES, FOLD, HISTORY, IS_DISCOVERY, ITEM_ID, TARGET, Item
 from hub_recipes.language_models import load_tokenizer
 from hub_recipes.noise_truth import noise_measures
 from hub_recipes.reasoners.reasoner import Reasoner
-from hub_recipes.results import FINGERPRINT, GAP_NAMES, RESULTS_FILE, ROW, Results, read_results
+from hub_recipes.results import FINGERPRINT, GAP_NAMES, RESULTS_FILE, ROW, UNAVAILABLE, Results, read_results
 from hub_recipes.row_measures import GAP, TextJudge, judge, measure, measure_gains, to_predictions
-from hub_recipes.table_rows import TEMPLATE_ROW, TableRow, to_rows
+from hub_recipes.table_rows import TEMPLATE_ROW, NothingToGoOnError, TableRow, to_rows
 
 Progress = Callable[[str, str, int, int], None]
 """Called with the row, what it is doing, the number of finished examples and the number of all."""
 
 LIBRARIES = ("logs2lang", "torch", "transformers", "peft", "datasets", "evaluate", "numpy", "scikit-learn")
-_FROM_BUILD_REPORT = ("name", "dataset_version", "options", "cut_times")
+_FROM_BUILD_REPORT = ("name", "dataset_version", "options", "cut_times", "content_sha256")
 _SETTING = ("dataset", "split", "n", "seed", "history_length", "examples_sha256")
 """What rows must share to stand in one table."""
+_RECORD = ("command", "created", "versions")
+"""What a row keeps of the run that it comes from, for a table is made in many runs."""
 
 
 def evaluate_rows(
@@ -60,7 +63,8 @@ def evaluate_rows(
         split (`str`, *optional*, defaults to `"test"`): `"train"`, `"validation"` or `"test"`.
         limit (`int`, *optional*): How many examples to choose by `seed`; all when `None`.
         reasoner ([`Reasoner`], *optional*): Reads the texts; baselines do without.
-        verbalizers (`dict[str, Verbalizer]`, *optional*): Your own, by row name, beside those built in.
+        verbalizers (`dict[str, Verbalizer]`, *optional*): Your own, by row name, beside those built in. One without a
+            `fingerprint` is run every time.
         history_length (`int`, *optional*): Keep only so many of the newest records of each history.
         discoveries (`bool`, *optional*, defaults to `False`): Only examples whose target the user never touched.
         seed (`int`, *optional*, defaults to 0): Chooses the examples, breaks ties, drives the bootstrap.
@@ -74,8 +78,8 @@ def evaluate_rows(
         [`Results`]: The rows, those kept from an earlier run included.
 
     Raises:
-        InputError: A row is unknown or needs a reasoner, or `output` holds results of other examples or of another
-            reasoner.
+        InputError: A row is unknown or needs a reasoner, no row has anything to go on, or `output` holds results of
+            other examples or of another reasoner.
     """
     table = to_rows(rows, dataset, reasoner, verbalizers, seed)
     examples = choose_examples(dataset.examples(split), limit, seed, history_length, discoveries)
@@ -89,11 +93,21 @@ def evaluate_rows(
         fingerprint = to_fingerprint(row, results.context)
         if results.holds(row.name, fingerprint):
             continue
-        entry, judged = bench.run(row, progress or _silent)
-        results = results.with_row({**entry, FINGERPRINT: fingerprint}, to_predictions(row.name, judged))
+        try:
+            entry, judged = bench.run(row, progress or _silent)
+        except NothingToGoOnError as reason:
+            results = results.with_unavailable(row.name, str(reason))
+            continue
+        own = {FINGERPRINT: fingerprint, "run": {key: results.context[key] for key in _RECORD}}
+        results = results.with_row({**entry, **own}, to_predictions(row.name, judged))
         results = with_gains(results, row.name)
         if output is not None:
             results.write(output)
+    if not results.rows:
+        whys = "; ".join(f"{name}: {why}" for name, why in results.context[UNAVAILABLE].items())
+        raise InputError(f"None of these rows has anything to go on ({whys}). Choose others.")
+    if output is not None:
+        results.write(output)
     return results
 
 
@@ -218,10 +232,26 @@ def to_context(
         "dataset": {key: dataset.report.get(key) for key in _FROM_BUILD_REPORT},
         **choices,
         "num_candidates": max(map(len, examples[CANDIDATES])),
-        "examples_sha256": _digest(examples[EXAMPLE_ID][:]),
+        "examples_sha256": _digest(examples.select_columns([*EXAMPLE_FEATURES]).to_list()),
+        "namesakes": count_namesakes(examples, dataset.items()),
         "reasoner": reasoner and reasoner.entry(),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
     }
+
+
+def count_namesakes(examples: Dataset, items: Mapping[str, Item]) -> dict[str, int]:
+    """In how many examples an answer by title cannot tell candidates apart, because title and year are the same.
+
+    Returns:
+        `dict`: `examples` with such candidates, and `targets`: those of them where the target is one.
+    """
+    found = {"examples": 0, "targets": 0}
+    for shown, target in zip(examples[CANDIDATES], examples[TARGET], strict=True):
+        ids = [candidate[ITEM_ID] for candidate in shown]
+        titles = told_apart([items[item_id] for item_id in ids])
+        found["examples"] += len(set(titles)) < len(titles)
+        found["targets"] += titles.count(titles[ids.index(target)]) > 1
+    return found
 
 
 def _tokenizer(reasoner: Reasoner) -> Any:
@@ -230,10 +260,16 @@ def _tokenizer(reasoner: Reasoner) -> Any:
     return load_tokenizer() if own is None else own.tokenizer
 
 
-def to_fingerprint(row: TableRow, context: Mapping[str, Any]) -> str:
-    """What decides a row's numbers, as one hash: its own identity, the examples, and the version of this code."""
+def to_fingerprint(row: TableRow, context: Mapping[str, Any]) -> str | None:
+    """What decides a row's numbers, as one hash: its own identity, the examples, and the version of this code.
+
+    `None` where the row has no identity, so that it is run every time.
+    """
+    identity = row.identity()
+    if identity is None:
+        return None
     setting = {key: context[key] for key in _SETTING}
-    return _digest({"row": row.name, **row.identity(), **setting, "version": metadata.version("logs2lang")})
+    return _digest({"row": row.name, **identity, **setting, "version": metadata.version("logs2lang")})
 
 
 def _resume(context: dict[str, Any], output: Path | None, overwrite: bool) -> Results:
@@ -246,12 +282,27 @@ def _resume(context: dict[str, Any], output: Path | None, overwrite: bool) -> Re
     if None not in reasoners and reasoners[0] != reasoners[1]:
         differing.append("reasoner")
     if differing:
+        was, now = _differing_parts(earlier.context.get(differing[0]), context[differing[0]])
         raise InputError(
-            f"{output / RESULTS_FILE} holds results of another {differing[0]} "
-            f"({earlier.context.get(differing[0])!r}, now {context[differing[0]]!r}). "
+            f"{output / RESULTS_FILE} holds results of another {differing[0]} ({was!r}, now {now!r}). "
             "Choose another --output, or pass --overwrite to start anew."
         )
-    return replace(earlier, context={**context, "reasoner": context["reasoner"] or reasoners[0]})
+    kept = {"reasoner": context["reasoner"] or reasoners[0], UNAVAILABLE: earlier.context.get(UNAVAILABLE, {})}
+    return replace(earlier, context={**context, **kept})
+
+
+def _differing_parts(earlier: Any, now: Any) -> tuple[Any, Any]:
+    """Two values, without what they share where both are mappings.
+
+    Example:
+        >>> _differing_parts({"name": "toy", "seed": 0}, {"name": "toy", "seed": 1})
+        ({'seed': 0}, {'seed': 1})
+    """
+    if not (isinstance(earlier, Mapping) and isinstance(now, Mapping)):
+        return earlier, now
+    keys = [key for key in now if earlier.get(key) != now[key]]
+    pairs = {key: _differing_parts(earlier.get(key), now[key]) for key in keys}
+    return {key: pair[0] for key, pair in pairs.items()}, {key: pair[1] for key, pair in pairs.items()}
 
 
 def _digest(content: Any) -> str:

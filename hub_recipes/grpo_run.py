@@ -5,18 +5,62 @@ from math import ceil
 from typing import Any
 
 from datasets import Dataset
+from torch import Tensor
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import EXAMPLE_ID
 from hub_recipes.language_models import LanguageModel
+from hub_recipes.training.prompt_rows import SAMPLED_TOKENS
 from hub_recipes.training.resumable_trainer import ResumableTrainer
 from hub_recipes.training.shared_prompts import SharedPrompts
 
 
 class ResumableGRPOTrainer(ResumableTrainer, SharedPrompts, GRPOTrainer):
-    """TRL's trainer with whole checkpoints, a stop at the first loss that is no number, and each prompt read once."""
+    """TRL's trainer with whole checkpoints, a stop at the first loss that is no number, and each prompt read once.
+
+    A row learns from the first `sampled_tokens` of an answer. All answers of a batch are sampled to one length,
+    and what nobody reads has no loss, no entropy and no length.
+
+    Beside what TRL logs, `<name>/alone` of each reward but the first: the share of groups that learn from it alone.
+    """
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        self._sampled_tokens = [row.get(SAMPLED_TOKENS) for row in inputs]  # `None` is all of them
+        return super()._generate_and_score_completions(inputs)
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> tuple[list[list[int]], list[list[float]] | None]:
+        token_ids, log_probs = super()._generate_single_turn(*args, **kwargs)
+        return self._only_read(token_ids), None if log_probs is None else self._only_read(log_probs)
+
+    def _only_read(self, answers: list[list[Any]]) -> list[list[Any]]:
+        return [answer[:tokens] for answer, tokens in zip(answers, self._sampled_tokens, strict=True)]
+
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Tensor:
+        rewards = super()._calculate_rewards(*args, **kwargs)  # of all processes
+        mode = "train" if self.model.training else "eval"
+        size = self.num_generations if mode == "train" else self.num_generations_eval
+        grouped = rewards.view(-1, size, rewards.shape[1])
+        for place, name in enumerate(self.reward_func_names[1:], start=1):
+            self._metrics[mode][f"{name}/alone"].append(share_alone(grouped, place))
+        return rewards
+
+
+def share_alone(rewards: Tensor, place: int) -> float:
+    """The share of groups in which one reward differs between completions and no other does.
+
+    Args:
+        rewards (`Tensor` of shape `(groups, completions, rewards)`): NaN where a reward is `None`.
+        place (`int`): Of the reward in question.
+
+    Example:
+        >>> missed, mixed = [[0.0, 1.0], [0.0, 0.5]], [[1.0, 1.0], [0.0, 0.5]]
+        >>> share_alone(Tensor([missed, mixed]), 1)
+        0.5
+    """
+    differs = (rewards.nan_to_num() - rewards.nan_to_num()[:, :1]).abs().amax(dim=1) > 0
+    return (differs[:, place] & (differs.sum(dim=1) == 1)).float().mean().item()
 
 
 def to_grpo_trainer(
@@ -43,6 +87,7 @@ def to_grpo_trainer(
     """
     check_weights(training_args.reward_weights, rewards)
     check_enough(prompts, training_args)
+    training_args.chat_template_kwargs = dict(policy.chat_template_kwargs)  # TRL makes the prompts itself
     return ResumableGRPOTrainer(
         model=policy.model,
         args=training_args,

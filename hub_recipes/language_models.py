@@ -1,8 +1,10 @@
 """A causal language model, with or without a LoRA adapter: prompts in, probabilities or text out, in batches."""
 
+import inspect
+import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Thread
@@ -23,7 +25,14 @@ from transformers import (
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message
 from hub_recipes.accelerators import accelerator
-from hub_recipes.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, content_hash, model_folder, public_name
+from hub_recipes.model_folders import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    CHAT_TEMPLATE_CONFIG,
+    content_hash,
+    model_folder,
+    public_name,
+)
 from hub_recipes.packaged_model import DEFAULT_BASE_MODEL
 from hub_recipes.token_batches import branch_batch, pad_left, refuse_trees, to_batches
 
@@ -49,6 +58,8 @@ class LanguageModel:
         model_id (`str`): Hub id or path of the base model.
         adapter_id (`str`, *optional*): Hub id or path of the adapter.
         fingerprint (`str`): Changes whenever weights do.
+        chat_template_kwargs (`dict`, *optional*): What every prompt passes to the chat template, such as
+            `{"enable_thinking": False}` for Qwen3. An adapter says what it was trained with.
 
     Example:
         >>> model = load_language_model()  # doctest: +SKIP
@@ -60,6 +71,7 @@ class LanguageModel:
     model_id: str
     adapter_id: str | None
     fingerprint: str
+    chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def device(self) -> torch.device:
@@ -100,7 +112,8 @@ class LanguageModel:
     def prompt_text(self, messages: Sequence[Message]) -> str:
         """The text that `prompt_ids` turns into tokens."""
         harmless = [{**message, "content": self.harmless(message["content"])} for message in messages]
-        return cast(str, self.tokenizer.apply_chat_template(harmless, tokenize=False, add_generation_prompt=True))
+        choices: dict[str, Any] = {**self.chat_template_kwargs, "tokenize": False, "add_generation_prompt": True}
+        return cast(str, self.tokenizer.apply_chat_template(harmless, **choices))
 
     def harmless(self, text: str) -> str:
         """Break up what this tokenizer would read as a special token.
@@ -308,7 +321,11 @@ def _tell(progress: Progress | None, done: int) -> None:
 
 
 def load_language_model(
-    name: str = DEFAULT_BASE_MODEL, *, revision: str | None = None, device: str | None = None
+    name: str = DEFAULT_BASE_MODEL,
+    *,
+    revision: str | None = None,
+    device: str | None = None,
+    chat_template_kwargs: Mapping[str, Any] | None = None,
 ) -> LanguageModel:
     """Load a base model, or an adapter together with the base model it names.
 
@@ -317,6 +334,8 @@ def load_language_model(
             where it is looked for see [`model_folders.model_folder`].
         revision (`str`, *optional*): Branch, tag or commit of the Hub repo.
         device (`str`, *optional*): Where to; the accelerator if there is one, else the CPU.
+        chat_template_kwargs (`dict`, *optional*): What every prompt passes to the chat template; by default what the
+            adapter was trained with, and nothing for a base model.
 
     Returns:
         [`LanguageModel`]: In float32 on a CPU (bfloat16 without AVX512 is hundreds of times slower), else in bfloat16.
@@ -326,15 +345,50 @@ def load_language_model(
     """
     device = device or str(accelerator() or "cpu")
     folder = model_folder(name, revision)
+    switches = trained_chat_template_kwargs(folder) if chat_template_kwargs is None else chat_template_kwargs
+    check_chat_template_kwargs(switches, "chat_template_kwargs")
     if not (folder / ADAPTER_CONFIG).exists():
         model = _load_base(folder, device)
-        return LanguageModel(model, _load_tokenizer(name, folder), name, None, content_hash(folder))
+        return LanguageModel(model, _load_tokenizer(name, folder), name, None, content_hash(folder), switches)
     base_id = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
     base_folder = model_folder(base_id)
     model = _with_adapter(_load_base(base_folder, device), folder, name, base_id)
     has_tokenizer = (folder / "tokenizer_config.json").exists()
     tokenizer = _load_tokenizer(name, folder if has_tokenizer else base_folder)
-    return LanguageModel(model, tokenizer, base_id, name, f"{content_hash(base_folder)}+{content_hash(folder)}")
+    fingerprint = f"{content_hash(base_folder)}+{content_hash(folder)}"
+    return LanguageModel(model, tokenizer, base_id, name, fingerprint, switches)
+
+
+def trained_chat_template_kwargs(folder: Path) -> dict[str, Any]:
+    """What an adapter's training passed to the chat template; empty where its files do not say.
+
+    Args:
+        folder (`Path`): As [`model_folders.model_folder`] returns it.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    path = folder / CHAT_TEMPLATE_CONFIG
+    if not path.is_file():
+        return {}
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}). Fetch the adapter again, or train it again.") from error
+    check_chat_template_kwargs(stored, str(path))
+    return stored
+
+
+def check_chat_template_kwargs(switches: Any, where: str) -> None:
+    """Refuse what is no switch of a chat template, or would change how prompts are made at all.
+
+    Raises:
+        InputError: It is no dictionary, or a name in it is an argument of `apply_chat_template` itself.
+    """
+    if not isinstance(switches, Mapping):
+        raise InputError(f"{where} is {switches!r}; expected switches of the template, as {{enable_thinking: false}}.")
+    if taken := switches.keys() & inspect.signature(PreTrainedTokenizerBase.apply_chat_template).parameters.keys():
+        raise InputError(f"{where} names {min(taken)!r}, which is no switch of a chat template. Leave it out.")
 
 
 def load_tokenizer(name: str = DEFAULT_BASE_MODEL) -> PreTrainedTokenizerBase:

@@ -15,6 +15,7 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 RUN_FILE = "run.json"
 VERBALIZER_CONFIG = "verbalizer_config.json"
+CHAT_TEMPLATE_CONFIG = "chat_template_config.json"
 _MODEL_CONFIG = "config.json"
 
 # Weights as safetensors and nothing that runs: no pickle, no Python.

@@ -1,7 +1,7 @@
 """Results as people read them: a Markdown table and a table in the terminal. Every number comes from the file."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from hub_recipes.results import GAP_NAMES, ROW
+from hub_recipes.results import GAP_NAMES, ROW, UNAVAILABLE
 
 ABSENT = "—"
 RESULTS_TABLE_FILE = "results.md"
@@ -79,6 +79,8 @@ TERMINAL_COLUMNS = (
     Column("Invalid", _number("invalid", "d")),
 )
 """What fits 80 characters; results.md has all."""
+_FEWEST_PICKS = 10
+"""Of fewer picks one place takes more than half by chance now and then: of ten among ten 1 time in 700."""
 
 
 def results_table(document: Mapping[str, Any]) -> str:
@@ -99,7 +101,7 @@ def results_table(document: Mapping[str, Any]) -> str:
         | popularity | 0.150 | 20 |
     """
     rows = document["rows"]
-    parts = [setting_line(document), markdown_table(rows, COLUMNS)]
+    parts = [setting_line(document), markdown_table(rows, COLUMNS), *remarks(document)]
     gaps = gap_columns(rows)
     if gaps:
         parts += ["Recall@1 by the time between the target and the interaction before it:", markdown_table(rows, gaps)]
@@ -114,6 +116,36 @@ def results_table(document: Mapping[str, Any]) -> str:
             markdown_table(decided, DECISION_COLUMNS),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def remarks(document: Mapping[str, Any]) -> list[str]:
+    """What a reader must know beside the numbers, a sentence or two each; none where all is well.
+
+    Example:
+        >>> row = {"row": "template", "n": 40, "invalid": 0, "picks_by_position": [0.9, 0.1, 0.0]}
+        >>> remarks({"rows": [row]})[0][:73]
+        'Row template: 36 of 40 picks are the candidate at place 1, whoever stands'
+    """
+    said = [f"Row {name} is not available: {why}." for name, why in document.get(UNAVAILABLE, {}).items()]
+    namesakes = document.get("namesakes", {})
+    if namesakes.get("examples"):
+        said.append(
+            f"In {namesakes['examples']} of {document['n']} examples candidates share their title and year, in "
+            f"{namesakes['targets']} of these the target with another; there an answer by title is left to the seed."
+        )
+    return [*said, *(remark for row in document["rows"] for remark in _position_remarks(row))]
+
+
+def _position_remarks(row: Row) -> Iterator[str]:
+    shares = row.get("picks_by_position") or []
+    picks = row["n"] - row["invalid"]
+    # Candidates stand in an order drawn by lot. Of two places one has half of the picks by nature.
+    if len(shares) > 2 and picks >= _FEWEST_PICKS and max(shares) > 1 / 2:
+        yield (
+            f"Row {row[ROW]}: {max(shares) * picks:.0f} of {picks} picks are the candidate at place "
+            f"{shares.index(max(shares)) + 1}, whoever stands there. Such an answer says nothing of the text; ask the "
+            "reasoner by title, or train it."
+        )
 
 
 def write_table(document: Mapping[str, Any], folder: Path) -> Path:

@@ -6,7 +6,7 @@ evaluation that was interrupted goes on where it stopped, and a row added later 
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ GAP_NAMES = ("same_second", "under_an_hour", "under_a_day", "a_day_and_more")
 
 ROW = "row"
 FINGERPRINT = "fingerprint"
+UNAVAILABLE = "unavailable"
+"""What was asked for and has nothing to go on, with the reason: rows whose numbers would be those of pure chance."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,10 @@ class Results:
     """The rows of one results table and the choices behind them.
 
     Args:
-        context (`dict`): What all rows share: dataset, split, `n`, seed, reasoner, versions, command, time.
-        rows (`list[dict]`): One per row: its name, fingerprint, seconds and measures; see `row_measures.measure`.
+        context (`dict`): What all rows share: dataset, split, `n`, seed, reasoner; and of the latest run the versions,
+            the command and the time.
+        rows (`list[dict]`): One per row: its name, fingerprint, seconds and measures, see `row_measures.measure`; and
+            under `run` the versions, the command and the time of the run that it comes from.
         predictions (`pandas.DataFrame`): One line per row and example: opaque ids, the pick, the target's rank.
     """
 
@@ -50,10 +54,10 @@ class Results:
         """
         return next((row for row in self.rows if row[ROW] == name), None)
 
-    def holds(self, name: str, fingerprint: str) -> bool:
-        """Whether the row of that name was run with everything as it is now."""
+    def holds(self, name: str, fingerprint: str | None) -> bool:
+        """Whether the row of that name was run with everything as it is now; never without a fingerprint."""
         row = self.row(name)
-        return row is not None and row[FINGERPRINT] == fingerprint
+        return row is not None and fingerprint is not None and row[FINGERPRINT] == fingerprint
 
     def with_row(self, row: dict[str, Any], predictions: pd.DataFrame) -> "Results":
         """A copy in which `row` stands, in place of an earlier one of its name or at the end."""
@@ -65,6 +69,15 @@ class Results:
             rows if row[ROW] in names else [*rows, row],
             pd.concat([others, predictions], ignore_index=True) if len(others) else predictions,
         )
+
+    def with_unavailable(self, name: str, why: str) -> "Results":
+        """A copy that says why there is no row of that name.
+
+        Example:
+            >>> Results({}).with_unavailable("tag-cosine", "no item has tags").context
+            {'unavailable': {'tag-cosine': 'no item has tags'}}
+        """
+        return replace(self, context={**self.context, UNAVAILABLE: {**self.context.get(UNAVAILABLE, {}), name: why}})
 
     def predictions_of(self, name: str) -> pd.DataFrame:
         """The predictions of one row, in the order of the examples."""

@@ -1,8 +1,9 @@
 """What training optimises: TRL reward callables, one number per completion.
 
 A number says how good a completion is; `None` says that its row cannot be judged, because the target is not among the
-candidates, and such a row teaches nothing. A completion that fails (no valid answer, an absurd length) is judged, and
-badly. Rewards are picklable and hold what they need; what is only watched goes through TRL's `log_metric`.
+candidates; all rewards agree on that, and such a row teaches nothing. A completion that fails (no valid answer, an
+absurd length) is judged, and badly. Rewards are picklable and hold what they need; what is only watched goes through
+TRL's `log_metric`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -145,18 +146,24 @@ class LengthReward:
         self,
         completions: Completions,
         history: Sequence[Any],
+        candidates: Sequence[Sequence[Mapping[str, Any]]],
+        target: Sequence[str],
         template_text: Sequence[str],
         fold: Sequence[int] | None = None,
         log_metric: LogMetric | None = None,
         **kwargs: Any,
     ) -> Rewards:
-        """One reward per completion, in [0, 1]; see [`LengthReward`]."""
+        """One reward per completion, in [0, 1]; `None` where [`OracleReward`] is, or a row that cannot be judged would
+        be learned from by its length alone."""
         tokens = count_tokens(self.tokenizer, realize_all(self.verbalizer, completions, history, fold))
         template_tokens = count_tokens(self.tokenizer, template_text)
         ratios = [mine / theirs for mine, theirs in zip(tokens, template_tokens, strict=True)]
         if log_metric is not None:
             log_metric("length/compression", mean(ratios))
-        return [self.of_ratio(ratio) for ratio in ratios]
+        return [
+            self.of_ratio(ratio) if is_judgeable(gold, row) else None
+            for ratio, gold, row in zip(ratios, target, candidates, strict=True)
+        ]
 
     def of_ratio(self, ratio: float) -> float:
         """The reward of a text `ratio` times as long as the template's."""
@@ -171,7 +178,7 @@ class AnswerReward:
     Example:
         >>> films = [{"item_id": "i1", "title": "Fargo"}, {"item_id": "i7", "title": "Heat"}]
         >>> said = [[{"content": text}] for text in ("B", "A", "hard to say")]
-        >>> AnswerReward()(said, [films] * 3, ["i7"] * 3, ["e1"] * 3)
+        >>> AnswerReward()(said, [films] * 3, ["i7"] * 3)
         [1.0, -1.0, -1.0]
     """
 
@@ -182,7 +189,6 @@ class AnswerReward:
         completions: Completions,
         candidates: Sequence[Sequence[Mapping[str, Any]]],
         target: Sequence[str],
-        example_id: Sequence[str],
         log_metric: LogMetric | None = None,
         **kwargs: Any,
     ) -> Rewards:
@@ -204,7 +210,6 @@ class AnswerReward:
         if log_metric is not None:
             log_metric("answer/hit_rate", mean(hits))
             log_metric("answer/invalid", mean(pick is None for pick in picks))
-            log_metric("answer/equal_groups", equal_groups(example_id, judged))
         return refuse_unjudged(judged)
 
 

@@ -10,11 +10,12 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Protocol
 
+import numpy as np
 from datasets import Dataset
 
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
-from dataset_builders.schema import CANDIDATES, FOLD, HISTORY, ITEM_ID, Item
+from dataset_builders.schema import CANDIDATES, FOLD, HISTORY, ITEM_ID, TAGS, YEAR, Item
 from dataset_builders.sources.streaming_simulation.ceiling import ceiling_scores
 from hub_recipes.baselines import BASELINES, rankings_from_scores
 from hub_recipes.language_models import load_language_model
@@ -27,6 +28,7 @@ from hub_recipes.verbalizers.verbalizer import write_and_count
 
 TEMPLATE_ROW = "template"
 CEILING_ROW = "ceiling"
+RANDOM_ROW = "random"
 VERBALIZER_ROWS = (*TEXT_RULES, "zero_shot", *LEARNED_VERBALIZERS, *DECISION_RULES)
 ALL_BASELINES = "baselines"
 """Short for every classical baseline."""
@@ -36,6 +38,10 @@ DECISIONS = "decisions"
 
 Report = Callable[[str, int], None]
 """Called with what a row is doing and the number of finished examples."""
+
+
+class NothingToGoOnError(Exception):
+    """A row cannot tell any two candidates apart, so what it would measure is chance; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,16 @@ class TableRow(Protocol):
     def kind(self) -> str:
         """`"verbalizer"`, `"baseline"` or `"ceiling"`."""
 
-    def identity(self) -> dict[str, Any]:
-        """What decides the outcome, beside the examples; part of the row's fingerprint."""
+    def identity(self) -> dict[str, Any] | None:
+        """What decides the outcome, beside the examples; part of the row's fingerprint. `None` for what cannot tell
+        whether it has changed, so that it is run every time."""
 
-    def run(self, examples: Dataset, report: Report) -> Outcome: ...
+    def run(self, examples: Dataset, report: Report) -> Outcome:
+        """Rank the candidates of each example.
+
+        Raises:
+            NothingToGoOnError: All candidates are alike to this row.
+        """
 
 
 @dataclass(frozen=True)
@@ -80,13 +92,15 @@ class VerbalizerRow:
     items: Mapping[str, Item]
     kind: str = "verbalizer"
 
-    def identity(self) -> dict[str, Any]:
-        return {
-            "verbalizer": getattr(self.verbalizer, "fingerprint", self.name),
-            "reasoner": self.reasoner.entry(),
-        }
+    def identity(self) -> dict[str, Any] | None:
+        written_by = getattr(self.verbalizer, "fingerprint", None)  # a name says nothing about what stands behind it
+        return written_by and {"verbalizer": written_by, "reasoner": self.reasoner.entry()}
 
     def run(self, examples: Dataset, report: Report) -> Outcome:
+        if self.reasoner.entry()["answer"] == "tags" and not any(item[TAGS] for item in self.items.values()):
+            raise NothingToGoOnError(
+                "the reasoner answers by tags, and no item of the catalogue has any; ask by title"
+            )
         report("writing", 0)
         folds = examples[FOLD][:] if FOLD in examples.column_names else None
         histories = examples[HISTORY][:]
@@ -124,9 +138,19 @@ class BaselineRow:
             self.items,
             progress=lambda share: report("fitting", int(share * len(examples))),
         )
-        rankings = rankings_from_scores(recommender.score(examples), examples, seed=self.seed)
+        scores = np.asarray(recommender.score(examples))
+        if self.name != RANDOM_ROW and (scores == scores[:, :1]).all():
+            raise NothingToGoOnError(self._why())
+        rankings = rankings_from_scores(scores, examples, seed=self.seed)
         report("fitting", len(examples))
         return Outcome(rankings)
+
+    def _why(self) -> str:
+        if self.name == "year-closeness" and not any(item[YEAR] for item in self.items.values()):
+            return "no item of the catalogue has a year"
+        if self.name == "tag-cosine" and not any(item[TAGS] for item in self.items.values()):
+            return "no item of the catalogue has tags"
+        return "all candidates of every example have the same score"
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ def evaluate(
         Literal["label", "title", "tags", "generate"] | None,
         typer.Option(
             help="How the reasoner answers: ten labels, ten titles, the tags of ten items (each one forward pass), "
-            "or free text. By default as it was trained; label where nothing says."
+            "or free text. By default as it was trained; by title where nothing says, "
+            "and by label on a server."
         ),
     ] = None,
     endpoint: Annotated[
@@ -135,7 +136,7 @@ def evaluate(
     if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
         names.append(CEILING_ROW)
     verbalizers = load_adapters(adapters, built.items(), built.known_successors())
-    model = (remote or _load_reasoner(reasoner, answer)) if needs_reasoner(names) else None
+    model = (remote or _load_reasoner(reasoner, answer, seed)) if needs_reasoner(names) else None
     with progress_bars() as report:
         results = evaluate_rows(
             built,
@@ -202,11 +203,13 @@ def _extra_body(chat_template_kwargs: str | None, no_thinking: bool) -> dict[str
     return {"chat_template_kwargs": told} if told else {}
 
 
-def _load_reasoner(name: str | None, answer: Any) -> Any:
+def _load_reasoner(name: str | None, answer: Any, seed: int) -> Any:
+    from dataclasses import replace
+
     from hub_recipes.language_models import DEFAULT_BASE_MODEL
     from hub_recipes.reasoners.local import LocalReasoner
 
-    return LocalReasoner.from_pretrained(name or DEFAULT_BASE_MODEL, answer=answer)
+    return replace(LocalReasoner.from_pretrained(name or DEFAULT_BASE_MODEL, answer=answer), seed=seed)
 
 
 def _show(document: dict[str, Any], output: Path) -> None:
@@ -214,10 +217,12 @@ def _show(document: dict[str, Any], output: Path) -> None:
     from rich.console import Console
 
     from hub_recipes.charts import write_charts
-    from hub_recipes.report import terminal_table, write_table
+    from hub_recipes.report import remarks, terminal_table, write_table
 
     files = [output / "results.json", write_table(document, output), *write_charts(document, output)]
     Console().print(terminal_table(document))
+    for remark in remarks(document):
+        print(f"Note: {remark}")
     print("Written: " + ", ".join(map(str, files)))
 
 

@@ -19,7 +19,13 @@ from hub_recipes.grpo_run import presentations_of, to_grpo_trainer
 from hub_recipes.language_models import LanguageModel
 from hub_recipes.rewards import AnswerReward
 from hub_recipes.training.adapters import trainable_model
-from hub_recipes.training.arguments import ObjectiveArguments, ReasonerArguments, parse_arguments, run_as_script
+from hub_recipes.training.arguments import (
+    ObjectiveArguments,
+    ReasonerArguments,
+    chat_template_kwargs,
+    parse_arguments,
+    run_as_script,
+)
 from hub_recipes.training.dry_run import describe_run
 from hub_recipes.training.prompt_rows import to_reasoner_rows
 from hub_recipes.training.reasoner_objectives import ObjectiveSettings
@@ -45,11 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.dry_run:
         return describe_run(args, training_args, dataset, [AnswerReward()] if args.method == "grpo" else ())
     run = TrainingRun(args, training_args, *objective)
-    policy = trainable_model(args, training_args.seed)
+    switches = chat_template_kwargs(*objective, training_args)
+    policy = trainable_model(args, training_args.seed, chat_template_kwargs=switches)
     to_trainer = _grpo_trainer if args.method == "grpo" else _objective_trainer
     trainer = to_trainer(run, dataset, policy, *objective)
     run.train(trainer)
-    return run.finish(trainer, dataset, _record(args, dataset, *objective))
+    return run.finish(trainer, policy, dataset, _record(args, dataset, *objective))
 
 
 def _objective_trainer(
@@ -57,7 +64,8 @@ def _objective_trainer(
 ) -> Any:
     """A trainer without sampling; see [`reasoner_objectives`]."""
     args = run.arguments
-    settings = ObjectiveSettings(method=args.method, history_length=args.history_length, **vars(objective))
+    choices = {name: value for name, value in vars(objective).items() if name != "chat_template_kwargs"}
+    settings = ObjectiveSettings(method=args.method, history_length=args.history_length, **choices)
     train, validation = run.examples(dataset, "train"), run.examples(dataset, "validation")
     return to_objective_trainer(
         policy,

@@ -17,16 +17,22 @@ from hub_recipes.grpo_run import to_grpo_trainer
 from hub_recipes.language_models import LanguageModel
 from hub_recipes.rewards import LengthReward, OracleReward
 from hub_recipes.training.adapters import allow_only, trainable_model
-from hub_recipes.training.arguments import VerbalizerArguments, parse_arguments, run_as_script
+from hub_recipes.training.arguments import (
+    ChatTemplateArguments,
+    VerbalizerArguments,
+    chat_template_kwargs,
+    parse_arguments,
+    run_as_script,
+)
 from hub_recipes.training.dry_run import describe_run
 from hub_recipes.training.oracles import oracle_entry, to_oracle
-from hub_recipes.training.prompt_rows import to_verbalizer_rows, to_warm_start_rows
+from hub_recipes.training.prompt_rows import SAMPLED_TOKENS, to_verbalizer_rows, to_warm_start_rows
 from hub_recipes.training.resumable_trainer import ResumableTrainer
 from hub_recipes.training.run_folder import TrainingRun
 from hub_recipes.verbalizers.action import WITH_NEXT, decision_token_ids
 from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
 
-CONFIGURATIONS = {"sft": (SFTConfig,), "grpo": (GRPOConfig,)}
+CONFIGURATIONS = {"sft": (ChatTemplateArguments, SFTConfig), "grpo": (GRPOConfig,)}
 WATCHED = ("train", "validation")
 """The splits that training reads; `test` is for evaluation alone."""
 
@@ -44,19 +50,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         `int`: Exit code: 0 when the adapter is written, 75 when the time limit came first.
     """
-    args, training_args = parse_arguments(VerbalizerArguments, CONFIGURATIONS, argv)
+    args, *template, training_args = parse_arguments(VerbalizerArguments, CONFIGURATIONS, argv)
     dataset = BuiltDataset.open(args.dataset)
     if args.dry_run:
         return describe_run(
             args, training_args, dataset, _rewards(args, dataset, None) if args.method == "grpo" else ()
         )
-    run = TrainingRun(args, training_args)
-    policy = trainable_model(args, training_args.seed)
+    run = TrainingRun(args, training_args, *template)
+    switches = chat_template_kwargs(*template, training_args)
+    policy = trainable_model(args, training_args.seed, chat_template_kwargs=switches)
     verbalizer = _verbalizer(args, dataset, policy)
     to_trainer = {"sft": _sft_trainer, "grpo": _grpo_trainer}[args.method]
     trainer = to_trainer(run, dataset, policy, verbalizer)
     run.train(trainer)
-    return run.finish(trainer, dataset, _record(args, dataset), verbalizer.save_config)
+    return run.finish(trainer, policy, dataset, _record(args, dataset), verbalizer.save_config)
 
 
 def _verbalizer(args: VerbalizerArguments, dataset: BuiltDataset, policy: LanguageModel | None = None) -> Any:
@@ -90,9 +97,8 @@ def _sft_trainer(
 def _grpo_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, verbalizer: Any) -> Any:
     rewards = _rewards(run.arguments, dataset, policy.tokenizer)
     train, validation = (_rows(run, dataset, split, policy, verbalizer, to_verbalizer_rows) for split in WATCHED)
-    run.training_args.max_completion_length = max(map(verbalizer.max_completion_tokens, train))
+    run.training_args.max_completion_length = max(train[SAMPLED_TOKENS])
     if run.arguments.verbalizer == "action":
-        run.training_args.max_completion_length -= 1  # the token that ends an answer is not written
         _decide_alone(run.training_args, policy, verbalizer.known)
     return to_grpo_trainer(policy, run.training_args, train, rewards, validation, run.callbacks)
 

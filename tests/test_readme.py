@@ -1,4 +1,5 @@
-"""The README describes today: its commands run, its Python runs, and its numbers are those of committed results."""
+"""The README and the pages it leads to describe today: their commands run, their Python runs, and their numbers are
+those of committed results."""
 
 import csv
 import json
@@ -15,7 +16,10 @@ from hub_recipes.cli import main
 from hub_recipes.report import NOISE_COLUMNS, TERMINAL_COLUMNS, markdown_table, setting_line
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS_PAGE = ROOT / "model_cards" / "results" / "README.md"
+PAGES = (ROOT / "dataset_builders" / "README.md", ROOT / "README.md", ROOT / "hub_recipes" / "README.md", RESULTS_PAGE)
+TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
+README = "\n".join(TEXTS.values())
 REPORT = {"splits": {"test": {"examples": 1}}, "notes": []}
 RESULTS = sorted((ROOT / "model_cards" / "results").glob("*/results.json"))
 
@@ -95,7 +99,7 @@ def test_a_log_of_ones_own_goes_from_file_to_table(toy_folder, monkeypatch):
     for words in commands(block):
         assert run(words, monkeypatch) == 0
     rows = json.loads(Path("results/own/results.json").read_text())["rows"]
-    assert {"template", "profile", "sasrec-lift"} <= {row["row"] for row in rows}
+    assert {"template", "successors", "sasrec-lift"} <= {row["row"] for row in rows}
 
 
 def test_the_python_of_the_readme_runs(toy_folder):
@@ -116,17 +120,40 @@ print(json.dumps({"examples": len(examples), "answer": prompts[0]["answer"], "ti
     assert seen["titles"] == ["Fog: Season 1: Part 3", "Fog: Season 1: Part 4"]
 
 
-def test_every_committed_result_stands_in_the_readme_as_it_is():
+def test_every_committed_result_stands_on_the_results_page_as_it_is():
     assert RESULTS
+    text = TEXTS[RESULTS_PAGE]
     for path in RESULTS:
         document = json.loads(path.read_text(encoding="utf-8"))
         shown = f"{setting_line(document)}\n\n{markdown_table(document['rows'], TERMINAL_COLUMNS)}"
-        assert shown in README, f"README.md does not show {path.relative_to(ROOT)}; it should hold:\n\n{shown}"
+        assert shown in text, f"{RESULTS_PAGE} does not show {path.relative_to(ROOT)}; it should hold:\n\n{shown}"
         noisy = [{"row": row["row"], **row["noise"]} for row in document["rows"] if "noise" in row]
-        assert not noisy or markdown_table(noisy, NOISE_COLUMNS) in README
-        assert document["command"] in README, f"README.md does not say how to make {path.relative_to(ROOT)}"
+        assert not noisy or markdown_table(noisy, NOISE_COLUMNS) in text
+        assert document["command"] in text, f"{RESULTS_PAGE} does not say how to make {path.relative_to(ROOT)}"
 
 
-def test_every_link_leads_somewhere():
-    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_the_front_page_is_short_and_shows_only_rows_of_the_results_page():
+    front = TEXTS[ROOT / "README.md"].splitlines()
+    rows = [line for line in front if line.startswith("| ") and re.search(r"\d \[\d", line)]
+    assert len(front) <= 250
+    assert 2 <= len(rows) <= 20
+    assert [row for row in rows if row not in TEXTS[RESULTS_PAGE]] == []
+
+
+def test_the_number_on_the_front_page_is_that_of_the_results():
+    document = json.loads((ROOT / "model_cards" / "results" / "movietweetings-100k" / "results.json").read_text())
+    rows = {row["row"]: row for row in document["rows"]}
+    promise = " ".join(TEXTS[ROOT / "README.md"].split("**How much the text matters")[1].split("\n\n")[0].split())
+    for name in ("template", "successors"):
+        low, high = rows[name]["discovery_recall@1_interval"]
+        assert f"{rows[name]['discovery_recall@1']:.3f} [{low:.3f}, {high:.3f}]" in promise
+    gain, (low, high) = rows["successors"]["discovery_gain"], rows["successors"]["discovery_gain_interval"]
+    assert f"{gain:+.0%} [{low:+.0%}, {high:+.0%}]" in promise
+    assert f"of {document['n']} test targets" in promise
+    assert f"{rows['successors']['compression']:.0%} of its length" in promise
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", TEXTS[page]):
+        assert (page.parent / target).exists(), target

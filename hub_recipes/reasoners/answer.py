@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dataset_builders.prompts import neutralise, neutralise_lines
+from dataset_builders.prompts import neutralise, neutralise_lines, told_apart
 from dataset_builders.schema import CANDIDATE_LABELS, TITLE
 from hub_recipes.title_mentions import is_plain
 
@@ -273,14 +273,20 @@ def _is_contradicted(pick: int, left: str) -> bool:
 
 
 def _with_titles_as_one(said: str, candidates: Sequence[Mapping[str, Any]]) -> str:
-    """The text with each title of a candidate as one character; the longest titles first."""
+    """The text with each title of a candidate as one character; the longest titles first.
+
+    A title that several candidates share stands for all of them, unless its year stands with it somewhere.
+    """
     left = neutralise_lines(said)
-    titles = [_spelled(neutralise(html.unescape(candidate[TITLE]))) for candidate in candidates]
-    for place in sorted(range(len(titles)), key=lambda place: -len(titles[place])):
-        title = titles[place]
+    shared: dict[str, set[int]] = {}
+    for titles in ([candidate[TITLE] for candidate in candidates], told_apart(candidates)):
+        for place, title in enumerate(titles):
+            shared.setdefault(_spelled(neutralise(html.unescape(title))), set()).add(place)
+    for title in sorted(shared, key=len, reverse=True):
         if title and title not in CANDIDATE_LABELS:
             whole = _field(title) if is_plain(title) else re.compile(_bounded(title), re.IGNORECASE)
-            left = whole.sub(chr(_FIRST_TITLE + place), left)
+            places = [chr(_FIRST_TITLE + place) for place in sorted(shared[title])]
+            left = whole.sub("/".join([place for place in places if place in left] or places), left)
     return left
 
 

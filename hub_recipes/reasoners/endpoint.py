@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import numpy as np
 from huggingface_hub import AsyncInferenceClient
 from tenacity import (
     AsyncRetrying,
@@ -24,6 +23,7 @@ from transformers.utils import logging
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message, neutralise, to_reasoner_prompt
 from dataset_builders.schema import ITEM_ID
+from hub_recipes.reasoners import ranking
 from hub_recipes.reasoners.answer import is_unfinished_thought, parse_answer, thinks
 from hub_recipes.reasoners.answer_cache import AnswerCache, open_answers, question_key
 from hub_recipes.reasoners.chat_server import (
@@ -401,8 +401,7 @@ def to_ranking(answer: ChatAnswer, candidates: Candidates) -> Ranking | None:
     if answer.top_log_probs is not None and answer.text.strip() and not thinks(answer.text):
         probabilities = label_probabilities(answer.top_log_probs, len(candidates))
         if probabilities is not None:
-            order = np.argsort(-probabilities, kind="stable")
-            return Ranking([candidates[place][ITEM_ID] for place in order], probabilities[order].tolist())
+            return ranking.to_ranking([item[ITEM_ID] for item in candidates], probabilities, probabilities, seed=0)
     pick = parse_answer(answer.text, candidates)
     return None if pick is None else Ranking([candidates[pick][ITEM_ID]])
 

@@ -26,7 +26,7 @@ from hub_recipes.reasoners.questions import (
     label_ids,
     to_prompt_of,
 )
-from hub_recipes.reasoners.ranking import Ranking
+from hub_recipes.reasoners.ranking import Ranking, to_ranking
 
 Answer = Literal["label", "title", "tags", "generate"]
 
@@ -45,7 +45,8 @@ class LocalReasoner:
 
     Args:
         language_model ([`LanguageModel`]): Reads and answers.
-        answer (`str`, *optional*, defaults to `"label"`): `"label"`: one forward pass, softmax over the labels A to J.
+        answer (`str`, *optional*, defaults to `"title"`): `"label"`: one forward pass, softmax over the labels A to J;
+            a small model that was not trained for it picks the same label for everybody.
             `"title"`: one forward pass over the context with the titles as branches, softmax over their
             log-probabilities. `"tags"`: the same with the tags of each item in place of its title, for catalogues
             whose titles say little; items with equal tags are equal. `"generate"`: write an answer and parse it; an
@@ -56,6 +57,8 @@ class LocalReasoner:
         temperature (`float`, *optional*, defaults to 1.0): For `"title"` and `"tags"`: divides the scores before the
             softmax. The ranking does not depend on it; an oracle's log-likelihoods do. Sums over many tokens lie many
             nats apart, so a model trained with a temperature is sure of far too much without it.
+        seed (`int`, *optional*, defaults to 0): Puts candidates in order that the answer cannot tell apart, such as
+            two of one title.
 
     Example:
         >>> reasoner = LocalReasoner.from_pretrained()  # doctest: +SKIP
@@ -63,9 +66,10 @@ class LocalReasoner:
     """
 
     language_model: LanguageModel
-    answer: Answer = "label"
+    answer: Answer = "title"
     subtract_prior: bool = True
     temperature: float = 1.0
+    seed: int = 0
 
     @classmethod
     def from_pretrained(
@@ -75,7 +79,7 @@ class LocalReasoner:
 
         Args:
             name (`str`, *optional*): Hub id or folder; see [`load_language_model`], also for `loading`.
-            answer (`str`, *optional*): How it answers; as it was trained by default, and a base model by `"label"`.
+            answer (`str`, *optional*): How it answers; as it was trained by default, and a base model by `"title"`.
 
         Raises:
             InputError: The files are not to be had, or the record of the training is damaged.
@@ -93,7 +97,7 @@ class LocalReasoner:
             answer (`str`, *optional*): Another way to answer, for which nothing else is taken from the training.
         """
         trained = trained_choices(folder)
-        if answer in (None, trained.get("answer")):
+        if answer is None or answer == trained.get("answer"):
             return cls(language_model, **trained)
         return cls(language_model, answer)
 
@@ -124,12 +128,15 @@ class LocalReasoner:
 
     def entry(self) -> dict[str, Any]:
         """The reasoner as `results.json` names it; see [`Reasoner`]."""
-        return {**self.language_model.entry(), "answer": self.answer}
+        entry = {**self.language_model.entry(), "answer": self.answer, "seed": self.seed}
+        if self.answer not in ("title", "tags"):
+            return entry
+        return {**entry, "subtract_prior": self.subtract_prior, "temperature": self.temperature}
 
     def _by_label(self, contexts: Any, candidates: Any, progress: Any) -> list[Ranking | None]:
         prompts = self._prompts(contexts, candidates, to_reasoner_prompt, room=1)
         log_probs = self.language_model.next_token_log_probs(prompts, label_ids(self.language_model), progress)
-        return [_to_ranking(shown, scores[: len(shown)]) for shown, scores in zip(candidates, log_probs, strict=True)]
+        return self._rankings(candidates, [row[: len(of)] for row, of in zip(log_probs, candidates, strict=True)])
 
     def _by_branches(self, contexts: Any, candidates: Any, progress: Any) -> list[Ranking | None]:
         answer = cast(ScoredAnswer, self.answer)
@@ -142,7 +149,14 @@ class LocalReasoner:
         if self.subtract_prior:
             priors = self._priors(branches, to_prompt_of(answer))
             scores = [score - prior for score, prior in zip(scores, priors, strict=True)]
-        return [_to_ranking(shown, score / self.temperature) for shown, score in zip(candidates, scores, strict=True)]
+        equal = [_of_equal_branches(*of_row) for of_row in zip(scores, branches, strict=True)]
+        return self._rankings(candidates, [score / self.temperature for score in equal])
+
+    def _rankings(self, candidates: Sequence[Candidates], scores: Sequence[np.ndarray]) -> list[Ranking | None]:
+        return [
+            to_ranking([item[ITEM_ID] for item in shown], of_row, softmax(of_row.astype(np.float64)), self.seed)
+            for shown, of_row in zip(candidates, scores, strict=True)
+        ]
 
     def _priors(self, branches: Sequence[Sequence[Sequence[int]]], to_prompt: ToPrompt) -> list[np.ndarray]:
         """The log-probability of each branch where nothing is known about the user, each one scored once."""
@@ -211,7 +225,7 @@ def trained_choices(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path} does not say how the adapter answers ({error!r}). Train it again.") from error
 
 
-def _to_ranking(candidates: Candidates, scores: np.ndarray) -> Ranking:
-    order = np.argsort(-scores, kind="stable")
-    probabilities = softmax(scores[order].astype(np.float64))
-    return Ranking([candidates[place][ITEM_ID] for place in order], probabilities.tolist())
+def _of_equal_branches(scores: np.ndarray, branches: Sequence[Sequence[int]]) -> np.ndarray:
+    """Scores in which equal branches are equal: a batch computes each by itself, and in half precision that shows."""
+    first: dict[tuple[int, ...], Any] = {}
+    return np.array([first.setdefault(tuple(of), score) for of, score in zip(branches, scores, strict=True)])

@@ -9,7 +9,7 @@ from importlib.resources import files
 from math import ceil
 from typing import Any, Literal
 
-from dataset_builders.prompts import Message, neutralise, neutralise_lines, tags_text, to_reasoner_prompt
+from dataset_builders.prompts import Message, neutralise, neutralise_lines, tags_text, to_reasoner_prompt, told_apart
 from dataset_builders.schema import CANDIDATE_LABELS, TITLE
 from hub_recipes.language_models import LanguageModel
 
@@ -70,9 +70,10 @@ def _ended(language_model: LanguageModel, text: str) -> list[int]:
 
 def answer_ids(language_model: LanguageModel, answer: ScoredAnswer, candidates: Candidates) -> list[list[int]]:
     """The tokens of the answer that picks each candidate."""
-    if answer != "label":
-        to_ids = {"title": title_ids, "tags": tags_ids}[answer]
-        return [to_ids(language_model, item) for item in candidates]
+    if answer == "title":
+        return [title_ids(language_model, {TITLE: title}) for title in told_apart(candidates)]
+    if answer == "tags":
+        return [tags_ids(language_model, item) for item in candidates]
     return [[label] for label in label_ids(language_model)[: len(candidates)]]
 
 

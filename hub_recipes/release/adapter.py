@@ -10,7 +10,7 @@ from typing import Any
 from dataset_builders.checksums import sha256_of
 from dataset_builders.export import REPORT_FILE
 from dataset_builders.input_error import InputError
-from hub_recipes.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, VERBALIZER_CONFIG
+from hub_recipes.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CHAT_TEMPLATE_CONFIG, VERBALIZER_CONFIG
 from hub_recipes.results import read_document
 from hub_recipes.training.curves import CURVES_FILE
 from hub_recipes.training.run_record import RUN_FILE, read_run
@@ -23,8 +23,9 @@ LOCAL_METRIC = "discovery_recall"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 ADAPTER_FILES = (CARD_FILE, RUN_FILE, CURVES_FILE, ADAPTER_CONFIG, ADAPTER_WEIGHTS)
 """What every released adapter holds."""
-KNOWN_FILES = frozenset({*ADAPTER_FILES, *TOKENIZER_FILES, VERBALIZER_CONFIG})
-"""What one may hold: a verbalizer's settings, and tokenizer files where they differ from the base model's."""
+KNOWN_FILES = frozenset({*ADAPTER_FILES, *TOKENIZER_FILES, VERBALIZER_CONFIG, CHAT_TEMPLATE_CONFIG})
+"""What one may hold: a verbalizer's settings, switches of the chat template, and tokenizer files where they are not
+the base model's."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,13 +60,20 @@ def allow_only(model: torch.nn.Module, token_ids: Sequence[int]) -> None:
     head.register_buffer("bias", bias if own is None else bias + own.detach(), persistent=False)
 
 
-def trainable_model(arguments: AdapterArguments, seed: int, device: str | None = None) -> LanguageModel:
+def trainable_model(
+    arguments: AdapterArguments,
+    seed: int,
+    device: str | None = None,
+    chat_template_kwargs: Mapping[str, Any] | None = None,
+) -> LanguageModel:
     """A base model with an adapter that can be trained: a new one, or one to go on from.
 
     Args:
         arguments ([`AdapterArguments`]): See there.
         seed (`int`): Decides the weights that a new adapter starts with.
         device (`str`, *optional*): Where to; the accelerator if there is one, else the CPU.
+        chat_template_kwargs (`dict`, *optional*): What prompts pass to the chat template; by default as the adapter
+            that training goes on from was taught.
 
     Returns:
         [`LanguageModel`]: Its `model` is a `PeftModel` in training mode, `model_id` a Hub id.
@@ -76,11 +83,11 @@ def trainable_model(arguments: AdapterArguments, seed: int, device: str | None =
     """
     base_id = to_base_id(arguments)
     if arguments.adapter is None:
-        base = load_language_model(arguments.base_model, device=device)
+        base = load_language_model(arguments.base_model, device=device, chat_template_kwargs=chat_template_kwargs)
         set_seed(seed)
         model = get_peft_model(base.model, _lora_config(arguments))
     else:
-        base = load_language_model(arguments.adapter, device=device)
+        base = load_language_model(arguments.adapter, device=device, chat_template_kwargs=chat_template_kwargs)
         if base.model_id != base_id:
             raise InputError(
                 f"The adapter {arguments.adapter} belongs to {base.model_id}, and base_model is {base_id}. Name that "

@@ -5,6 +5,7 @@ names it, never a default in silence.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
@@ -75,7 +76,8 @@ class VerbalizerArguments(RunArguments):
         "(enable_thinking: false). A thought takes more tokens than an answer has.",
     )
     oracle_answer: Literal["label", "title", "tags", "generate"] | None = option(
-        None, "How the oracle answers; by default as it was trained, and by label where nothing says."
+        None,
+        "How the oracle answers; by default as it was trained; by title where nothing says, and by label on a server.",
     )
     oracle_temperature: float | None = option(
         None,
@@ -115,7 +117,25 @@ class ReasonerArguments(RunArguments):
 
 
 @dataclass
-class ObjectiveArguments:
+class ChatTemplateArguments:
+    """What TRL's configuration of GRPO has, for the methods whose trainers lack it."""
+
+    chat_template_kwargs: dict | str | None = field(
+        default=None,
+        metadata={
+            "help": "What every prompt passes to the chat template, as JSON such as '{\"enable_thinking\": false}'; "
+            "kept with the adapter. By default as the adapter that training goes on from was taught."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        given = self.chat_template_kwargs
+        if isinstance(given, str) and given.startswith("{"):  # as TRL reads it; what is none is refused at loading
+            self.chat_template_kwargs = json.loads(given)
+
+
+@dataclass
+class ObjectiveArguments(ChatTemplateArguments):
     """What the methods are told that need no sampling."""
 
     answer: Literal["label", "title", "tags"] = option(
@@ -198,6 +218,11 @@ def parse_arguments(
         raise InputError("No dataset was named. Give --dataset, or `dataset:` in the recipe: a folder that was built.")
     _refuse_slow(parsed[-1])
     return parsed
+
+
+def chat_template_kwargs(*arguments: Any) -> dict[str, Any] | None:
+    """What the arguments say that prompts pass to the chat template; `None` where they say nothing."""
+    return next(one.chat_template_kwargs for one in arguments if hasattr(one, "chat_template_kwargs"))
 
 
 def _help_line(part: Field) -> str:

@@ -24,6 +24,7 @@ PANELS = {
     "completions/mean_length": "Tokens of a completion",
     "kl": "KL to the reference",
     "oracle/equal_groups": "Groups of equal reward",
+    "length/alone": "Groups that differ in length alone",
     "entropy": "Entropy",
     "loss": "Loss",
 }

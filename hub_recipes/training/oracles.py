@@ -90,5 +90,7 @@ def _answer_of(arguments: VerbalizerArguments) -> str:
     """How the oracle answers, where the arguments leave that to its training."""
     if arguments.oracle_answer is not None:
         return arguments.oracle_answer
-    trained = {} if arguments.oracle_url is not None else trained_choices(model_folder(str(arguments.oracle)))
-    return str(trained.get("answer", "label"))
+    if arguments.oracle_url is not None:
+        return "label"
+    trained = trained_choices(model_folder(str(arguments.oracle)))
+    return str(trained.get("answer", LocalReasoner.answer))

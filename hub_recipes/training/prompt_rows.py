@@ -25,6 +25,10 @@ from hub_recipes.language_models import LanguageModel
 from hub_recipes.rewards import is_judgeable
 
 COMPLETION = "completion"
+CHAT_TEMPLATE_KWARGS = "chat_template_kwargs"
+"""TRL passes what stands in this column to the chat template."""
+SAMPLED_TOKENS = "sampled_tokens"
+"""How many tokens of an answer are read, and learned from."""
 
 logger = logging.get_logger(__name__)
 
@@ -58,12 +62,15 @@ def to_warm_start_rows(examples: Dataset, verbalizer: Any, language_model: Langu
         language_model ([`LanguageModel`]): Its tokenizer decides what text is harmless.
 
     Returns:
-        `datasets.Dataset`: `prompt` and `completion`, both conversational.
+        `datasets.Dataset`: `prompt` and `completion`, both conversational, and `chat_template_kwargs` if there are
+        any.
     """
+    switches = dict(language_model.chat_template_kwargs)
+    beside = {CHAT_TEMPLATE_KWARGS: switches} if switches else {}
 
     def to_row(example: Mapping[str, Any]) -> dict[str, Any]:
         said = [{"role": "assistant", "content": language_model.harmless(verbalizer.warm_start(example))}]
-        return {PROMPT: harmless_prompt(verbalizer.prompt(example), language_model), COMPLETION: said}
+        return {PROMPT: harmless_prompt(verbalizer.prompt(example), language_model), COMPLETION: said, **beside}
 
     return _mapped(_fitted(examples, verbalizer), to_row, keep=())
 
@@ -72,13 +79,14 @@ def to_verbalizer_rows(examples: Dataset, verbalizer: Any, language_model: Langu
     """Prompts that ask to write a log as text, with what `OracleReward` and `LengthReward` need.
 
     Returns:
-        `datasets.Dataset`: `prompt` (conversational), `template_text` of the records that are shown, `history`,
-        `fold`, `candidates`, `target` and `example_id`.
+        `datasets.Dataset`: `prompt` (conversational), `template_text` of the records that are shown, `sampled_tokens`,
+        `history`, `fold`, `candidates`, `target` and `example_id`.
     """
 
     def to_row(example: Mapping[str, Any]) -> dict[str, Any]:
         prompt = harmless_prompt(verbalizer.prompt(example), language_model)
-        return {PROMPT: prompt, TEMPLATE_TEXT: template_text(example[HISTORY])}
+        tokens = verbalizer.sampled_tokens(example)
+        return {PROMPT: prompt, TEMPLATE_TEXT: template_text(example[HISTORY]), SAMPLED_TOKENS: tokens}
 
     return _mapped(_fitted(examples, verbalizer), to_row, keep=(EXAMPLE_ID, FOLD, HISTORY, CANDIDATES, TARGET))
 

@@ -14,6 +14,8 @@ from transformers import PrinterCallback
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
 from hub_recipes.evaluation import choose_examples
+from hub_recipes.language_models import LanguageModel
+from hub_recipes.model_folders import CHAT_TEMPLATE_CONFIG
 from hub_recipes.training.adapters import replaced_folder, save_adapter, to_base_id
 from hub_recipes.training.curves import draw_curves
 from hub_recipes.training.progress import TrainingBar
@@ -98,6 +100,7 @@ class TrainingRun:
     def finish(
         self,
         trainer: Any,
+        policy: LanguageModel,
         dataset: BuiltDataset,
         record: Mapping[str, Any],
         save_beside: Callable[[Path], None] | None = None,
@@ -106,6 +109,7 @@ class TrainingRun:
 
         Args:
             trainer (`transformers.Trainer`): After `train`.
+            policy ([`LanguageModel`]): What it trained; how its prompts were made is kept with the adapter.
             dataset ([`BuiltDataset`]): What it was trained on.
             record (`dict`): What the role adds to `run.json`; see the training scripts.
             save_beside (`Callable[[Path], None]`, *optional*): Writes what else belongs into the adapter's folder.
@@ -122,7 +126,11 @@ class TrainingRun:
             with replaced_folder(self.folder / ADAPTER_FOLDER) as partial:
                 on_gpu = next(model.parameters()).dtype == torch.bfloat16
                 save_adapter(model, partial, to_base_id(self.arguments), torch.bfloat16 if on_gpu else None)
-                write_run({**self._record(state), **record, "dataset": dataset_entry(dataset)}, partial)
+                switches = dict(policy.chat_template_kwargs)
+                if switches:
+                    write_json(switches, partial / CHAT_TEMPLATE_CONFIG)
+                own = {**record, "chat_template_kwargs": switches, "dataset": dataset_entry(dataset)}
+                write_run({**self._record(state), **own}, partial)
                 draw_curves(partial)
                 if save_beside is not None:
                     save_beside(partial)

@@ -278,9 +278,13 @@ class ActionVerbalizer(LanguageModelVerbalizer):
         return "".join(f" {decision}" for decision in draw_decisions(draws, len(shown), self.known))
 
     def max_completion_tokens(self, example: Mapping[str, Any]) -> int:
-        """One token per record, or more where the model's vocabulary lacks the words, and one that ends them."""
+        """The tokens of all decisions, and one that ends them."""
+        return self.sampled_tokens(example) + 1
+
+    def sampled_tokens(self, example: Mapping[str, Any]) -> int:
+        """One per record, or more where the model's vocabulary lacks the words; a policy never writes the end."""
         per_record = 1 if self.language_model is None else self._grammar.tokens_per_record
-        return per_record * len(self._shown(example[HISTORY])) + 1
+        return per_record * len(self._shown(example[HISTORY]))
 
     def constraint(self, example: Mapping[str, Any]) -> Constraint:
         """Decisions only, exactly one per record."""

@@ -157,6 +157,10 @@ class LanguageModelVerbalizer(ABC):
     def max_completion_tokens(self, example: Mapping[str, Any]) -> int:
         """The room that a completion needs, the token that ends it included."""
 
+    def sampled_tokens(self, example: Mapping[str, Any]) -> int:
+        """How many tokens of a sampled completion are read: what comes after them decides nothing."""
+        return self.max_completion_tokens(example)
+
     @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:

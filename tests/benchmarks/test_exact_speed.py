@@ -55,7 +55,7 @@ class Stopwatch(TrainerCallback):
     def _recall(self) -> float:
         self.model.model.eval()
         shown = [[ITEMS[candidate["item_id"]] for candidate in row] for row in self.examples["candidates"]]
-        rankings = LocalReasoner(self.model).rank(self.texts, shown)
+        rankings = LocalReasoner(self.model, "label").rank(self.texts, shown)
         hits = [ranking.pick == gold for ranking, gold in zip(rankings, self.examples["target"], strict=True)]
         return sum(hits) / len(hits)
 

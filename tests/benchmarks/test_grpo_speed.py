@@ -54,7 +54,7 @@ def examples(items) -> Dataset:
 
 @pytest.fixture(scope="module")
 def oracle() -> LocalReasoner:
-    return LocalReasoner(load_language_model(device="cpu"))
+    return LocalReasoner(load_language_model(device="cpu"), "label")
 
 
 @pytest.fixture(scope="module")

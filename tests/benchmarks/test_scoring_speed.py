@@ -23,7 +23,7 @@ WRITTEN = 6
 
 @pytest.fixture(scope="module")
 def reasoner() -> LocalReasoner:
-    return LocalReasoner(load_language_model(device="cpu"))
+    return LocalReasoner(load_language_model(device="cpu"), "label")
 
 
 @pytest.fixture(scope="module")

@@ -102,6 +102,12 @@ def test_the_report_accounts_for_every_row_and_user(make_source, crowd, tmp_path
     assert pq.read_table(tmp_path / "built" / "quarantine.parquet")["reason"].to_pylist() == ["empty user"]
 
 
+def test_a_log_whose_items_have_no_titles_is_told_that_prompts_show_ids(make_source, crowd, tmp_path):
+    report = build_dataset(make_source(crowd), tmp_path / "built", OPTIONS)
+    items = report["counts"]["items"]
+    assert any(note.startswith(f"{items} of {items} items have no title") for note in report["notes"])
+
+
 def test_a_catalogue_too_small_for_the_candidates_is_counted(make_source, tmp_path):
     rows = [(f"u{user}", f"m{(user + place) % 14}", place) for user in range(10) for place in range(8)]
     report = build_dataset(make_source(rows), tmp_path / "built", BuildOptions(num_candidates=7))

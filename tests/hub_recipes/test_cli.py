@@ -245,7 +245,8 @@ def test_defaults_of_the_build_flags_are_those_of_build_options():
 
 def test_movielens_variants_are_those_the_source_reads():
     variant = inspect.signature(build_commands.movielens).parameters["variant"].annotation
-    assert set(get_args(get_args(variant)[0])) == set(LAYOUTS)
+    literal, none = get_args(get_args(variant)[0])
+    assert (set(get_args(literal)), none) == (set(LAYOUTS), type(None))
 
 
 def test_salt_comes_from_the_environment_too(monkeypatch, tmp_path):
@@ -340,3 +341,22 @@ def test_an_interruption_is_one_line_and_leaves_nothing(tmp_path, number):
     assert "Traceback" not in error
     assert error.strip().splitlines()[-1].startswith("Interrupted.")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_of_ones_own_can_be_licensed_for_publication(run_main, log_file, tmp_path):
+    output = tmp_path / "licensed"
+    words = ("build", "tabular", "--interactions", log_file, "--map", COLUMN_MAP, "--output", output)
+    assert run_main(*words, "--license", "cc-by-4.0", "--redistributable")[0] == 0
+    report = json.loads((output / "build_report.json").read_text())
+    assert (report["license"]["name"], report["license"]["redistributable"]) == ("cc-by-4.0", True)
+    assert "license: cc-by-4.0" in (output / "README.md").read_text()
+    code, _, error = run_main(*words, "--redistributable")
+    assert code == 2
+    assert "--redistributable needs --license" in " ".join(error.split())
+
+
+def test_a_log_of_others_keeps_its_licence(run_main, tmp_path):
+    words = ("--events", "3000", "--accounts", "40", "--license", "mit", "--output", tmp_path / "out")
+    code, _, error = run_main("build", "streaming-simulation", *words)
+    assert code == 2
+    assert "has a licence of its own" in " ".join(error.split())

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +17,9 @@ from dataset_builders.prompts import template_text
 from dataset_builders.schema import HISTORY, IS_DISCOVERY, TARGET
 from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
 from dataset_builders.sources.tabular import read_tabular
-from hub_recipes.evaluation import choose_examples, evaluate_rows
+from hub_recipes.evaluation import choose_examples, count_namesakes, evaluate_rows
 from hub_recipes.reasoners.ranking import Ranking
-from hub_recipes.report import setting_line
+from hub_recipes.report import remarks, setting_line
 from hub_recipes.results import PREDICTIONS_FILE, RESULTS_FILE, read_results
 
 GAPS_S = {"same_second": 0, "under_an_hour": 600, "under_a_day": 18_000, "a_day_and_more": 172_800}
@@ -232,12 +233,51 @@ def test_what_is_written_is_what_is_returned_and_holds_no_text(evaluate, tmp_pat
     assert len(predictions) == 2 * 12
 
 
+class Known(Scripted):
+    """Says when what it writes has changed."""
+
+    @property
+    def fingerprint(self):
+        return " ".join(self.words)
+
+
 def test_finished_rows_are_not_run_again(evaluate, tmp_path):
-    scripts = {"template": Scripted(QUARTER), "half": Scripted(HALF)}
+    scripts = {"template": Known(QUARTER), "half": Known(HALF)}
     evaluate(["template"], scripts, output=tmp_path)
     again = evaluate(["template", "half"], scripts, output=tmp_path)
     assert [len(scripts[name].seen) for name in ("template", "half")] == [1, 1]
     assert [row["row"] for row in again.rows] == ["template", "half"]
+
+
+def test_a_verbalizer_is_not_known_by_its_name(evaluate, tmp_path):
+    assert evaluate(["own"], {"own": Scripted(QUARTER)}, output=tmp_path).row("own")["recall@1"] == 3 / 12
+    assert evaluate(["own"], {"own": Scripted(HALF)}, output=tmp_path).row("own")["recall@1"] == 6 / 12
+
+
+def test_a_kept_row_keeps_the_command_and_the_time_of_its_own_run(evaluate, tmp_path):
+    scripts = {"template": Known(QUARTER), "half": Known(HALF)}
+    first, second = (datetime(2026, 1, day, tzinfo=timezone.utc) for day in (1, 2))
+    evaluate(["template"], scripts, output=tmp_path, command="first", created=first)
+    evaluate(["template", "half"], scripts, output=tmp_path, command="second", created=second)
+    runs = {row["row"]: row["run"] for row in read_results(tmp_path).rows}
+    assert {name: (run["command"], run["created"]) for name, run in runs.items()} == {
+        "template": ("first", first.isoformat()),
+        "half": ("second", second.isoformat()),
+    }
+    assert runs["template"]["versions"]["logs2lang"]
+
+
+def test_rows_of_equal_examples_with_other_contents_are_not_kept(dataset, tmp_path):
+    write_log(tmp_path / "log.csv")
+    renamed = tmp_path / "items.csv"
+    renamed.write_text("item_id,title\n" + "".join(f"m{film},Film {film}\n" for film in range(40)))
+    source = partial(read_tabular, interactions=str(tmp_path / "log.csv"), items=str(renamed))
+    build_dataset(source, tmp_path / "built")
+    other = BuiltDataset.open(tmp_path / "built")
+    assert other.examples("test")["example_id"][:] == dataset.examples("test")["example_id"][:]
+    evaluate_rows(dataset, ["popularity"], output=tmp_path / "results")
+    with pytest.raises(InputError, match=r"another dataset .*content_sha256.*items"):
+        evaluate_rows(other, ["popularity"], output=tmp_path / "results")
 
 
 def test_an_interrupted_row_leaves_the_finished_ones(evaluate, tmp_path):
@@ -311,3 +351,46 @@ def test_a_simulated_log_has_a_ceiling_and_knows_what_texts_do_with_noise(tmp_pa
 def test_a_log_of_the_real_world_has_no_ceiling(dataset):
     with pytest.raises(InputError):
         evaluate_rows(dataset, ["ceiling"])
+
+
+def test_rows_with_nothing_to_go_on_are_not_available_and_say_why(evaluate, tmp_path):
+    results = evaluate(["year-closeness", "popularity", "tag-cosine"], output=tmp_path)
+    assert [row["row"] for row in results.rows] == ["popularity"]
+    assert remarks(results.document()) == [
+        "Row year-closeness is not available: no item of the catalogue has a year.",
+        "Row tag-cosine is not available: no item of the catalogue has tags.",
+    ]
+    again = evaluate(["random"], output=tmp_path)  # chance is what this row is about
+    assert [row["row"] for row in again.rows] == ["popularity", "random"]
+    assert list(again.context["unavailable"]) == ["year-closeness", "tag-cosine"]
+
+
+def test_a_reasoner_by_tags_has_nothing_to_go_on_without_tags(dataset):
+    reasoner = Obedient(dataset)
+    reasoner.entry = lambda: {"id": "org/base", "trained": False, "answer": "tags"}
+    with pytest.raises(InputError, match=r"None of these rows .*no item of the catalogue has any; ask by title"):
+        evaluate_rows(dataset, ["own"], reasoner=reasoner, verbalizers={"own": Scripted(HALF)})
+
+
+def test_examples_whose_candidates_share_title_and_year_are_counted(dataset):
+    films = dict(dataset.items())
+    examples = dataset.examples("test").select([0])
+    target, other, third = (
+        examples[0][TARGET],
+        *[
+            candidate["item_id"]
+            for candidate in examples[0]["candidates"]
+            if candidate["item_id"] != examples[0][TARGET]
+        ][:2],
+    )
+
+    def with_heat(*years):
+        heats = {item: {**films[item], "title": "Heat", "year": year} for item, year in years}
+        return count_namesakes(examples, films | heats)
+
+    assert with_heat() == {"examples": 0, "targets": 0}
+    assert with_heat((target, 1995), (other, 1986)) == {"examples": 0, "targets": 0}  # the year tells them apart
+    assert with_heat((third, 1995), (other, 1995)) == {"examples": 1, "targets": 0}
+    assert with_heat((target, 1995), (other, 1995)) == {"examples": 1, "targets": 1}
+    said = remarks({"rows": [], "n": 9, "namesakes": {"examples": 4, "targets": 2}})
+    assert said[0].startswith("In 4 of 9 examples candidates share their title and year, in 2 of these the target")

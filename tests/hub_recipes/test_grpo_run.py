@@ -11,8 +11,9 @@ from dataset_builders.input_error import InputError
 from hub_recipes.grpo_run import presentations_of, to_grpo_trainer
 from hub_recipes.reasoners.ranking import Ranking
 from hub_recipes.rewards import LengthReward, OracleReward
-from hub_recipes.training.adapters import AdapterArguments, trainable_model
+from hub_recipes.training.adapters import AdapterArguments, allow_only, trainable_model
 from hub_recipes.training.prompt_rows import to_verbalizer_rows
+from hub_recipes.verbalizers.action import ActionVerbalizer, decision_token_ids
 from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
 
 LETTERS = "abcdefghk"
@@ -58,7 +59,7 @@ def examples(number: int) -> Dataset:
     return Dataset.from_list(rows)
 
 
-def trainer_of(policy, folder, rewards, **others):
+def trainer_of(policy, folder, rewards, prompts=None, **others):
     choices = {
         "per_device_train_batch_size": 64,
         "num_generations": 8,
@@ -77,9 +78,10 @@ def trainer_of(policy, folder, rewards, **others):
         "disable_tqdm": True,
         **others,
     }
-    verbalizer = RewriteVerbalizer(ITEMS, policy, max_new_tokens=6, record_tokens=None)
-    rows = to_verbalizer_rows(examples(64), verbalizer, policy)
-    return to_grpo_trainer(policy, GRPOConfig(str(folder), **choices), rows, rewards)
+    if prompts is None:
+        verbalizer = RewriteVerbalizer(ITEMS, policy, max_new_tokens=6, record_tokens=None)
+        prompts = to_verbalizer_rows(examples(64), verbalizer, policy)
+    return to_grpo_trainer(policy, GRPOConfig(str(folder), **choices), prompts, rewards)
 
 
 def rewards_of(policy):
@@ -102,6 +104,46 @@ def test_grpo_raises_the_hit_rate_of_the_oracle(policy, tmp_path):
     assert sum(hits[:3]) / 3 < 0.5
     assert sum(hits[-3:]) / 3 > 0.9
     assert all(weight.equal(frozen[name]) for name, weight in policy.model.named_parameters() if name in frozen)
+
+
+def test_an_action_verbalizer_learns_from_the_decisions_that_somebody_reads(policy, tmp_path):
+    """Histories of 5 and 8 records in one batch: all answers have 8 decisions, and of some 5 are read."""
+    verbalizer = ActionVerbalizer(ITEMS, policy)
+    per_record = len(" detail")  # one token per byte
+    lengths = [5, 8]
+    rows = examples(2)
+    record = rows[0]["history"][0]
+    rows = rows.remove_columns("history").add_column("history", [[record] * length for length in lengths])
+    prompts = to_verbalizer_rows(rows, verbalizer, policy)
+    choices = {"per_device_train_batch_size": 8, "num_generations": 4, "max_completion_length": 8 * per_record}
+    allow_only(policy.model, decision_token_ids(policy.tokenizer))
+    trainer = trainer_of(policy, tmp_path, [AlwaysOne()], reward_weights=None, prompts=prompts, **choices)
+    batch = trainer._generate_and_score_completions([prompts[row] for row in (0, 0, 0, 0, 1, 1, 1, 1)])
+    assert batch["completion_mask"].sum(dim=1).tolist() == [5 * per_record] * 4 + [8 * per_record] * 4
+    assert batch["num_items_in_batch"] == 4 * (5 + 8) * per_record
+    assert trainer._metrics["train"]["completions/mean_length"] == [(5 + 8) / 2 * per_record]
+
+
+class AlwaysOne:
+    __name__ = "one"
+
+    def __call__(self, completions, **columns):
+        return [1.0] * len(completions)
+
+
+def test_groups_that_learn_from_length_alone_are_counted(policy, tmp_path):
+    class Misses(Reader):
+        def rank(self, contexts, candidates, progress=None):
+            return [None] * len(contexts)
+
+    verbalizer = RewriteVerbalizer(ITEMS)
+    rewards = [OracleReward(Misses(), verbalizer, ITEMS), LengthReward(verbalizer, policy.tokenizer)]
+    trainer = trainer_of(policy, tmp_path, rewards, max_steps=1)
+    trainer.train()
+    row = trainer.state.log_history[0]
+    assert row["oracle/equal_groups"] == 1
+    # The sum of both rewards is equal where the lengths are; all other groups learn from length alone.
+    assert row["length/alone"] == pytest.approx(1 - row["frac_reward_zero_std"])
 
 
 def test_weights_must_match_the_rewards(policy, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from hub_recipes.charts import KIND_COLOURS, bar_chart, gap_chart, write_charts
-from hub_recipes.report import build_table, results_table, terminal_table, write_table
+from hub_recipes.report import build_table, remarks, results_table, terminal_table, write_table
 
 
 def measures(recall: float, n: int) -> dict:
@@ -154,3 +154,16 @@ def test_what_texts_do_with_noise_has_a_table_of_its_own_where_the_truth_is_know
     document["rows"][0]["noise"] = {"noise_precision": None, "noise_recall": 0.75, "genuine_kept": 1.0}
     row = cells(results_table(document), "template", place=2)
     assert (row["Noise precision"], row["Noise recall"], row["Genuine kept"]) == ("—", "0.75", "1.00")
+
+
+def test_a_place_that_takes_more_than_half_of_the_picks_is_told(document):
+    template, _ = document["rows"]
+    assert remarks(document) == []
+    template["picks_by_position"] = [0.5, 0.3, 0.2]
+    assert remarks(document) == []  # half is not more than half
+    template["picks_by_position"] = [0.2, 0.7, 0.1]
+    (said,) = remarks(document)
+    assert "Row template: 14 of 20 picks are the candidate at place 2" in said
+    assert said in results_table(document)
+    template["picks_by_position"] = [0.7, 0.3]  # of two places one has half by nature
+    assert remarks(document) == []

@@ -123,9 +123,17 @@ def test_length_is_measured_against_the_template():
     watched = {}
     texts = said("one two three", "one", " ".join(["word"] * 10))
     template = ["a b c d e f g h i j"] * 3
-    rewards = reward(texts, history=[[]] * 3, template_text=template, log_metric=watched.__setitem__)
+    rewards = reward(texts, **batch(3), template_text=template, log_metric=watched.__setitem__)
     assert rewards == pytest.approx([1.0, 1 / 3, 0.0])
     assert watched["length/compression"] == pytest.approx((0.3 + 0.1 + 1.0) / 3)
+
+
+def test_a_row_that_the_oracle_cannot_judge_has_no_length_either():
+    rows = {"history": [[]] * 2, "candidates": [SHOWN, SHOWN], "target": ["t", "elsewhere"]}
+    texts, asked = said("t", "t"), {**rows, "example_id": ["e1", "e2"], "template_text": ["a b c"] * 2}
+    oracle, length = oracle_reward()(texts, **asked), LengthReward(RewriteVerbalizer(ITEMS), words)(texts, **asked)
+    assert oracle == [1.0, None]
+    assert length == pytest.approx([1.0, None])
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.7), (0.8, 0.7), (0.3, 1.0)])

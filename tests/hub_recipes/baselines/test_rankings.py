@@ -32,3 +32,16 @@ def test_ties_favour_no_place(examples):
     # 500 each; 5 standard deviations of a binomial count are 97
     assert sorted(picks) == list("abcd")
     assert list(picks.values()) == pytest.approx([500] * 4, abs=97)
+
+
+def test_scores_that_differ_by_rounding_alone_are_ties_and_favour_no_place(examples):
+    number = 2_000
+    rounded = np.tile([0.3, 0.3, 0.3, 0.1 + 0.2], (number, 1))  # the last is larger by one unit of rounding
+    assert rounded[0, 3] > rounded[0, 0]
+    picks = Counter(order[0] for order in ranked(rounded, examples(*[("x", "abcd")] * number)))
+    assert list(picks.values()) == pytest.approx([500] * 4, abs=97)
+
+
+def test_what_is_a_little_better_is_no_tie(examples):
+    counts = [[1_000_000, 1_000_001, -np.inf, -np.inf]]
+    assert ranked(counts, examples(("a", "wxyz")))[0][:2] == "xw"

@@ -372,3 +372,12 @@ def test_quotes_and_hyphens_are_one_spelling(title, written):
 @pytest.mark.parametrize("piece", ["*", "A, ", "A. ", "not ", "answer is ", "Heat ", "<think>", "\\boxed{", "1. A\n"])
 def test_a_model_that_repeats_itself_is_read_too(piece):
     parse_answer(piece * 2000, TEN)  # each would run for minutes if a search began anew at every letter
+
+
+def test_a_shared_title_picks_nobody_unless_its_year_stands_with_it():
+    films = [{"title": "Heat", "year": 1995}, {"title": "Fargo", "year": 1996}, {"title": "Heat", "year": 1986}]
+    said = ("Heat", "I take Heat (1986). Heat is great.", "Heat (1995): Crime", "Fargo", "A. Heat (1995)")
+    assert [parse_answer(text, films) for text in said] == [None, 2, 0, 1, 0]
+    undated = [{"title": "Heat"}, {"title": "Heat"}]
+    assert parse_answer("Heat", undated) is None  # and not the first of them, whichever that is
+    assert parse_answer("B", undated) == 1

@@ -86,7 +86,9 @@ def test_it_picks_what_the_same_model_picks_here(server_url, letter_model_folder
         str(letter_model_folder), server_url, concurrency=2, max_answer_tokens=1, cache_folder=tmp_path
     )
     candidates = [shown(*TITLES)] * len(CONTEXTS)
-    here = LocalReasoner(load_language_model(str(letter_model_folder), device="cpu")).rank(CONTEXTS, candidates)
+    here = LocalReasoner(load_language_model(str(letter_model_folder), device="cpu"), "label").rank(
+        CONTEXTS, candidates
+    )
     there = remote.rank(CONTEXTS, candidates)
     assert [ranking and ranking.pick for ranking in there] == [ranking.pick for ranking in here]
     assert len({ranking.pick for ranking in here}) > 1

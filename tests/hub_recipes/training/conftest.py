@@ -49,6 +49,7 @@ def grpo_words(output: str, **others) -> list[str]:
     choices = {
         "method": "grpo",
         "base_model": BASE_ID,
+        "base_model_id": BASE_ID,
         "dataset": "built",
         "output_dir": output,
         "history_length": 3,
@@ -67,4 +68,5 @@ def grpo_words(output: str, **others) -> list[str]:
         "use_cpu": True,
         **others,
     }
-    return [word for name, value in choices.items() for word in (f"--{name}", *str(value).split())]
+    given = {name: value for name, value in choices.items() if value is not None}
+    return [word for name, value in given.items() for word in (f"--{name}", *str(value).split())]

@@ -17,7 +17,9 @@ SMOKE = "smollm2-135m/chain/smoke.yaml"
 
 
 def to_chain(steps, folder, minutes=None):
-    return Chain(steps, "built", Path(folder), {"base_model": BASE_ID, "use_cpu": True}, minutes)
+    return Chain(
+        steps, "built", Path(folder), {"base_model": BASE_ID, "base_model_id": BASE_ID, "use_cpu": True}, minutes
+    )
 
 
 @pytest.fixture

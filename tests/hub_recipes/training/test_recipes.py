@@ -85,6 +85,14 @@ def test_the_paper_s_choices_stand_in_its_recipe(on_a_gpu):
     assert training_args.use_vllm
 
 
+@pytest.mark.parametrize("path", [path for path in RECIPES if path.parent.name == "verbalizer"], ids=address)
+def test_length_is_never_scaled_up_where_the_oracle_is_silent(path, on_a_gpu):
+    *_, training_args = parse(path)
+    if isinstance(training_args, GRPOConfig):
+        by_group = training_args.multi_objective_aggregation == "sum_then_normalize"
+        assert not by_group or training_args.scale_rewards in ("batch", "none")
+
+
 @pytest.mark.parametrize("path", ACCELERATE, ids=address)
 def test_accelerate_reads_its_file(path):
     config = load_config_from_file(str(path))

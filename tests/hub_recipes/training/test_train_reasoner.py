@@ -26,6 +26,7 @@ pytestmark = pytest.mark.slow
 def words(output: str, **others) -> list[str]:
     choices = {
         "base_model": BASE_ID,
+        "base_model_id": BASE_ID,
         "dataset": "built",
         "output_dir": output,
         "history_length": 3,

@@ -150,7 +150,18 @@ def _environment() -> dict[str, str]:
 
 
 def test_a_warm_start_teaches_profiles_and_grpo_goes_on_from_it(at_training_folder):
-    words = ["--method", "sft", "--base_model", BASE_ID, "--dataset", "built", "--history_length", "3"]
+    words = [
+        "--method",
+        "sft",
+        "--base_model",
+        BASE_ID,
+        "--base_model_id",
+        BASE_ID,
+        "--dataset",
+        "built",
+        "--history_length",
+        "3",
+    ]
     steps = [
         "--max_steps",
         "3",
@@ -206,7 +217,7 @@ def test_what_is_not_allowed_is_never_written_and_has_no_share(own_bias, at_trai
     [
         ({"dataset": "nowhere"}, "neither a folder here nor a dataset"),
         ({"oracle": "org/none"}, "org/none is neither a folder here nor a model"),
-        ({"base_model": "./org/tiny"}, "base_model_id"),
+        ({"base_model": "./org/tiny", "base_model_id": None}, "base_model_id"),
         ({"reward_weights": "1.0"}, "reward_weights has 1 numbers"),
         ({"per_device_train_batch_size": 4_000}, "A step takes 1000 prompts"),
         ({"num_generations": 3}, "do not go together"),

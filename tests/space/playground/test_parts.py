@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from dataset_builders.input_error import InputError
-from hub_recipes.language_models import load_language_model
+from hub_recipes.language_models import DEFAULT_BASE_MODEL, load_language_model
 from space.playground import loaded_models
 from space.playground.code_snippets import code_of
-from space.playground.comparison import Choices, Written
+from space.playground.comparison import Choices, Written, default_choices, written_by_rules
 from space.playground.decision import Decision
 from space.playground.endpoints import sentence_of
 from space.playground.example_users import example_users, invented_items, simulate_users
@@ -283,3 +283,15 @@ def test_a_refused_file_leaves_nothing_of_the_log_before_it():
     assert (list(scene.decision.history), scene.errors) == ([], ("The file is empty.",))
     assert not any(written.text for written in scene.comparison.values())
     assert refused(opened(user), "The file is empty.").decision == user.decision
+
+
+def test_the_first_screen_holds_what_the_page_would_write_today():
+    """Texts by rules are written again; of the others it is known who wrote them."""
+    choices = default_choices()
+    for user in example_users().values():
+        shown = user.decision.newest(choices.history_length)
+        for name, written in written_by_rules(shown).items():
+            if written.text:
+                assert user.written[name]["text"] == written.text
+        assert user.written["action"]["by"] == (choices.action_adapter or DEFAULT_BASE_MODEL)
+        assert user.written["zero_shot"]["by"] == DEFAULT_BASE_MODEL
