@@ -240,7 +240,6 @@ WITH_BOTH = (
     '{{"choice": "{L}) {T}"}}',
     '{{"answer": "{L}", "title": "{T}"}}',
     "Based on the viewing history, the user would most likely choose **{L}. {T}**.",
-    "A. Alien\nB. Heat\nC. Fargo\n\nThe answer is {L}. {T}",
     "{L} ({T})",
     "My answer is {L}) {T}",
 )
@@ -355,6 +354,8 @@ def test_several_or_none_or_a_thought_is_no_answer(text):
         ("B, not A", 1),
         ("First I thought the answer is A. Final answer: B", 1),
         ("The answer is B. Heat fits better than Fargo.", 1),
+        ("A. Alien\nB. Heat\nC. Fargo\n\nThe answer is B.", 1),
+        ("A. Alien\nB. Heat\nC. Fargo\n\nThe answer is A. Alien", 0),
         ("<think>it may be A", None),
         ("<think>it may be A</think> D", 3),
     ],
