@@ -1,5 +1,9 @@
 """The items of a log: typed, one row per item, every item of the interactions present."""
 
+import html
+import re
+from html.entities import html5
+
 import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
@@ -23,6 +27,7 @@ FIRST_YEAR, LAST_YEAR = 1000, 2100
 DEFAULT_TAG_SEPARATOR = "|"
 
 _COPY = "copy"
+_ENTITY = re.compile(r"&(#\d+|#[xX][0-9a-fA-F]+|[A-Za-z]\w*);")
 
 
 def to_items(
@@ -40,6 +45,7 @@ def to_items(
         `tuple`: The items, ordered by id, and the counts `items`, `items_without_metadata` (items of the interactions
         that have no title in the catalogue; their id serves as one) and `merged_items` (further rows for an item).
     """
+    _teach_entities(connection)
     described = store("described_items", _described(catalogue), connection)
     first = described.filter(described[_COPY] == 0).drop(_COPY)
     used = interactions.select(ITEM_ID).distinct()
@@ -73,7 +79,8 @@ def _described(catalogue: ir.Table | None) -> ir.Table:
     absent = [name for name in ITEM_COLUMNS if name not in catalogue.columns]
     table = catalogue.mutate(**{name: ibis.null("string") for name in absent})
     typed = {
-        **{name: plain_text(table[name]) for name in (ITEM_ID, TITLE, SERIES, DESCRIPTION)},
+        ITEM_ID: plain_text(table[ITEM_ID]),
+        **{name: _without_entities(plain_text(table[name])) for name in (TITLE, SERIES, DESCRIPTION)},
         YEAR: _year(table[YEAR]),
         TAGS: _tags(table[TAGS]),
     }
@@ -92,5 +99,29 @@ def _year(column: ir.Value) -> ir.IntegerValue:
 
 def _tags(column: ir.Value) -> ir.ArrayValue:
     tags = column if column.type().is_array() else column.cast("string").split(DEFAULT_TAG_SEPARATOR)
-    stripped = tags.map(lambda tag: tag.cast("string").strip())
+    stripped = tags.map(lambda tag: _without_entities(tag.cast("string")).strip())
     return stripped.filter(lambda tag: tag != "")
+
+
+def _without_entities(text: ir.StringValue) -> ir.StringValue:
+    """Catalogues taken from web pages write `&amp;` and `&#39;`, and nobody who names a title does."""
+    return ibis.ifelse(text.contains("&"), decode_entities(text), text)
+
+
+@ibis.udf.scalar.builtin
+def decode_entities(text: str) -> str: ...  # type: ignore[empty-body]
+
+
+def _teach_entities(connection: DuckDB) -> None:
+    known = connection.con.execute("SELECT 1 FROM duckdb_functions() WHERE function_name = 'decode_entities'")
+    if not known.fetchone():
+        connection.con.create_function("decode_entities", _decoded, ["VARCHAR"], "VARCHAR")
+
+
+def _decoded(text: str) -> str:
+    """Each entity once, so that `&amp;lt;` is the `&lt;` that was meant; what is none, as in AT&T, stays."""
+    return _ENTITY.sub(lambda found: html.unescape(found[0]) if _is_known(found[1]) else found[0], text)
+
+
+def _is_known(name: str) -> bool:
+    return name.startswith("#") or f"{name};" in html5

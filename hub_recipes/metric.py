@@ -36,8 +36,8 @@ def load_metric() -> evaluate.Metric:
         `histories`; see the card in its folder.
 
     Example:
-        >>> load_metric().compute(predictions=["a", "b"], references=["a", "a"], is_discovery=[True, True])["recall@1"]
-        0.5
+        >>> load_metric().compute(predictions=["a", "b"], references=["a", "a"], is_discovery=[True, True], k=1)["n"]
+        2
     """
     return evaluate.load(str(metric_folder()))
 

@@ -1,25 +1,39 @@
 """Which titles of a catalogue a text names.
 
 A trie over words and marks finds the longest title that starts at each place, in one pass over the text, however many
-titles there are.
+titles there are. Where a script sets words apart by spaces a token is a word; where it does not (Chinese, Japanese,
+Korean with its particles, Thai, Lao, Khmer, Burmese) each sign is one.
 """
 
 import re
-from collections.abc import Iterable
-from typing import Any
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from dataset_builders.prompts import neutralise, neutralise_lines
 
-_TOKEN = re.compile(r"\w+|[^\w\s]")
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+# Accents and vowel signs belong to their letter, and `\w` has none of them.
+_ACCENTS = "".join(chr(code) for code in range(0x300, 0xFE30) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
+_TOKEN = re.compile(rf"(?:(?![{_UNSPACED}])[\w{_ACCENTS}])+|[{_UNSPACED}][\u3099\u309a]?|[^\w\s]")
+_SHORT = re.compile(rf"(?:[{_UNSPACED}][\u3099\u309a]?){{1,2}}")
 _END = ""  # no token is empty, so this key of a node can hold the title that ends there
 
 # "It", "Her" and "M" are films and words of any sentence; 10, 21 and 2012 are films and stand in dates, times and
 # ratings. As titles they count only where they fill a field.
-_FIELD_MARKS = frozenset("|;\"'“”‘’«»„*")
+_FIELD_MARKS = frozenset("|;\"'“”‘’«»„*「」『』《》〈〉【】")
 
 Trie = dict[str, Any]
+
+
+class Mention(NamedTuple):
+    """A title in a text, from `start` to before `end`."""
+
+    title: str
+    start: int
+    end: int
 
 
 class TitleIndex:
@@ -44,7 +58,7 @@ class TitleIndex:
         return self._size
 
     def _add(self, title: str) -> None:
-        tokens = _TOKEN.findall(title)
+        tokens = [_spelled(token) for token in _TOKEN.findall(title)]
         if not tokens:
             return
         node = self.trie
@@ -57,9 +71,10 @@ class TitleIndex:
 def mentioned_titles(text: str, index: TitleIndex) -> list[str]:
     """The titles that a text names, in the order of the text; one that is named twice comes twice.
 
-    Case counts, because most titles are also words. Where one title begins another (Alien, Alien Resurrection) the
-    longest that stands there is taken. A title that is a single letter or one English function word (It, Her, Go), or
-    has no letter at all (10, 2012, 9/11), counts only between quotes, bars or semicolons.
+    Case counts, because most titles are also words; composed and decomposed letters (é), half and full widths are the
+    same. Where one title begins another (Alien, Alien Resurrection) the longest that stands there is taken. A title
+    that is a single letter or one English function word (It, Her, Go), has no letter at all (10, 2012, 9/11), or has
+    only one or two signs of a script without spaces, counts only between quotes, bars or semicolons.
 
     Args:
         text (`str`): A verbalized history, or any text.
@@ -73,18 +88,42 @@ def mentioned_titles(text: str, index: TitleIndex) -> list[str]:
         >>> mentioned_titles("It shows: Alien Resurrection, twice Alien, no Aliens, and \\"It\\".", index)
         ['Alien Resurrection', 'Alien', 'It']
     """
-    found = []
-    for line in neutralise_lines(text).splitlines():
-        tokens = _TOKEN.findall(line)
-        place = 0
-        while place < len(tokens):
-            title, end = _longest_title(tokens, place, index.trie)
-            if title is not None and (not is_plain(title) or _fills_field(tokens, place, end)):
-                found.append(title)
-                place = end
-            else:
-                place += 1
+    return [mention.title for mention in find_titles(neutralise_lines(text), index)]
+
+
+def find_titles(text: str, index: TitleIndex) -> list[Mention]:
+    """The titles that a text names, as [`mentioned_titles`] finds them, with their places in the text as it is.
+
+    Example:
+        >>> find_titles("次は千と千尋の神隠しを見る", TitleIndex(["千と千尋の神隠し"]))
+        [Mention(title='千と千尋の神隠し', start=2, end=10)]
+    """
+    found, start = [], 0
+    for line in text.splitlines(keepends=True):
+        found += [Mention(title, start + begin, start + end) for title, begin, end in _titles_of_line(line, index)]
+        start += len(line)
     return found
+
+
+def _titles_of_line(line: str, index: TitleIndex) -> Iterator[Mention]:
+    places = [match.span() for match in _TOKEN.finditer(line)]
+    tokens = [_spelled(line[start:end]) for start, end in places]
+    place = 0
+    while place < len(tokens):
+        title, end = _longest_title(tokens, place, index.trie)
+        if title is not None and (not _needs_marks(title) or _fills_field(tokens, place, end)):
+            yield Mention(title, places[place][0], places[end - 1][1])
+            place = end
+        else:
+            place += 1
+
+
+def _spelled(token: str) -> str:
+    return token if token.isascii() else unicodedata.normalize("NFKC", token)
+
+
+def _needs_marks(title: str) -> bool:
+    return is_plain(title) or _SHORT.fullmatch(title) is not None
 
 
 def _longest_title(tokens: list[str], start: int, trie: Trie) -> tuple[str | None, int]:

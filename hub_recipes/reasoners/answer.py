@@ -15,47 +15,116 @@ from dataset_builders.prompts import neutralise, neutralise_lines, told_apart
 from dataset_builders.schema import CANDIDATE_LABELS, TITLE
 from hub_recipes.title_mentions import is_plain
 
-_LABEL = r"((?-i:[A-J]))"
-_MARKS = r"*_`~\"'“”‘’«»「」『』【】()\[\]{}<>‹›"
-"""What may stand around a label: emphasis, quotes, brackets."""
-_SPACED_LETTER = r"[^\W\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
-"""A letter of a script that sets words apart by spaces, or whose words a title may not be cut out of."""
-_END = r"(?![\w'’-])(?!\.\w)"  # no letter of a longer word, of an "E.T." or of an "A-list"
-_FINISHED_THOUGHT = re.compile(r"^.*</(?:think|thinking|thought|reasoning)>", re.DOTALL | re.IGNORECASE)
-_BEGUN_THOUGHT = re.compile(r"<(?:think|thinking|thought|reasoning)>.*", re.DOTALL | re.IGNORECASE)
-_BOXED = re.compile(r"\\boxed\s*\{\s*(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?([^{}]*)\}")
-_TAGGED = re.compile(r"<\s*(answer|choice|pick|final)\s*>(.*?)<\s*/\s*\1\s*>", re.DOTALL | re.IGNORECASE)
-_NAMES = r"(?:answer|choice|pick|option|label|letter|item|candidate|selection|recommendation|prediction)"
-_JSON_FIELD = re.compile(rf'"(?:final_?)?{_NAMES}"\s*:\s*"([^"]*)"', re.IGNORECASE)
+_TYPED = str.maketrans("‘’ʼ“”„‐‑", "'''\"\"\"--")
+"""Quotes and hyphens as a keyboard has them: a title and its copy may differ in those."""
 
-# A text that is nothing but a label, or opens with one that a mark sets off: "B", "(B)", "**B**: Heat", "B – it fits".
-_WHOLE = re.compile(rf"^[\s{_MARKS}#>-]*{_LABEL}[\s{_MARKS}.:,;!。．]*$")
-_OPENING = re.compile(rf"^[\s{_MARKS}#>]*{_LABEL}[{_MARKS}]*(?:\s*[.):,\]。．、：）](?!\w)|\s+[-–—=]+>?\s|\s*\n)")
-# "The answer is B", "Answer: B", "Option B", "答案是B": a label after a word that announces one.
-_STATED = re.compile(
-    rf"(?:\b{_NAMES}\b(?:\s+(?:is|would\s+be|will\s+be|should\s+be))?|\b(?:choose|pick|select|go\s+with|recommend)\b"
-    rf"|答案|选择|選択|答え|정답|คำตอบ)(?:\s+(?:{_NAMES}))?\s*(?:是|は|은|는|คือ)?\s*[:：=]?[\s{_MARKS}]*{_LABEL}{_END}"
-    rf"(?=(?:\s+(?:because|since|as|for|is|by|or|and|in|with|–|—|-)\b|\s*[–—:.,;!?)\n{_MARKS}]|\s*$|[^\x00-\x7f]))",
+_THOUGHT = r"(?:\w+:)?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis)"
+_BEGINS = (
+    rf"<{_THOUGHT}>|\[THINK\]|◁think▷|<\|(?:begin_of_thought|start_thinking)\|>"
+    r"|<\|channel\|>\s*(?:analysis|commentary)\b|\Aanalysis(?=(?-i:[A-Z]))"
+)
+_ENDS = (
+    rf"</{_THOUGHT}>|\[/THINK\]|◁/think▷|<\|(?:end_of_thought|end_thinking)\|>|<\|channel\|>\s*final\b|assistantfinal"
+)
+_WHOLE_THOUGHT = re.compile(rf"(?:{_BEGINS}).*?(?:{_ENDS})", re.DOTALL | re.IGNORECASE)
+_END_OF_THOUGHT = re.compile(rf"^.*(?:{_ENDS})", re.DOTALL | re.IGNORECASE)
+_BEGIN_OF_THOUGHT = re.compile(_BEGINS, re.IGNORECASE)
+
+_BOXED = re.compile(r"\\f?box(?:ed)?\s*\{\s*(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?([^{}]*)\}")
+_TAGGED = re.compile(
+    r"<\s*((?:final_?)?(?:answer|choice|pick)|final)\s*>(.*?)<\s*/\s*\1\s*>", re.DOTALL | re.IGNORECASE
+)
+_NAMES = r"(?:answer|choice|pick|option|label|letter|item|candidate|selection|recommendation|prediction)"
+_FIELD = re.compile(rf"""(["'])(?:final_?)?(?:{_NAMES}|title)\1\s*:\s*(["'])(.*?)(?<!\\)\2""", re.IGNORECASE)
+
+_FIRST_TITLE = 0xE000  # a title is read as one private character, so that it stands where a label could
+_TITLE = "\ue000-\uf8ff"
+_MARKS = r"*_`~\"'“”‘’«»「」『』《》【】()\[\]{}<>‹›"
+"""What may stand around a label: emphasis, quotes, brackets."""
+_FEW = "{0,9}"  # of marks; without a bound a row of thousands would take minutes
+_SPACED_LETTER = r"[^\W\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+"""A letter of a script that sets words apart by spaces; the others may touch a label or a title: 我选Heat。"""
+_AFTER = rf"(?!{_SPACED_LETTER}|['-]|[级級型형급股])(?!\.\w)"  # no "E.T.", no "A-list", no B级片
+_LABEL = rf"(?<!{_SPACED_LETTER})(?<!['.-])(?-i:[A-J]){_AFTER}"
+_PICK = rf"({_LABEL}|[{_TITLE}])"
+_REASON = (
+    r"(?:because|since|as|for|is(?!\s+(?:not|wrong|worse|less))|seems|fits|matches|over|rather\s+than|instead\s+of)\b"
+)
+
+# A line that is nothing but a pick, or the label and the title of one: "B", "2. **B**", "(B) Heat", "Heat (B)".
+_LINE = re.compile(
+    rf"^[\s#›*•–—-]{_FEW}(?:\d{{1,2}}[.)]\s+)?[{_MARKS}]{_FEW}{_PICK}(?:\s*\(\d{{4}}\))?"
+    rf"(?:[ \t{_MARKS}.:,|–—-]{_FEW}{_PICK})?"
+    rf"(?:\s*\(\d{{4}}\))?[\s{_MARKS}.:,;!。]{_FEW}$",
+    re.MULTILINE,
+)
+# A line that opens with a pick which a mark or a reason sets off: "B – it fits", "B. It fits", "B is the best".
+_OPENING = re.compile(
+    rf"^[ \t{_MARKS}#>]{_FEW}{_PICK}[{_MARKS}]{_FEW}"
+    rf"(?:\s*[.):;\]。、](?!\w)|\s*,\s*(?:{_REASON}|which\b|it\b|not\b|given\b|based\b)"
+    rf"|\s+[-–—=]+>?\s|\s+{_REASON}|\s*[{_TITLE}])",
+    re.MULTILINE | re.IGNORECASE,
+)
+# "The answer is B", "Answer: B", "I would choose B", 答案是B: a pick after words that announce one.
+_ANNOUNCED = (
+    r"(?:\b(?:answer|choice|pick|selection|recommendation|prediction|(?:best|likely|next|right|correct)\s+"
+    rf"{_NAMES})\b(?:\s+(?:is|would\s+be|will\s+be|should\s+be))?"
+    r"|\b(?:choose|pick|select|go(?:ing)?\s+with|recommend)\b|答案|回答|正解|选择|選択|选|選|答え|정답|답|ค\u0e4d\u0e32ตอบ)"
+)
+_BETWEEN = rf"(?:\s+{_NAMES})?\s*(?:是|は|은|는|คือ)?\s*[:：=]?[\s{_MARKS}]{_FEW}"
+_LABEL_MAY_END = (
+    rf"(?=\s+{_REASON}|\s+(?:by|or|and|but|in|with|from|given)\b|\s*(?:[–—:.,;!?\n{_MARKS}-]|$|[^\x00-\x7f]))"
+)
+_STATED = re.compile(rf"{_ANNOUNCED}{_BETWEEN}{_PICK}{_LABEL_MAY_END}", re.IGNORECASE)
+_FINAL = re.compile(rf"\bfinal\s+(?:answer|choice|pick)\b(?:\s+is)?{_BETWEEN}{_PICK}{_LABEL_MAY_END}", re.IGNORECASE)
+_OPTION = re.compile(
+    rf"(?:\b(?:option|candidate|label|letter|item|film|movie)\b|选项|選択肢|선택|ตัวเลือก)\s*"
+    rf"[{_MARKS}]{_FEW}({_LABEL}){_LABEL_MAY_END}",
     re.IGNORECASE,
 )
-_ALONE = re.compile(rf"(?<![\w'’.-])[{_MARKS}]*{_LABEL}{_END}[{_MARKS}]*")
+_ALONE = re.compile(rf"[{_MARKS}]{_FEW}({_LABEL})[{_MARKS}]{_FEW}", re.IGNORECASE)
 _AND = re.compile(
-    rf"\s*(?:[,/&、]|\b(?:or|and)\b)\s*(?:(?:or|and)\s+)?(?:{_NAMES}\s+)?[{_MARKS}]*{_LABEL}{_END}", re.IGNORECASE
+    rf"[{_MARKS}]{_FEW}\s*(?:[,/&、›≻;]|\b(?:or|and|nor)\b)\s*(?:(?:or|and)\s+)?(?:{_NAMES}\s+)?[{_MARKS}]{_FEW}{_PICK}",
+    re.IGNORECASE,
 )
-_NOT = re.compile(rf"\b(?:not|rather\s+than|instead\s+of|over|than)\s+(?:{_NAMES}\s+)?[{_MARKS}]*$", re.IGNORECASE)
+_PAIR = re.compile(rf"{_PICK}(?=[ \t{_MARKS}.:|–—-]{_FEW}{_PICK})")
+
+_NOT = re.compile(
+    rf"(?:\b(?:not|never|neither|nor|cannot)\b|n't\b)(?:(?!\bbut\b)[^.,;:!?\n]){{0,25}}$"
+    rf"|\b(?:rather\s+than|instead\s+of)\s+(?:{_NAMES}|or|and|[\s{_MARKS}{_TITLE}])*$"
+    rf"|\b(?:over|(?<!rather\ )than)\s+(?:{_NAMES}|or|and|[\s,{_MARKS}{_TITLE}])*$",
+    re.IGNORECASE,
+)
+_SAYS = re.compile(
+    r"(?:^|[:：=→›—–-]|\b(?:is|it's|be|but|say|think|so|thus|hence|therefore|definitely|probably|likely|certainly|with"
+    r"|watch|take|want|prefer|like|play|see),?"
+    r"|\b(?:ist|est|es|é|è|هو))\s*$",
+    re.IGNORECASE,
+)
+_NO_LABEL = re.compile(
+    r"\b(?:an?|plan|grade|vitamin|class|part|type|level|side|team|section|series)\s*$", re.IGNORECASE
+)
+_NEAR_CHARS = 100
 _ENDING = re.compile(r"[\s.!?。！？]*$")
 
 
 def parse_answer(text: str, candidates: Sequence[Mapping[str, Any]]) -> int | None:
     """The candidate that an answer picks.
 
-    What stands inside `<think>` is never read, and a thought that is not finished leaves no answer. Then the first of
-    these that says anything decides: a box, a tag, a field of JSON (each read as an answer of its own); a text that is
-    nothing but a label, or opens with one; a label that is announced ("the answer is B", "option B", in some other
-    languages too); the titles of the candidates, the longest first, in any script; a label that marks set off or that
-    ends the text. Any other letter alone is a word: so is A in "a good film", and no label may be easier to give than
-    another. Where one of them finds several candidates, and where a label and a title contradict each other, the
-    answer is invalid.
+    What stands inside a thought is never read, and a thought that is not finished leaves no answer. Then the first of
+    these that says anything decides:
+
+    1. the last box, else the last tag, else the fields of JSON, each read as an answer of its own;
+    2. what is called the final answer;
+    3. what is announced: "the answer is B", "I would choose Heat", in some other languages too;
+    4. lines that are nothing but a label or a title, or both of one candidate;
+    5. lines that open with a label or a title which a mark or a reason sets off: "B – it fits";
+    6. the titles that stand anywhere, the longest first, in any script; labels after a word for one ("option B"); and
+       labels that marks set off, that touch a script without spaces, or that end a text.
+
+    Any other letter is a word: so is A in "a good film", and no label may be easier to give than another. What is
+    denied ("not B", "rather than B") is no pick. Where the one that decides finds several candidates, the answer is
+    invalid; so it is where a label and a title contradict each other: no title that the text names is the label's.
 
     Args:
         text (`str`): What the model wrote.
@@ -74,15 +143,17 @@ def parse_answer(text: str, candidates: Sequence[Mapping[str, Any]]) -> int | No
     said = _readable(text)
     if said is None:
         return None
-    for inner in _marked_answers(said):
-        return parse_answer(inner, candidates)
-    titles, left = _named(said, candidates)
-    labels = _labels(left, said)
-    picks = {CANDIDATE_LABELS.index(label) for label in labels} | set(titles)
-    if not picks:
-        alone = [found for found in _ALONE.finditer(left) if _stands_alone(found, left)]
-        picks = {CANDIDATE_LABELS.index(label) for found in alone for label in _listed(found, left)}
-    return picks.pop() if len(picks) == 1 and max(picks) < len(candidates) else None
+    if marked := _marked_answers(said):
+        meant = {parse_answer(inner, candidates) for inner in marked}
+        return meant.pop() if len(meant) == 1 else None
+    left = _with_titles_as_one(said, candidates)
+    named = {_place(one[0]) for one in re.finditer(f"([{_TITLE}])", left) if not _is_denied(one, left)}
+    options = {_place(one[1]) for one in _OPTION.finditer(left) if not _is_denied(one, left)}
+    picks = _decided(left) or named | options | _alone(left)
+    if len(picks) != 1 or max(picks) >= len(candidates):
+        return None
+    (pick,) = picks
+    return None if (named and pick not in named) or _is_contradicted(pick, left) else pick
 
 
 def thinks(text: str) -> bool:
@@ -92,7 +163,7 @@ def thinks(text: str) -> bool:
         >>> [thinks(text) for text in ("<think>A", "C?</think>B", "I think B")]
         [True, True, False]
     """
-    return _FINISHED_THOUGHT.match(text) is not None or is_unfinished_thought(text)
+    return _END_OF_THOUGHT.match(text) is not None or _BEGIN_OF_THOUGHT.search(text) is not None
 
 
 def is_unfinished_thought(text: str) -> bool:
@@ -102,91 +173,135 @@ def is_unfinished_thought(text: str) -> bool:
         >>> [is_unfinished_thought(text) for text in ("<think>A, or B", "<think>A</think>B", "B")]
         [True, False, False]
     """
-    return _BEGUN_THOUGHT.search(_FINISHED_THOUGHT.sub("", text)) is not None
+    return _BEGIN_OF_THOUGHT.search(_without_thoughts(text)) is not None
+
+
+def _without_thoughts(text: str) -> str:
+    return _END_OF_THOUGHT.sub("", _WHOLE_THOUGHT.sub(" ", text))
 
 
 def _readable(text: str) -> str | None:
     """The answer without thoughts, in plain letters: full-width ones, entities and composed forms are one spelling."""
     if is_unfinished_thought(text):
         return None
-    return unicodedata.normalize("NFKC", html.unescape(_FINISHED_THOUGHT.sub("", text))).strip()
+    return _spelled(_without_thoughts(text)).strip()
 
 
-def _marked_answers(said: str) -> Iterable[str]:
-    """What a model put where answers are expected: the last box, the last tag, a field of JSON."""
-    boxed = _BOXED.findall(said)
-    tagged = [inner for _, inner in _TAGGED.findall(said)]
-    fields = _JSON_FIELD.findall(said)
-    for found in (boxed, tagged, fields):
-        if found:
-            yield _unescaped(found[-1]) if found is fields else found[-1]
+def _spelled(text: str) -> str:
+    spelled = unicodedata.normalize("NFKC", html.unescape(text)).translate(_TYPED)
+    return re.sub(rf"[{_TITLE}]", "", spelled)
+
+
+def _marked_answers(said: str) -> list[str]:
+    """What a model put where answers are expected: the last box, the last tag, all fields of JSON."""
+    if boxed := _BOXED.findall(said):
+        return boxed[-1:]
+    if tagged := _TAGGED.findall(said):
+        return [tagged[-1][1]]
+    return [_unescaped(inner) for _, _, inner in _FIELD.findall(said)]
 
 
 def _unescaped(text: str) -> str:
     try:
-        return json.loads(f'"{text}"')
+        return str(json.loads(f'"{text}"'))
     except json.JSONDecodeError:
         return text
 
 
-def _labels(left: str, said: str) -> list[str]:
-    """The labels that stand where labels stand, in a text whose titles were taken out; all of "A or B"."""
-    if whole := _WHOLE.match(said):
-        return [whole[1]]
-    opening = _OPENING.match(left)
-    found = [*([opening] if opening else []), *_STATED.finditer(left)]
-    meant = [one for one in found if not _NOT.search(left[: one.start(1)])]
-    return [label for one in meant for label in _listed(one, left)]
+def _place(pick: str) -> int:
+    """Of the candidate that a label or a title, read as one character, stands for."""
+    return CANDIDATE_LABELS.index(pick) if pick in CANDIDATE_LABELS else ord(pick) - _FIRST_TITLE
 
 
-def _listed(found: re.Match[str], left: str) -> list[str]:
-    """A label and those that are named in one breath with it."""
-    labels, place = [found[1]], found.end(1)
-    while more := _AND.match(left, place):
-        labels.append(more[1])
-        place = more.end(1)
-    return labels
+def _decided(left: str) -> set[int]:
+    """The picks of the first form of an answer that the text has."""
+    for form in (_FINAL, _STATED):
+        if found := [one for one in form.finditer(left) if not _is_denied(one, left)]:
+            return {place for one in found for place in _listed(one, left)}
+    if lines := list(_LINE.finditer(left)):
+        return {_place(pick) for line in lines for pick in line.groups() if pick}
+    return {place for one in _OPENING.finditer(left) for place in _listed(one, left)}
+
+
+def _listed(found: re.Match[str], left: str) -> Iterable[int]:
+    """A pick and those that are named in one breath with it: all of "A or B"."""
+    yield _place(found[1])
+    end = found.end(1)
+    for _ in CANDIDATE_LABELS:
+        if (more := _AND.match(left, end)) is None:
+            return
+        if not _is_denied(more, left):
+            yield _place(more[1])
+        end = more.end(1)
+
+
+def _alone(left: str) -> set[int]:
+    """The labels that stand alone in a sentence and are meant as labels."""
+    found = [one for one in _ALONE.finditer(left) if _stands_alone(one, left) and not _is_denied(one, left)]
+    return {place for one in found for place in _listed(one, left)}
 
 
 def _stands_alone(found: re.Match[str], left: str) -> bool:
-    """Whether a letter alone in a sentence is meant as a label."""
-    is_marked = found[0] != found[1] or _ENDING.match(left, found.end(1)) or _AND.match(left, found.end(1))
-    return bool(is_marked) and not _NOT.search(left[: found.start()])
+    before, after = _before(found, left), left[found.end(1) :]
+    if found[0] != found[1]:
+        return True
+    if _NO_LABEL.search(before):
+        return False
+    touches = re.search(rf"(?!{_SPACED_LETTER})\w$", before) or re.match(rf"(?!{_SPACED_LETTER})\w", after)
+    ends = _ENDING.match(after) and (re.match(r"[.!。]", after) or _SAYS.search(before))
+    return bool(touches or ends or _AND.match(left, found.end(1)))
 
 
-def _named(said: str, candidates: Sequence[Mapping[str, Any]]) -> tuple[list[int], str]:
-    """The candidates whose titles stand in a text, and the text without them; the longest titles first.
+def _is_denied(found: re.Match[str], left: str) -> bool:
+    return _NOT.search(_before(found, left)) is not None
 
-    A title that several candidates share names all of them, unless its year stands with it.
+
+def _before(found: re.Match[str], left: str) -> str:
+    """The words before a pick, as many as can bear on it."""
+    start = found.start(1)
+    return left[max(start - _NEAR_CHARS, 0) : start]
+
+
+def _is_contradicted(pick: int, left: str) -> bool:
+    """Whether a label and a title that stand together, one of them of the pick, are of two candidates."""
+    pairs = [
+        (one[1], one[2])
+        for one in _PAIR.finditer(left)
+        if (one[1] in CANDIDATE_LABELS) != (one[2] in CANDIDATE_LABELS)
+    ]
+    return any(pick in (both := {_place(one), _place(other)}) and len(both) == 2 for one, other in pairs)
+
+
+def _with_titles_as_one(said: str, candidates: Sequence[Mapping[str, Any]]) -> str:
+    """The text with each title of a candidate as one character; the longest titles first.
+
+    A title that several candidates share stands for all of them, unless its year stands with it somewhere.
     """
     left = neutralise_lines(said)
-    places: list[int] = []
-    named: dict[str, set[int]] = {}
+    shared: dict[str, set[int]] = {}
     for titles in ([candidate[TITLE] for candidate in candidates], told_apart(candidates)):
         for place, title in enumerate(titles):
-            named.setdefault(_spelled(title), set()).add(place)
-    for title in sorted(named, key=len, reverse=True):
-        if not title or _WHOLE.match(title):
-            continue
-        whole = _field(title) if is_plain(title) else re.compile(_bounded(title), re.IGNORECASE)
-        if found := list(whole.finditer(left)):
-            if not all(_NOT.search(left[: one.start()]) for one in found) and not named[title] & set(places):
-                places += sorted(named[title])
-            left = whole.sub(" • ", left)
-    return places, left
+            shared.setdefault(_spelled(neutralise(html.unescape(title))), set()).add(place)
+    for title in sorted(shared, key=len, reverse=True):
+        if title and title not in CANDIDATE_LABELS:
+            whole = _field(title) if is_plain(title) else re.compile(_bounded(title), re.IGNORECASE)
+            places = [chr(_FIRST_TITLE + place) for place in sorted(shared[title])]
+            left = whole.sub("/".join([place for place in places if place in left] or places), left)
+    return left
 
 
 def _field(title: str) -> re.Pattern[str]:
     """A title that is a word of any sentence, such as It, or a number: named only where it stands by itself."""
-    return re.compile(rf"(?:(?<=[{_MARKS}:])|^)\s*{re.escape(title)}\s*(?=[{_MARKS}.!]|$)", re.MULTILINE)
-
-
-def _spelled(title: str) -> str:
-    return unicodedata.normalize("NFKC", neutralise(html.unescape(title)))
+    announced = "|".join(
+        rf"(?<=\b{verb} )" for verb in ("is", "pick", "choose", "select", "with", "recommend", "watch")
+    )
+    return re.compile(
+        rf"(?:(?<=[{_MARKS}:])|^|{announced})[ \t]*{re.escape(title)}[ \t]*(?=[{_MARKS}.!]|$)", re.MULTILINE
+    )
 
 
 def _bounded(title: str) -> str:
-    """A pattern of a title as a whole. Letters of scripts without spaces may touch it: 我选Heat。"""
+    """A pattern of a title as a whole."""
     before = rf"(?<!{_SPACED_LETTER})" if re.match(_SPACED_LETTER, title[0]) else ""
     after = rf"(?!{_SPACED_LETTER})" if re.match(_SPACED_LETTER, title[-1]) else ""
     return before + re.escape(title) + after

@@ -10,6 +10,8 @@ import evaluate
 from .item_ids import to_examples, to_rankings
 from .scores import summarise, target_ranks
 
+logger = evaluate.logging.get_logger(__name__)
+
 _DESCRIPTION = """
 Discovery Recall@k is Recall@k over the examples whose target the user had never touched before: the share of them
 where the target is among the first k predicted items. It separates recommending something new from repeating the past.
@@ -34,7 +36,7 @@ Args:
     is_discovery (`list[bool]`, *optional*): Whether the user had never touched that item. Either this or `histories`.
     histories (`list[list]`, *optional*): Per example the ids of all items the user touched before.
     k (`int` or `list[int]`, *optional*): How many of the first places count as a hit; several at once are
-        answered together. What `evaluate.load("discovery_recall", k=...)` was given, else 1.
+        answered together. What `evaluate.load("discovery_recall", k=...)` was given; else 1, with a warning.
 
 Returns:
     `dict`:
@@ -54,6 +56,7 @@ Example:
     ...     predictions=[["heat", "alien"], ["fargo", "heat"], []],
     ...     references=["heat", "heat", "alien"],
     ...     histories=[["fargo"], ["fargo"], ["alien"]],
+    ...     k=1,
     ... )
     >>> scores["discovery_recall@1"], scores["n_discovery"], scores["invalid"]
     (0.5, 2, 1)
@@ -64,9 +67,9 @@ Example:
 class DiscoveryRecall(evaluate.Metric):
     """Discovery Recall@k with its interval and its counts."""
 
-    def __init__(self, *args: Any, k: Any = 1, **kwargs: Any):
+    def __init__(self, *args: Any, k: Any = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.ks = _to_ks(k)
+        self.ks = None if k is None else _to_ks(k)
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
@@ -93,7 +96,7 @@ class DiscoveryRecall(evaluate.Metric):
         k: Any = None,
     ) -> dict[str, Any] | None:
         """Discovery Recall of the examples given here and of those added before."""
-        ks = self.ks if k is None else _to_ks(k)
+        ks = self._chosen(k)
         inputs = {
             "predictions": predictions,
             "references": references,
@@ -108,6 +111,14 @@ class DiscoveryRecall(evaluate.Metric):
         if given:
             self.add_batch(**inputs)
         return super().compute(ks=ks)
+
+    def _chosen(self, k: Any) -> list[int]:
+        """The cut-offs of this call, else those of loading, else 1, which is said."""
+        if k is not None:
+            return _to_ks(k)
+        if self.ks is None:
+            logger.warning("No k was given, so Recall@1 is measured. Say k=1 or another, here or when loading.")
+        return self.ks or [1]
 
     def add_batch(
         self, *, predictions: Any = None, references: Any = None, is_discovery: Any = None, histories: Any = None

@@ -42,6 +42,7 @@ scores = metric.compute(
     predictions=[ranking.item_ids for ranking in rankings["rewrite"]],
     references=examples["target"][:8],
     is_discovery=examples["is_discovery"][:8],
+    k=1,
 )
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from dataset_builders.prompts import neutralise
 from dataset_builders.schema import ITEM_ID, SERIES, TAGS, TITLE, YEAR, Item, Record
-from hub_recipes.title_mentions import TitleIndex, mentioned_titles
+from hub_recipes.title_mentions import TitleIndex, find_titles
 
 # After a full stop, or after a semicolon: profiles list works so. The mark stays with what it ends.
 _SENTENCE = re.compile(r".+?(?:[.!?;](?=\s)|$)\s*", re.DOTALL)
@@ -88,7 +88,7 @@ class TextMarks:
         return list(dict.fromkeys(span.text for span in spans if span.unsupported))
 
     def _records(self, sentence: str) -> list[int]:
-        named = {title.casefold() for title in mentioned_titles(sentence, self._index)}
+        named = {mention.title.casefold() for mention in find_titles(sentence, self._index)}
         by_name = [place for place, names in enumerate(self._names) if named & names]
         if by_name:
             return by_name
@@ -115,15 +115,10 @@ class TextMarks:
             for match in _QUOTED.finditer(sentence)
             if neutralise(match[1]).strip(" .,;:!?").casefold() not in self._known
         ]
-        start = 0
-        for title in mentioned_titles(sentence, self._index):
-            found = re.compile(r"\s*".join(map(re.escape, title.split()))).search(sentence, start)
-            if found is None:
-                continue
-            start = found.end()
-            inside = any(begin < found.end() and found.start() < end for begin, end in places)
-            if title.casefold() not in self._known and not inside:
-                places.append(found.span())
+        for mention in find_titles(sentence, self._index):
+            inside = any(begin < mention.end and mention.start < end for begin, end in places)
+            if mention.title.casefold() not in self._known and not inside:
+                places.append((mention.start, mention.end))
         return sorted(places)
 
 

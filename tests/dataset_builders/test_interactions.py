@@ -365,6 +365,23 @@ def test_a_year_is_four_leading_digits(connection):
     assert {written: found[f"i{written}"] for written in years} == years
 
 
+def test_entities_of_a_catalogue_are_decoded_once(connection):
+    titles = {
+        "Tom &amp; Jerry": "Tom & Jerry",
+        "Don&#39;t Look &#x4E;ow": "Don't Look Now",
+        "Am&eacute;lie": "Amélie",
+        "a &amp;lt; b": "a &lt; b",  # once
+        "AT&T; R&D &nothing; &copy": "AT&T; R&D &nothing; &copy",  # no entities
+    }
+    rows = [
+        {"item_id": f"i{place}", "title": title, "tags": "Arts &amp; Crafts"} for place, title in enumerate(titles)
+    ]
+    log = canonicalize(raw_log([{}], item_table(*rows)), connection)
+    found = {row["item_id"]: row for row in log.items.to_pyarrow().to_pylist()}
+    assert [found[f"i{place}"]["title"] for place in range(len(titles))] == list(titles.values())
+    assert found["i0"]["tags"] == ["Arts & Crafts"]
+
+
 def test_the_result_does_not_depend_on_threads(tmp_path):
     rows = [{"user_id": f"u{i % 7}", "item_id": f"i{i % 5}", "timestamp": str(10**9 + i % 11)} for i in range(300)]
     sets = []

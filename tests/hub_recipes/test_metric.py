@@ -63,7 +63,7 @@ def test_the_bare_name_loads_offline_from_any_folder_after_installation(modules)
 def test_processes_that_load_and_install_at_once_do_not_disturb_each_other(tmp_path):
     code = (
         "from hub_recipes.metric import install_metric, load_metric; install_metric(); "
-        "print(load_metric().compute(predictions=['a'], references=['a'], is_discovery=[True])['n'])"
+        "print(load_metric().compute(predictions=['a'], references=['a'], is_discovery=[True], k=1)['n'])"
     )
     processes = [run_python(code, tmp_path / "home") for _ in range(2)]
     assert [process.communicate(timeout=120) for process in processes] == [("1\n", "")] * 2

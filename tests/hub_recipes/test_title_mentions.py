@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from dataset_builders.prompts import neutralise, template_text
-from hub_recipes.title_mentions import TitleIndex, mentioned_titles
+from hub_recipes.title_mentions import Mention, TitleIndex, find_titles, mentioned_titles
 
 INDEX = TitleIndex(
     ["Alien", "Alien Resurrection", "It", "M", "Don't Look Now", "WALL·E", "What?", "2001: A Space Odyssey"]
@@ -52,6 +52,37 @@ def test_a_title_that_is_a_plain_word_counts_only_as_a_field(text, is_named):
 )
 def test_a_title_without_letters_is_no_date_and_no_rating(text, titles):
     assert mentioned_titles(text, TitleIndex(["10", "21", "2012", "9/11"])) == titles
+
+
+FOREIGN = TitleIndex(
+    ["千と千尋の神隠し", "霸王别姬", "기생충", "ฉลาดเกมส์โกง", "Amélie", "告白", "राम", "Heat", "ガンダム"]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "titles"),
+    [
+        ("次は千と千尋の神隠しを見るでしょう。", ["千と千尋の神隠し"]),
+        ("用户喜欢霸王别姬和Heat。", ["霸王别姬", "Heat"]),
+        ("다음은 기생충을 볼 것입니다", ["기생충"]),
+        ("ผู้ใช้จะดูฉลาดเกมส์โกงต่อไป", ["ฉลาดเกมส์โกง"]),
+        ("likes Ame\u0301lie", ["Amélie"]),
+        ("likes Am\u00e9lie", ["Amélie"]),
+        ("カ\u3099ンタ\u3099ムが好き", ["ガンダム"]),
+        ("彼は告白した", []),  # two signs are a word of any sentence
+        ("映画『告白』を見た", ["告白"]),
+        ("रामायण", []),  # vowel signs belong to the word
+        ("राम देखी", ["राम"]),
+        ("Heatwave", []),
+    ],
+)
+def test_titles_are_found_in_every_script(text, titles):
+    assert mentioned_titles(text, FOREIGN) == titles
+
+
+def test_a_decomposed_title_is_found_in_composed_text_at_its_place():
+    index = TitleIndex(["Ame\u0301lie"])
+    assert find_titles("saw\nAm\u00e9lie, twice", index) == [Mention("Ame\u0301lie", 4, 10)]
 
 
 def test_a_hostile_title_is_found_in_the_neutralised_text():

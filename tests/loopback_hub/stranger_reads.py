@@ -39,7 +39,8 @@ def main(dataset: str, adapter: str, metric: str) -> None:
     prompts = load_dataset(dataset, "verbalizer", split="test")["prompt"][:10]
     model = AutoPeftModelForCausalLM.from_pretrained(adapter)
     tokenizer = AutoTokenizer.from_pretrained(model.peft_config["default"].base_model_name_or_path)
-    scores = evaluate.load(metric).compute(predictions=["a", "b"], references=["a", "a"], is_discovery=[True, True])
+    examples = {"predictions": ["a", "b"], "references": ["a", "a"], "is_discovery": [True, True]}
+    scores = evaluate.load(metric).compute(**examples, k=1)
     seen = {
         "rows": read(dataset),
         "texts": [write(model, tokenizer, prompt) for prompt in prompts],

@@ -1,5 +1,6 @@
 """Through `evaluate.load(folder)`, as a user meets the metric."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -236,6 +237,21 @@ def test_a_cut_off_chosen_when_loading_holds_until_another_is_named():
     assert "recall@2" in loaded.compute(**RANKED, is_discovery=FLAGS, k=2)
     with pytest.raises(ValueError, match="k must be"):
         evaluate.load(str(FOLDER), k=0)
+
+
+def test_a_cut_off_that_nobody_chose_is_said(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("evaluate_modules"), "propagate", True)
+    loaded = evaluate.load(str(FOLDER))
+    name = type(loaded).__module__
+    monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+    assert "recall@1" in loaded.compute(**RANKED, is_discovery=FLAGS)
+    assert [record.getMessage() for record in caplog.records if record.name == name] == [
+        "No k was given, so Recall@1 is measured. Say k=1 or another, here or when loading."
+    ]
+    caplog.clear()
+    loaded.compute(**RANKED, is_discovery=FLAGS, k=1)
+    evaluate.load(str(FOLDER), k=1).compute(**RANKED, is_discovery=FLAGS)
+    assert [record for record in caplog.records if record.name == name] == []
 
 
 def test_combined_it_answers_as_alone(metric):
