@@ -174,8 +174,7 @@ class Publisher:
 
         Raises:
             InputError: The repository is somebody's own, the tag exists with other content, or the repository is
-            public
-                and should be private.
+                public and should be private.
         """
         repo_id, files = self.plan.repo_id(repo), repo.files(links)
         try:
