@@ -1,6 +1,8 @@
 """A built dataset and a random model under a Hub id, in a folder of their own: what training runs start from."""
 
 import csv
+import random
+import socket
 import sys
 from functools import partial
 from pathlib import Path
@@ -40,8 +42,17 @@ def at_training_folder(training_folder, monkeypatch) -> Path:
 def on_two_processors() -> list[str]:
     """The words before a script, or before `-m` and a module, that start it as two processes."""
     address = ("hub_recipes", "configs", "accelerate", "cpu.yaml")
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--main_process_port", "0"]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--main_process_port", str(_free_port())]
     return [*launch, "--config_file", str(Path(__file__).parents[3].joinpath(*address))]
+
+
+def _free_port() -> int:
+    """A port that no outgoing connection takes before the processes listen, as one of `--main_process_port 0` can."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise RuntimeError("None of a hundred ports is free.")
 
 
 def grpo_words(output: str, **others) -> list[str]:

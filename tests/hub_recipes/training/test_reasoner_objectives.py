@@ -245,7 +245,8 @@ def test_two_processes_take_the_steps_of_one(tiny_model_folder, on_two_processor
     for start, batch in (([sys.executable], 8), (on_two_processors, 4)):
         folder = tmp_path / str(8 // batch)
         command = [*start, script, Path(__file__).parent, tiny_model_folder, folder, batch]
-        subprocess.run([str(word) for word in command], check=True, capture_output=True, timeout=300)
+        ran = subprocess.run([str(word) for word in command], capture_output=True, timeout=300, text=True)
+        assert ran.returncode == 0, ran.stderr
     one, two = (load_file(tmp_path / processes / WEIGHTS) for processes in ("1", "2"))
     start = get_peft_model_state_dict(with_adapter(tiny_model_folder).model)
     moved, apart = (

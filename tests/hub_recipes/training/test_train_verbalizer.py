@@ -139,7 +139,8 @@ def test_a_run_in_pieces_ends_with_the_same_weights(whole_run, at_training_folde
 def test_two_processes_train_together(on_two_processors, at_training_folder):
     words = grpo_words("two", per_device_train_batch_size=2, max_steps=2)
     launched = [*on_two_processors, "-m", "hub_recipes.train_verbalizer", *words]
-    subprocess.run(launched, env=_environment(), check=True, timeout=300, capture_output=True)
+    ran = subprocess.run(launched, env=_environment(), timeout=300, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
     run = json.loads(Path("two/adapter/run.json").read_text())
     assert (run["steps"], run["machine"]["processes"]) == (2, 2)
     # Each process holds half a group of four: had rewards not been gathered, no group would have a deviation to log.
