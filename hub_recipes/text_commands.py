@@ -94,8 +94,8 @@ def evaluate(
         int, typer.Option(min=1, help="Most tokens of an endpoint's answer; a model that thinks needs hundreds.")
     ] = 24,
     concurrency: Annotated[int, typer.Option(min=1, max=100, help="Calls of the endpoint at once.")] = 8,
-    max_calls: Annotated[int | None, typer.Option(min=0, help="Most calls of the endpoint.")] = None,
-    max_cost: Annotated[float | None, typer.Option(min=0, help="Most US dollars; needs --prices.")] = None,
+    max_calls: Annotated[int | None, typer.Option(min=0, help="Most calls of the endpoint by all runs with this --output.")] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Most US dollars, likewise; needs --prices.")] = None,
     prices: Annotated[
         tuple[float, float] | None,
         typer.Option(metavar="INPUT OUTPUT", help="The endpoint's US dollars per million tokens."),
@@ -136,6 +136,7 @@ def evaluate(
         "concurrency": concurrency,
         "max_calls": max_calls,
         "max_cost": max_cost,
+        "spending_folder": output,
         "max_answer_tokens": max_answer_tokens,
         "extra_body": {"chat_template_kwargs": told} if told else {},
     }
@@ -172,7 +173,9 @@ def evaluate(
         raise typer.Exit(UNFINISHED) from None
     _show(results.document(), output)
     if remote is not None:
-        print("Endpoint: " + ", ".join(f"{name} {count:g}" for name, count in remote.spending.counts().items()))
+        counts = ", ".join(f"{name} {count:g}" for name, count in remote.spending.counts().items())
+        ledger = remote.spending.ledger
+        print(f"Endpoint: {counts}. All runs of this folder: {ledger.read()} ({ledger.file}).")
 
 
 def _endpoint_reasoner(

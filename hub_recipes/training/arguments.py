@@ -25,6 +25,9 @@ from hub_recipes.training.adapters import AdapterArguments
 CONFIGS = Path(__file__).parents[1] / "configs"
 """Where our recipes lie."""
 
+LIMITS = ("minutes", "max_calls", "max_cost", "input_price", "output_price")
+"""What a run may take. It decides when a run stops and never what is learned, so a run may go on under others."""
+
 
 def option(default: Any, text: str) -> Any:
     """A field with its line in `--help`."""
@@ -101,8 +104,10 @@ class VerbalizerArguments(RunArguments):
         "On how many training examples the oracle's hits are counted before it judges, of users that it learned from "
         "and as many of users that the verbalizer learns from; 0 for none.",
     )
-    max_calls: int | None = option(None, "Most calls of the endpoint; else no cap.")
-    max_cost: float | None = option(None, "Most US dollars for the endpoint, which needs both prices; else no cap.")
+    max_calls: int | None = option(
+        None, "Most calls of the endpoint by all processes and starts with this output_dir; else no cap."
+    )
+    max_cost: float | None = option(None, "Most US dollars, likewise; needs both prices. Else no cap.")
     input_price: float | None = option(None, "The endpoint's US dollars per million tokens of prompts.")
     output_price: float | None = option(None, "The endpoint's US dollars per million tokens of answers.")
     length_low: float = option(0.3, "Where full length reward begins, as a share of the template's tokens.")

@@ -19,6 +19,7 @@ from hub_recipes.log_level import is_quiet
 from hub_recipes.model_folders import CHAT_TEMPLATE_CONFIG
 from hub_recipes.progress import show_progress
 from hub_recipes.training.adapters import replaced_folder, save_adapter, to_base_id
+from hub_recipes.training.arguments import LIMITS
 from hub_recipes.training.curves import draw_curves
 from hub_recipes.training.progress import TrainingProgress
 from hub_recipes.training.prompt_rows import judgeable
@@ -89,7 +90,7 @@ class TrainingRun:
         if not path.is_file():
             return
         before, now = read_json(path), self.config
-        differing = sorted(name for name in {*before, *now} - {"minutes"} if before.get(name) != now.get(name))
+        differing = sorted(name for name in {*before, *now} - {*LIMITS} if before.get(name) != now.get(name))
         if differing:
             name = differing[0]
             raise InputError(
