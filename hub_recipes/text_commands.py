@@ -94,7 +94,9 @@ def evaluate(
         int, typer.Option(min=1, help="Most tokens of an endpoint's answer; a model that thinks needs hundreds.")
     ] = 24,
     concurrency: Annotated[int, typer.Option(min=1, max=100, help="Calls of the endpoint at once.")] = 8,
-    max_calls: Annotated[int | None, typer.Option(min=0, help="Most calls of the endpoint by all runs with this --output.")] = None,
+    max_calls: Annotated[
+        int | None, typer.Option(min=0, help="Most calls of the endpoint by all runs with this --output.")
+    ] = None,
     max_cost: Annotated[float | None, typer.Option(min=0, help="Most US dollars, likewise; needs --prices.")] = None,
     prices: Annotated[
         tuple[float, float] | None,

@@ -411,7 +411,9 @@ def test_another_question_is_another(make_reasoner, chat_server):
     assert len(chat_server.bodies) == 5
 
 
-def test_the_cap_on_calls_is_never_passed_and_the_rest_is_asked_under_a_higher_one(make_reasoner, chat_server, tmp_path):
+def test_the_cap_on_calls_is_never_passed_and_the_rest_is_asked_under_a_higher_one(
+    make_reasoner, chat_server, tmp_path
+):
     ledger = tmp_path / "cache" / "spending.json"
     with pytest.raises(SpendingCapError) as stop:
         make_reasoner(max_calls=3).rank(*rows(5))

@@ -50,7 +50,9 @@ def test_two_processes_share_one_cap_and_a_second_start_goes_on_from_what_they_s
     chat_server.delay_s = 0.02
     processes = [ranking({**choices, **cap}, [f"{rank}: film {row}" for row in range(40)]) for rank in range(2)]
     said = [process.communicate(timeout=120)[0] for process in processes]
-    assert all(f"The cap ({next(iter(cap))}" in text and str(tmp_path / "run" / "spending.json") in text for text in said)
+    assert all(
+        f"The cap ({next(iter(cap))}" in text and str(tmp_path / "run" / "spending.json") in text for text in said
+    )
     calls, spent = len(chat_server.bodies), SpendingLedger(tmp_path / "run").read()
     assert (spent.calls, spent.us_dollars) == (calls, pytest.approx(calls * COST))
     if "max_calls" in cap:
@@ -114,7 +116,9 @@ def test_calls_without_a_price_are_said_where_money_is_capped(choices, chat_serv
     assert [text.split(" of the calls")[0] for text in said] == ["2"]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"calls": "many"}', '{"calls": -1}', '{"us_dollars": NaN}', '{"a": 1}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"calls": "many"}', '{"calls": -1}', '{"us_dollars": NaN}', '{"a": 1}']
+)
 def test_a_ledger_that_cannot_be_read_stops_the_run_before_it_costs_anything(choices, chat_server, tmp_path, content):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "spending.json").write_text(content)

@@ -121,6 +121,21 @@ def test_what_a_changed_step_made_before_is_moved_aside_and_named(made, capsys, 
     assert len(list((tmp_path / "runs").iterdir())) == 3  # nothing is ever deleted
 
 
+def test_a_higher_cap_or_price_starts_no_step_anew(made):
+    first = "method: grpo\nmax_calls: 10\n"
+    assert made(first) == [first]
+    assert made("method: grpo\nmax_calls: 20\nmax_cost: 1\ninput_price: 1\noutput_price: 2\n") == [first]
+
+
+def test_what_a_step_spent_stays_spent_when_it_starts_anew(made, tmp_path):
+    made("seed: 1\n")
+    (tmp_path / "runs" / "oracle" / "spending.json").write_text('{"calls": 7}')
+    made("seed: 2\n")
+    (aside,) = (tmp_path / "runs").glob("oracle.*")
+    for folder in (tmp_path / "runs" / "oracle", aside):
+        assert (folder / "spending.json").read_text() == '{"calls": 7}'
+
+
 def test_a_step_starts_anew_where_that_is_asked_for(made, tmp_path):
     made("seed: 1\n")
     assert made("seed: 1\n", restart=["oracle"]) == ["seed: 1\n"] * 2
