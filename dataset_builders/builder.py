@@ -190,7 +190,7 @@ def _build(
     report["content_sha256"] = content_hashes(folder)
     report["count_rules"] = count_rules(folder, connection)
     report["notes"] += [
-        *_titles_note(report["counts"]),
+        *_titles_notes(report["counts"]),
         *_length_notes(report, asked, options),
         *_tie_notes(report),
         *_counts_note(report["count_rules"]),
@@ -342,15 +342,24 @@ def _to_report(
     }
 
 
-def _titles_note(counts: Mapping[str, Any]) -> list[str]:
-    """What the report says where ids stand in prompts in place of titles."""
-    untitled = counts["items_without_metadata"]
-    if not untitled:
-        return []
-    return [
-        f"{untitled} of {counts['items']} items have no title, so their raw ids stand in every prompt as titles, of "
-        "which a language model can make nothing. Bring a catalogue that names them."
-    ]
+def _titles_notes(counts: Mapping[str, Any]) -> list[str]:
+    """What the report says where ids stand in prompts in place of titles, and where a title does not name one item."""
+    untitled, shared, alike = (
+        counts[name] for name in ("items_without_metadata", "items_sharing_title", "items_sharing_title_and_year")
+    )
+    notes = []
+    if untitled:
+        notes.append(
+            f"{untitled} of {counts['items']} items have no title, so their raw ids stand in every prompt as titles, "
+            "of which a language model can make nothing. Bring a catalogue that names them."
+        )
+    if shared:
+        notes.append(
+            f"{shared} of {counts['items']} items share their title with another. Where such candidates meet, their "
+            f"years tell them apart, but for {alike} items that share the year too: an answer by title is then left "
+            "to the seed."
+        )
+    return notes
 
 
 def _in_file_order(raw: RawLog, options: BuildOptions) -> BuildOptions:

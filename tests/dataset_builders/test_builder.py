@@ -104,6 +104,20 @@ def test_the_report_accounts_for_every_row_and_user(make_source, crowd, tmp_path
     assert pq.read_table(tmp_path / "built" / "quarantine.parquet")["reason"].to_pylist() == ["empty user"]
 
 
+def test_titles_that_name_several_items_are_counted_in_the_report_and_the_card(make_source, crowd, tmp_path):
+    ids = [f"m{number}" for number in range(40)]
+    titles = ["Heat", "Heat", "Solo", "Solo", *ids[4:]]
+    items = {"item_id": ids, "title": titles, "year": ["1986", "1995", "2018", "2018", *["2000"] * 36]}
+    report = build_dataset(make_source(crowd, items=items), tmp_path / "built", OPTIONS)
+    counts = report["counts"]
+    assert (counts["items_sharing_title"], counts["items_sharing_title_and_year"]) == (4, 2)
+    (note,) = [note for note in report["notes"] if "share their title" in note]
+    assert note.startswith("4 of 40 items share their title with another.")
+    assert "but for 2 items that share the year too" in note
+    card = (tmp_path / "built" / "README.md").read_text()
+    assert "| items that share their title with another | 4 |\n| of these, the year too | 2 |\n" in card
+
+
 def test_a_log_whose_items_have_no_titles_is_told_that_prompts_show_ids(make_source, crowd, tmp_path):
     report = build_dataset(make_source(crowd), tmp_path / "built", OPTIONS)
     items = report["counts"]["items"]
