@@ -33,6 +33,7 @@ from dataset_builders.export import (
     ITEMS_QUARANTINE_FILE,
     QUARANTINE_FILE,
     REPORT_FILE,
+    TRUTH_FOLDER,
     content_hashes,
     shard_path,
     shards_of,
@@ -310,7 +311,7 @@ def _write_truth(raw: RawLog, log: KeyedLog, folder: Path, connection: DuckDB) -
         if ITEM_ID in table.columns:
             opaque = log.items.select(item_id="source_item_id", opaque=ibis._.item_id)
             table = table.inner_join(opaque, ITEM_ID).drop(ITEM_ID).rename(item_id="opaque")
-        write_table(table.order_by(table.columns), folder / "truth" / f"{name}.parquet", connection)
+        write_table(table.order_by(table.columns), folder / TRUTH_FOLDER / f"{name}.parquet", connection)
 
 
 def _to_report(

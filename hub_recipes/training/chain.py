@@ -18,15 +18,12 @@ import yaml
 from rich.console import Console
 
 from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.checksums import sha256_of
-from dataset_builders.export import REPORT_FILE
 from dataset_builders.input_error import InputError
 from hub_recipes.log_level import is_quiet
-from hub_recipes.model_folders import ADAPTER_WEIGHTS
 from hub_recipes.reasoners.spending_ledger import LEDGER_FILE
 from hub_recipes.training.arguments import LIMITS, find_recipe, read_recipe
 from hub_recipes.training.run_folder import ADAPTER_FOLDER, UNFINISHED
-from hub_recipes.training.run_record import digest, read_json, write_json
+from hub_recipes.training.run_record import adapter_hash, content_entry, digest, read_json, write_json
 from hub_recipes.training.text_files import TextFiles
 
 DONE_FILE = "done.json"
@@ -148,7 +145,7 @@ class Chain:
             {
                 "step": [step.action, step.role, _without_limits(step.choices), _without_limits(self.shared)],
                 "recipe": _without_limits(read_recipe(recipe)) if recipe else None,
-                "dataset": sha256_of(BuiltDataset.open(self.dataset).folder / REPORT_FILE),
+                "dataset": content_entry(BuiltDataset.open(self.dataset)),
                 "uses": {other.name: self._made_hash(other) for other in self.steps if self._uses(step, other)},
             }
         )
@@ -158,7 +155,7 @@ class Chain:
 
     def _made_hash(self, step: Step) -> Any:
         made = self._made(step)
-        return sha256_of(made / ADAPTER_WEIGHTS) if step.action == "train" else read_json(made / DONE_FILE)["inputs"]
+        return adapter_hash(made) if step.action == "train" else read_json(made / DONE_FILE)["inputs"]
 
     def _made(self, step: Step) -> Path:
         """Where the outcome of a step lies."""

@@ -1,8 +1,10 @@
 import json
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -70,6 +72,18 @@ def test_groups_of_users_are_shards_of_the_same_examples(make_source, crowd, bui
     sharded, whole = BuiltDataset.open(tmp_path / "sharded"), BuiltDataset.open(built)
     assert len(list((tmp_path / "sharded" / "examples").glob("test-*"))) == 3
     assert sharded.examples("test").to_list() == whole.examples("test").to_list()
+
+
+def test_what_a_simulator_knows_is_part_of_the_content(make_source, crowd, tmp_path):
+    def build(name: str, taste: float) -> dict[str, str]:
+        def read(connection):
+            known = ibis.memtable({"user_id": ["u1"], "taste": [taste]})
+            return replace(make_source(crowd)(connection), truth={"tastes": known})
+
+        return build_dataset(read, tmp_path / name, OPTIONS)["content_sha256"]
+
+    first, other = build("first", 0.25), build("other", 0.75)
+    assert {config for config in first if first[config] != other[config]} == {"truth"}
 
 
 def test_another_seed_makes_other_candidates(make_source, crowd, built, tmp_path):
