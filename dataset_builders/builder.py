@@ -30,6 +30,7 @@ from dataset_builders.checks import check_accounting, check_examples, count_rule
 from dataset_builders.events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log, tie_shares
 from dataset_builders.examples import to_decisions, to_examples, to_windows
 from dataset_builders.export import (
+    CARD_FILE,
     ITEMS_QUARANTINE_FILE,
     QUARANTINE_FILE,
     REPORT_FILE,
@@ -87,8 +88,8 @@ def build_dataset(
 
     Args:
         source (`Callable`): Reads the log onto a DuckDB connection and returns a [`RawLog`], such as `read_movielens`.
-        output (`str` or `Path`): Folder to write. An earlier build there is replaced once the new one is whole;
-            anything else is left alone.
+        output (`str` or `Path`): Folder to write. An earlier build there is replaced once the new one is whole; a
+            folder with anything else in it is refused.
         options ([`BuildOptions`], *optional*): Every choice of the build.
         strict (`bool`, *optional*, defaults to `False`): Whether a single bad row is an error.
         threads (`int`, *optional*): DuckDB threads; the result does not depend on it.
@@ -100,7 +101,7 @@ def build_dataset(
         `dict`: The build report, as in `build_report.json`: options, counts, splits, license.
 
     Raises:
-        InputError: The log cannot be used, `output` holds something that is not a built dataset, or the memory limit
+        InputError: The log cannot be used, `output` holds something that no build wrote, or the memory limit
             is too small.
         OSError: The disk is full or not to be written; nothing is left behind, and an earlier build stays.
 
@@ -429,6 +430,25 @@ def _refuse_foreign_folder(output: Path) -> None:
     require_folder_place(output)
     if output.exists() and any(output.iterdir()) and not (output / REPORT_FILE).exists():
         raise InputError(f"{output} is not empty and holds no built dataset; choose another folder or empty it.")
+    if others := _files_of_others(output):
+        raise InputError(
+            f"{output} holds {len(others)} files that no build wrote, such as {others[0]}, and building again would "
+            "delete them. Move them elsewhere, or choose another folder."
+        )
+
+
+def _files_of_others(output: Path) -> list[Path]:
+    """The files of a built dataset's folder that a build does not write, as paths within it."""
+    written = {CARD_FILE, REPORT_FILE, QUARANTINE_FILE, ITEMS_QUARANTINE_FILE}
+    tables = {*CONFIG_FEATURES, TRUTH_FOLDER}
+    found = (path.relative_to(output) for path in sorted(output.rglob("*")) if not path.is_dir())
+    return [
+        path
+        for path in found
+        if str(path) not in written
+        and path.name != ".DS_Store"
+        and not (len(path.parts) == 2 and path.parts[0] in tables and path.suffix == ".parquet")
+    ]
 
 
 def _replace(output: Path, staging: Path) -> None:

@@ -8,7 +8,6 @@ aside, never deleted. A kill or a time limit loses at most the work since the la
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -21,6 +20,7 @@ from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
 from hub_recipes.log_level import is_quiet
 from hub_recipes.reasoners.spending_ledger import LEDGER_FILE
+from hub_recipes.training.adapters import move_aside
 from hub_recipes.training.arguments import LIMITS, find_recipe, read_recipe
 from hub_recipes.training.run_folder import ADAPTER_FOLDER, UNFINISHED
 from hub_recipes.training.run_record import adapter_hash, content_entry, digest, read_json, write_json
@@ -220,13 +220,7 @@ def _without_limits(choices: Mapping[str, Any]) -> dict[str, Any]:
 
 def _set_aside(folder: Path) -> Path:
     """Move what a step made to a dated name beside it: it may have taken hours. What it spent stays spent."""
-    moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")
-    aside = folder.with_name(f"{folder.name}.{moment}")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = folder.with_name(f"{folder.name}.{moment}-{number}")
-    folder.rename(aside)
+    aside = move_aside(folder)
     if (aside / LEDGER_FILE).is_file():
         folder.mkdir()
         shutil.copy2(aside / LEDGER_FILE, folder / LEDGER_FILE)

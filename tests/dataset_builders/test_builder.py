@@ -245,6 +245,18 @@ def test_a_folder_with_other_things_in_it_is_left_alone(make_source, crowd, tmp_
     assert contents(tmp_path / "mine") == {"thesis.txt": b"years of work"}
 
 
+@pytest.mark.parametrize("name", ["notes.md", "results/results.json", "examples/mine.csv", ".git/config"])
+def test_what_a_user_put_beside_a_build_is_not_deleted_by_the_next(make_source, crowd, built, tmp_path, name):
+    shutil.copytree(built, tmp_path / "mine")
+    build_dataset(make_source(crowd), tmp_path / "mine", OPTIONS)  # over itself: nothing is lost
+    mine = tmp_path / "mine" / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("hours of work")
+    with pytest.raises(InputError, match=f"holds 1 files that no build wrote, such as {name}"):
+        build_dataset(make_source(crowd), tmp_path / "mine", OPTIONS)
+    assert mine.read_text() == "hours of work"
+
+
 def test_a_shard_that_was_cut_off_is_an_input_error(built, tmp_path):
     shutil.copytree(built, tmp_path / "mine")
     (shard,) = shards_of(tmp_path / "mine", "examples", "test")

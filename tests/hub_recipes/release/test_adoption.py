@@ -39,6 +39,20 @@ def test_what_training_wrote_becomes_a_released_adapter(trained, simulation_fold
     assert not list(released.rglob(PREDICTIONS_FILE))
 
 
+def test_an_earlier_adapter_of_the_same_name_is_moved_and_not_deleted(trained, simulation_folder, tmp_path):
+    adapter, results, released = trained / "verbalizer" / "adapter", trained / "results_rewrite", tmp_path / "released"
+    adopt_adapter(adapter, results, "rewrite", simulation_folder, released)
+    first = (released / ADAPTER / "adapter_model.safetensors").read_bytes()
+    adopt_adapter(adapter, results, "rewrite", simulation_folder, released)
+    assert not (released / "earlier").exists()
+    (adapter / "adapter_model.safetensors").write_bytes(first + b" trained longer")
+    adopt_adapter(adapter, results, "rewrite", simulation_folder, released)
+    (earlier,) = (released / "earlier").iterdir()
+    assert (earlier / "adapter_model.safetensors").read_bytes() == first
+    assert (released / ADAPTER / "adapter_model.safetensors").read_bytes() != first
+    assert stale_cards(released) == []
+
+
 @pytest.mark.parametrize("of_another", ["dataset", "results"])
 def test_what_belongs_to_another_dataset_is_refused_before_anything_is_written(
     trained, simulation_folder, tmp_path, of_another
