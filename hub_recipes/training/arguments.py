@@ -7,7 +7,7 @@ names it, never a default in silence.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -182,6 +182,8 @@ class RecipeParser(TrlParser):
     def __init__(self, types: Sequence[type]):
         self.types = types
         super().__init__(cast(Any, types))
+        # `--meth sft` would set the method here, and not where it decides which arguments there are.
+        self.allow_abbrev = False
 
     def format_help(self) -> str:
         """Our arguments with what they mean; the trainer's, of which there are hundreds, by name alone."""
@@ -228,13 +230,18 @@ def parse_arguments(
     try:
         parser = RecipeParser(types)
         parser.set_defaults_with_config(**recipe, **_defaults_here(recipe, types))
-        parsed = parser.parse_args_into_dataclasses(args=first.others)
+        # No file beside the script is read for further words, which would be missed above as well.
+        *parsed, unknown = parser.parse_args_into_dataclasses(
+            args=first.others, return_remaining_strings=True, look_for_args_file=False
+        )
     except (ValueError, TypeError, ImportError) as error:  # what dataclasses of transformers and TRL refuse
         raise InputError(f"These arguments do not go together: {str(error).strip()}") from error
+    if unknown:
+        raise _unknown_argument(unknown[0], types)
     if not parsed[0].dataset:
         raise InputError("No dataset was named. Give --dataset, or `dataset:` in the recipe: a folder that was built.")
     _refuse_slow(parsed[-1])
-    return parsed
+    return tuple(parsed)
 
 
 def chat_template_kwargs(*arguments: Any) -> dict[str, Any] | None:
@@ -306,9 +313,18 @@ def _refuse_unknown(recipe: Mapping[str, Any], types: Sequence[type]) -> None:
     known = {part.name for one in types for part in fields(one)}
     for name in recipe:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"Did you mean {close[0]}?" if close else "See --help for every argument."
-            raise InputError(f"The recipe has {name}, which is no argument of this method. {hint}")
+            raise InputError(f"The recipe has {name}, which is no argument of this method. {_hint(name, known)}")
+
+
+def _unknown_argument(word: str, types: Sequence[type]) -> InputError:
+    known = {part.name for one in types for part in fields(one)} | {"config"}
+    hint = _hint(word.lstrip("-").partition("=")[0], known, "--")
+    return InputError(f"{word!r} is no argument of this method; names are written in full. {hint}")
+
+
+def _hint(name: str, known: Iterable[str], prefix: str = "") -> str:
+    close = get_close_matches(name, sorted(known), n=1)
+    return f"Did you mean {prefix}{close[0]}?" if close else "See --help for every argument."
 
 
 def _defaults_here(recipe: Mapping[str, Any], types: Sequence[type]) -> dict[str, Any]:

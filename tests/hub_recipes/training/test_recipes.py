@@ -124,7 +124,9 @@ def test_every_step_of_a_chain_uses_what_stands_before_it(path):
     [
         (["--config", "nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["--method", "magic"], "There is no method 'magic'"),
-        (["--learnin_rate", "1"], "learnin_rate"),
+        (["--learnin_rate", "1"], "'--learnin_rate' is no argument .* Did you mean --learning_rate"),
+        (["--meth", "sft"], "'--meth' is no argument .* written in full. Did you mean --method"),
+        (["--conf=own.yaml"], "'--conf=own.yaml' is no argument .* Did you mean --config"),
         (["--output_dir", "x"], "No dataset was named"),
         (["--config"], "--config stands at the end"),
     ],
@@ -132,6 +134,13 @@ def test_every_step_of_a_chain_uses_what_stands_before_it(path):
 def test_wrong_arguments_are_one_sentence(words, message):
     with pytest.raises(InputError, match=message):
         parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, words)
+
+
+def test_no_file_beside_the_program_adds_arguments(tmp_path, monkeypatch):
+    (tmp_path / "logs2lang.args").write_text("--limit 1")
+    monkeypatch.setattr("sys.argv", [str(tmp_path / "logs2lang")])
+    words = ["--dataset", "built", "--output_dir", "out"]
+    assert parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, words)[0].limit is None
 
 
 def test_an_unknown_key_of_a_recipe_is_named_with_its_neighbour(tmp_path):
