@@ -4,11 +4,12 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.checksums import sha256_of
 from dataset_builders.input_error import InputError
 from hub_recipes.charts import CHART_FILE, GAP_CHART_FILE
 from hub_recipes.model_folders import ADAPTER_WEIGHTS
-from hub_recipes.release.adapter import KNOWN_FILES, RESULTS_FOLDER
+from hub_recipes.release.adapter import KNOWN_FILES, RESULTS_FOLDER, differing_config
 from hub_recipes.release.cards import require_its_dataset, write_cards
 from hub_recipes.results import RESULTS_FILE, read_document
 from hub_recipes.training.adapters import move_aside, replaced_folder
@@ -49,6 +50,11 @@ def adopt_adapter(
         raise InputError(
             f"{results} was measured on {document['dataset']['name']}, and {run['name']} was trained on "
             f"{run['dataset']['name']}. Evaluate it there."
+        )
+    if config := differing_config(document["dataset"], BuiltDataset.open(dataset).report):
+        raise InputError(
+            f"{results} was measured on another build of {dataset} than {run['name']} was trained on: their {config} "
+            "differ. Evaluate it on this one."
         )
     rows = [entry["row"] for entry in document["rows"]]
     if row not in rows:

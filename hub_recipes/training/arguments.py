@@ -241,6 +241,7 @@ def parse_arguments(
     if not parsed[0].dataset:
         raise InputError("No dataset was named. Give --dataset, or `dataset:` in the recipe: a folder that was built.")
     _refuse_slow(parsed[-1])
+    _refuse_push(parsed[-1])
     return tuple(parsed)
 
 
@@ -341,6 +342,15 @@ def _refuse_slow(training_args: Any) -> None:
         raise InputError(
             "bf16 is on and there is no accelerator: most CPUs compute bfloat16 hundreds of times slower. Set bf16: "
             "false, or use a recipe for this machine such as smollm2-135m/verbalizer/cpu.yaml."
+        )
+
+
+def _refuse_push(training_args: Any) -> None:
+    """Training would push to a repository that it names by itself, whoever made the one that is there."""
+    if training_args.push_to_hub:
+        raise InputError(
+            "push_to_hub is on, and training pushes nothing: it would write into whatever repository has that name. "
+            "Publish what it made with `logs2lang cards adopt` and `logs2lang publish`."
         )
 
 

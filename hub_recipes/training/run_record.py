@@ -66,7 +66,7 @@ def inputs_entry(arguments: Any) -> dict[str, Any]:
     Args:
         arguments ([`RunArguments`]): Of the role that is trained.
     """
-    models = {"adapter": arguments.adapter}
+    models = {"base_model": arguments.base_model, "adapter": arguments.adapter}
     if getattr(arguments, "oracle_url", None) is None:
         models["oracle"] = getattr(arguments, "oracle", None)
     models |= dict(word.strip().split("=", 1) for word in arguments.verbalizer.split(",") if "=" in word)

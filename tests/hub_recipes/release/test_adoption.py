@@ -53,7 +53,7 @@ def test_an_earlier_adapter_of_the_same_name_is_moved_and_not_deleted(trained, s
     assert stale_cards(released) == []
 
 
-@pytest.mark.parametrize("of_another", ["dataset", "results"])
+@pytest.mark.parametrize("of_another", ["dataset", "results", "build"])
 def test_what_belongs_to_another_dataset_is_refused_before_anything_is_written(
     trained, simulation_folder, tmp_path, of_another
 ):
@@ -64,7 +64,8 @@ def test_what_belongs_to_another_dataset_is_refused_before_anything_is_written(
         write_json(dataset / "build_report.json", {"name": "other"})
     else:
         document = results_document(simulation_folder)
-        write_json(results / "results.json", {**document, "dataset": {**document["dataset"], "name": "other"}})
+        other = {"name": "other"} if of_another == "results" else {"content_sha256": {"examples": "others"}}
+        write_json(results / "results.json", {**document, "dataset": {**document["dataset"], **other}})
     with pytest.raises(InputError, match="was trained on"):
         adopt_adapter(adapter, results, "rewrite", dataset, tmp_path / "released")
     assert not (tmp_path / "released").exists()

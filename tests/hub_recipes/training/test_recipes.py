@@ -128,6 +128,7 @@ def test_every_step_of_a_chain_uses_what_stands_before_it(path):
         (["--meth", "sft"], "'--meth' is no argument .* written in full. Did you mean --method"),
         (["--conf=own.yaml"], "'--conf=own.yaml' is no argument .* Did you mean --config"),
         (["--output_dir", "x"], "No dataset was named"),
+        (["--dataset", "d", "--output_dir", "x", "--push_to_hub", "True"], "push_to_hub is on, and training pushes"),
         (["--config"], "--config stands at the end"),
     ],
 )
