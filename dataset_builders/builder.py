@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -276,8 +276,10 @@ def _write_group(
 def write_successors(log: SplitLog, folder: Path, options: BuildOptions, connection: DuckDB) -> None:
     """Write the config `successors`, one shard per fold."""
     tables = successor_tables(log.training, log.keyed.users, log.keyed.items, options, connection)
-    for shard, table in enumerate(tables):
-        write_table(table, shard_path(folder, "successors", "train", shard, 1 + options.successor_folds), connection)
+    with closing(tables):  # it drops its tables while the connection is open, also where an interruption ends it
+        for shard, table in enumerate(tables):
+            path = shard_path(folder, "successors", "train", shard, 1 + options.successor_folds)
+            write_table(table, path, connection)
 
 
 def write_prompt_configs(folder: Path, options: BuildOptions) -> None:

@@ -1,3 +1,4 @@
+import gc
 import json
 import shutil
 from dataclasses import replace
@@ -12,7 +13,7 @@ from datasets import load_dataset
 from filelock import FileLock
 from huggingface_hub import DatasetCard
 
-from dataset_builders import user_groups
+from dataset_builders import builder, user_groups
 from dataset_builders.build_options import BuildOptions
 from dataset_builders.builder import build_dataset
 from dataset_builders.built_dataset import BuiltDataset
@@ -255,6 +256,26 @@ def test_what_a_user_put_beside_a_build_is_not_deleted_by_the_next(make_source, 
     with pytest.raises(InputError, match=f"holds 1 files that no build wrote, such as {name}"):
         build_dataset(make_source(crowd), tmp_path / "mine", OPTIONS)
     assert mine.read_text() == "hours of work"
+
+
+def test_an_interruption_among_the_successors_says_nothing_of_its_own(make_source, crowd, tmp_path, monkeypatch):
+    """What drops tables only when it is thrown away finds a closed connection, and Python prints a traceback."""
+    said, written = [], builder.write_table
+
+    def interrupt(table, path, connection):
+        if path.parent.name == "successors":
+            raise KeyboardInterrupt
+        written(table, path, connection)
+
+    monkeypatch.setattr(builder, "write_table", interrupt)
+    monkeypatch.setattr("sys.unraisablehook", said.append)
+    try:
+        build_dataset(make_source(crowd), tmp_path / "mine", OPTIONS)
+    except KeyboardInterrupt as end:
+        end.__traceback__ = None
+    gc.collect()
+    assert said == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_shard_that_was_cut_off_is_an_input_error(built, tmp_path):
