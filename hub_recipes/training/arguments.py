@@ -355,10 +355,13 @@ def _refuse_push(training_args: Any) -> None:
 
 
 def run_as_script(main: Callable[[], int]) -> NoReturn:
-    """End the process as `main` says; what the user did wrong is one line and exit code 2."""
+    """End the process as `main` says; what the user did wrong is one line and exit code 2, Ctrl-C one line and 130."""
     set_log_level()
     try:
         raise SystemExit(main())
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    except KeyboardInterrupt as error:
+        print("Interrupted. The same command goes on from the last checkpoint.", file=sys.stderr)
+        raise SystemExit(130) from error

@@ -11,7 +11,13 @@ from trl import GRPOConfig
 from dataset_builders.input_error import InputError
 from hub_recipes import train_reasoner, train_verbalizer
 from hub_recipes.train_commands import PRESETS
-from hub_recipes.training.arguments import ReasonerArguments, VerbalizerArguments, find_recipe, parse_arguments
+from hub_recipes.training.arguments import (
+    ReasonerArguments,
+    VerbalizerArguments,
+    find_recipe,
+    parse_arguments,
+    run_as_script,
+)
 from hub_recipes.training.chain import read_chain
 
 CONFIGS = Path(train_reasoner.__file__).parent / "configs"
@@ -179,6 +185,16 @@ def test_arguments_with_an_equals_sign_are_read_like_all_others():
 def test_the_last_of_two_methods_counts():
     words = ["--method", "sft", "--method=exact", "--dataset", "built", "--output_dir", "out"]
     assert parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, words)[0].method == "exact"
+
+
+def test_an_interrupted_script_is_one_line_and_exit_code_130(capsys):
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        run_as_script(interrupted)
+    assert end.value.code == 130
+    assert capsys.readouterr().err.splitlines() == ["Interrupted. The same command goes on from the last checkpoint."]
 
 
 @pytest.mark.parametrize("words", [["--config"], ["--method"]])
