@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,9 +30,11 @@ from dataset_builders.checks import check_accounting, check_examples, count_rule
 from dataset_builders.events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log, tie_shares
 from dataset_builders.examples import to_decisions, to_examples, to_windows
 from dataset_builders.export import (
+    CARD_FILE,
     ITEMS_QUARANTINE_FILE,
     QUARANTINE_FILE,
     REPORT_FILE,
+    TRUTH_FOLDER,
     content_hashes,
     shard_path,
     shards_of,
@@ -86,8 +88,8 @@ def build_dataset(
 
     Args:
         source (`Callable`): Reads the log onto a DuckDB connection and returns a [`RawLog`], such as `read_movielens`.
-        output (`str` or `Path`): Folder to write. An earlier build there is replaced once the new one is whole;
-            anything else is left alone.
+        output (`str` or `Path`): Folder to write. An earlier build there is replaced once the new one is whole; a
+            folder with anything else in it is refused.
         options ([`BuildOptions`], *optional*): Every choice of the build.
         strict (`bool`, *optional*, defaults to `False`): Whether a single bad row is an error.
         threads (`int`, *optional*): DuckDB threads; the result does not depend on it.
@@ -99,7 +101,7 @@ def build_dataset(
         `dict`: The build report, as in `build_report.json`: options, counts, splits, license.
 
     Raises:
-        InputError: The log cannot be used, `output` holds something that is not a built dataset, or the memory limit
+        InputError: The log cannot be used, `output` holds something that no build wrote, or the memory limit
             is too small.
         OSError: The disk is full or not to be written; nothing is left behind, and an earlier build stays.
 
@@ -190,7 +192,7 @@ def _build(
     report["content_sha256"] = content_hashes(folder)
     report["count_rules"] = count_rules(folder, connection)
     report["notes"] += [
-        *_titles_note(report["counts"]),
+        *_titles_notes(report["counts"]),
         *_length_notes(report, asked, options),
         *_tie_notes(report),
         *_counts_note(report["count_rules"]),
@@ -274,8 +276,10 @@ def _write_group(
 def write_successors(log: SplitLog, folder: Path, options: BuildOptions, connection: DuckDB) -> None:
     """Write the config `successors`, one shard per fold."""
     tables = successor_tables(log.training, log.keyed.users, log.keyed.items, options, connection)
-    for shard, table in enumerate(tables):
-        write_table(table, shard_path(folder, "successors", "train", shard, 1 + options.successor_folds), connection)
+    with closing(tables):  # it drops its tables while the connection is open, also where an interruption ends it
+        for shard, table in enumerate(tables):
+            path = shard_path(folder, "successors", "train", shard, 1 + options.successor_folds)
+            write_table(table, path, connection)
 
 
 def write_prompt_configs(folder: Path, options: BuildOptions) -> None:
@@ -310,7 +314,7 @@ def _write_truth(raw: RawLog, log: KeyedLog, folder: Path, connection: DuckDB) -
         if ITEM_ID in table.columns:
             opaque = log.items.select(item_id="source_item_id", opaque=ibis._.item_id)
             table = table.inner_join(opaque, ITEM_ID).drop(ITEM_ID).rename(item_id="opaque")
-        write_table(table.order_by(table.columns), folder / "truth" / f"{name}.parquet", connection)
+        write_table(table.order_by(table.columns), folder / TRUTH_FOLDER / f"{name}.parquet", connection)
 
 
 def _to_report(
@@ -342,15 +346,24 @@ def _to_report(
     }
 
 
-def _titles_note(counts: Mapping[str, Any]) -> list[str]:
-    """What the report says where ids stand in prompts in place of titles."""
-    untitled = counts["items_without_metadata"]
-    if not untitled:
-        return []
-    return [
-        f"{untitled} of {counts['items']} items have no title, so their raw ids stand in every prompt as titles, of "
-        "which a language model can make nothing. Bring a catalogue that names them."
-    ]
+def _titles_notes(counts: Mapping[str, Any]) -> list[str]:
+    """What the report says where ids stand in prompts in place of titles, and where a title does not name one item."""
+    untitled, shared, alike = (
+        counts[name] for name in ("items_without_metadata", "items_sharing_title", "items_sharing_title_and_year")
+    )
+    notes = []
+    if untitled:
+        notes.append(
+            f"{untitled} of {counts['items']} items have no title, so their raw ids stand in every prompt as titles, "
+            "of which a language model can make nothing. Bring a catalogue that names them."
+        )
+    if shared:
+        notes.append(
+            f"{shared} of {counts['items']} items share their title with another. Where such candidates meet, their "
+            f"years tell them apart, but for {alike} items that share the year too: an answer by title is then left "
+            "to the seed."
+        )
+    return notes
 
 
 def _in_file_order(raw: RawLog, options: BuildOptions) -> BuildOptions:
@@ -419,6 +432,25 @@ def _refuse_foreign_folder(output: Path) -> None:
     require_folder_place(output)
     if output.exists() and any(output.iterdir()) and not (output / REPORT_FILE).exists():
         raise InputError(f"{output} is not empty and holds no built dataset; choose another folder or empty it.")
+    if others := _files_of_others(output):
+        raise InputError(
+            f"{output} holds {len(others)} files that no build wrote, such as {others[0]}, and building again would "
+            "delete them. Move them elsewhere, or choose another folder."
+        )
+
+
+def _files_of_others(output: Path) -> list[Path]:
+    """The files of a built dataset's folder that a build does not write, as paths within it."""
+    written = {CARD_FILE, REPORT_FILE, QUARANTINE_FILE, ITEMS_QUARANTINE_FILE}
+    tables = {*CONFIG_FEATURES, TRUTH_FOLDER}
+    found = (path.relative_to(output) for path in sorted(output.rglob("*")) if not path.is_dir())
+    return [
+        path
+        for path in found
+        if str(path) not in written
+        and path.name != ".DS_Store"
+        and not (len(path.parts) == 2 and path.parts[0] in tables and path.suffix == ".parquet")
+    ]
 
 
 def _replace(output: Path, staging: Path) -> None:

@@ -15,7 +15,7 @@ from datasets.exceptions import DatasetGenerationError
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from dataset_builders.export import REPORT_FILE, filled_splits, shards_of
+from dataset_builders.export import REPORT_FILE, TRUTH_FOLDER, filled_splits, shards_of
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import (
     CONFIGS,
@@ -165,7 +165,7 @@ class BuiltDataset:
 
     def truth(self, name: str) -> pd.DataFrame | None:
         """A table of what the simulator knows, or `None` for a log of the real world."""
-        path = self.folder / "truth" / f"{name}.parquet"
+        path = self.folder / TRUTH_FOLDER / f"{name}.parquet"
         return pd.read_parquet(path) if path.exists() else None
 
 

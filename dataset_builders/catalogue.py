@@ -43,7 +43,8 @@ def to_items(
 
     Returns:
         `tuple`: The items, ordered by id, and the counts `items`, `items_without_metadata` (items of the interactions
-        that have no title in the catalogue; their id serves as one) and `merged_items` (further rows for an item).
+        that have no title in the catalogue; their id serves as one), `items_sharing_title` and
+        `items_sharing_title_and_year` (with another item) and `merged_items` (further rows for an item).
     """
     _teach_entities(connection)
     described = store("described_items", _described(catalogue), connection)
@@ -60,10 +61,23 @@ def to_items(
     counts = {
         "items": int(items.count().execute()),
         "items_without_metadata": int(used.anti_join(titled, ITEM_ID).count().execute()),
+        **_count_namesakes(items),
         "merged_items": int(described.filter(described[_COPY] > 0).count().execute()),
     }
     drop_stored("described_items", connection)
     return items, counts
+
+
+def _count_namesakes(items: ir.Table) -> dict[str, int]:
+    """How many items share their title with another one, and how many of them its year, or its lack of one, too."""
+    alike = items.mutate(
+        titles=items.count().over(group_by=[TITLE]), with_years=items.count().over(group_by=[TITLE, YEAR])
+    )
+    counted = alike.aggregate(
+        items_sharing_title=(alike.titles > 1).sum().fill_null(0),
+        items_sharing_title_and_year=(alike.with_years > 1).sum().fill_null(0),
+    )
+    return {name: int(count) for name, count in counted.execute().iloc[0].items()}
 
 
 def without_item_id(catalogue: ir.Table) -> ir.Table:

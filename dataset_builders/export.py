@@ -24,6 +24,7 @@ from dataset_builders.stored_tables import to_sql
 REPORT_FILE = "build_report.json"
 QUARANTINE_FILE = "quarantine.parquet"
 ITEMS_QUARANTINE_FILE = "quarantine_items.parquet"
+TRUTH_FOLDER = "truth"
 CARD_FILE = "README.md"
 ROW_GROUP_ROWS = 5_000
 _BATCH_ROWS = 500
@@ -105,8 +106,13 @@ def content_hashes(folder: Path) -> dict[str, str]:
 
     Args:
         folder (`Path`): The dataset folder, its Parquet files already written.
+
+    Returns:
+        `dict[str, str]`: By config; of a simulated log also under `truth`, what the simulator knows.
     """
     shards = {config: [shard for split in SPLITS for shard in shards_of(folder, config, split)] for config in CONFIGS}
+    if known := sorted((folder / TRUTH_FOLDER).glob("*.parquet")):
+        shards[TRUTH_FOLDER] = known
     return {
         config: hashlib.sha256("".join(f"{path.name} {sha256_of(path)}\n" for path in paths).encode()).hexdigest()
         for config, paths in shards.items()

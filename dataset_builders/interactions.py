@@ -96,8 +96,8 @@ class CanonicalLog:
         quarantine (`ibis.Table`): `source_file`, `source_row`, `raw`, `reason` of each row that could not be used.
         items_quarantine (`ibis.Table`): The same for rows of the catalogue.
         counts (`dict`): `input_rows` = `used` + `merged_duplicates` + `quarantined`; `quarantined_by_reason`;
-            `items`, `items_without_metadata`, `merged_items` (see `catalogue.to_items`). With a catalogue also
-            `catalogue_rows`, `catalogue_quarantined` and `catalogue_quarantined_by_reason`.
+            `items`, `items_without_metadata`, `items_sharing_title` and more (see `catalogue.to_items`). With a
+            catalogue also `catalogue_rows`, `catalogue_quarantined` and `catalogue_quarantined_by_reason`.
         notes (`tuple[str, ...]`): What had to be assumed of the values, a sentence each.
     """
 

@@ -9,7 +9,7 @@ own target. So users are parted into folds by their hash; fold k is counted from
 texts of training examples read the fold of their user. Fold -1 is counted from all users, for everybody else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import ibis
 import ibis.expr.types as ir
@@ -58,7 +58,7 @@ def fold_to_read(user: str, split: str, folds: int) -> int:
 
 def successor_tables(
     training: ir.Table, users: ir.Table, items: ir.Table, options: BuildOptions, connection: DuckDB
-) -> Iterator[ir.Table]:
+) -> Generator[ir.Table, None, None]:
     """The config `successors`, one table per fold, that of all users first.
 
     Args:

@@ -20,7 +20,17 @@ from datasets import Dataset
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import told_apart
-from dataset_builders.schema import CANDIDATES, EXAMPLE_FEATURES, FOLD, HISTORY, IS_DISCOVERY, ITEM_ID, TARGET, Item
+from dataset_builders.schema import (
+    CANDIDATES,
+    EXAMPLE_FEATURES,
+    FOLD,
+    HISTORY,
+    IS_DISCOVERY,
+    ITEM_ID,
+    TARGET,
+    TITLE,
+    Item,
+)
 from hub_recipes.language_models import load_tokenizer
 from hub_recipes.noise_truth import noise_measures
 from hub_recipes.reasoners.reasoner import Reasoner
@@ -261,15 +271,18 @@ def to_context(
 
 
 def count_namesakes(examples: Dataset, items: Mapping[str, Item]) -> dict[str, int]:
-    """In how many examples an answer by title cannot tell candidates apart, because title and year are the same.
+    """In how many examples candidates share a title, and in how many an answer by title cannot tell them apart.
 
     Returns:
-        `dict`: `examples` with such candidates, and `targets`: those of them where the target is one.
+        `dict`: `same_title` counts examples with candidates of one title, whatever their years; `examples` those of
+        them with candidates of one title and one year; `targets` those where the target is one of these.
     """
-    found = {"examples": 0, "targets": 0}
+    found = {"same_title": 0, "examples": 0, "targets": 0}
     for shown, target in zip(examples[CANDIDATES], examples[TARGET], strict=True):
         ids = [candidate[ITEM_ID] for candidate in shown]
-        titles = told_apart([items[item_id] for item_id in ids])
+        candidates = [items[item_id] for item_id in ids]
+        titles = told_apart(candidates)
+        found["same_title"] += len({item[TITLE] for item in candidates}) < len(candidates)
         found["examples"] += len(set(titles)) < len(titles)
         found["targets"] += titles.count(titles[ids.index(target)]) > 1
     return found

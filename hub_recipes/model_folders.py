@@ -108,7 +108,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
 
 
 def content_hash(folder: Path) -> str:
-    """What decides the answers of a model: its weights and configuration, as one hash.
+    """What decides the answers of a model: its weights, configuration, tokenizer and chat template, as one hash.
 
     Args:
         folder (`Path`): As `model_folder` returns it. In the cache of the Hub its name is the commit, which
@@ -116,5 +116,5 @@ def content_hash(folder: Path) -> str:
     """
     if folder.parent.name == "snapshots":
         return folder.name
-    parts = sorted([*folder.glob("*.safetensors"), *folder.glob("*config.json")])
+    parts = sorted(part for pattern in _WANTED for part in folder.glob(pattern) if part.name != RUN_FILE)
     return hashlib.sha256("".join(f"{part.name} {sha256_of(part)}\n" for part in parts).encode()).hexdigest()

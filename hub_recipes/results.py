@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dataset_builders.input_error import InputError
 
@@ -116,6 +118,14 @@ def read_results(folder: Path) -> Results:
     if not predictions.exists():
         raise InputError(f"{predictions} is missing beside its {RESULTS_FILE}. Evaluate again into an empty --output.")
     return Results(document, rows, pd.read_parquet(predictions))
+
+
+def is_predictions(path: Path) -> bool:
+    """Whether a file is one of predictions, as an evaluation that was killed leaves it before its `results.json`."""
+    try:
+        return {"example_id", ROW, "target_rank"} <= set(pq.read_schema(path).names)
+    except (pa.ArrowInvalid, OSError):
+        return False
 
 
 def read_document(path: Path) -> dict[str, Any]:

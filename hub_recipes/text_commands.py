@@ -94,8 +94,10 @@ def evaluate(
         int, typer.Option(min=1, help="Most tokens of an endpoint's answer; a model that thinks needs hundreds.")
     ] = 24,
     concurrency: Annotated[int, typer.Option(min=1, max=100, help="Calls of the endpoint at once.")] = 8,
-    max_calls: Annotated[int | None, typer.Option(min=0, help="Most calls of the endpoint.")] = None,
-    max_cost: Annotated[float | None, typer.Option(min=0, help="Most US dollars; needs --prices.")] = None,
+    max_calls: Annotated[
+        int | None, typer.Option(min=0, help="Most calls of the endpoint by all runs with this --output.")
+    ] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Most US dollars, likewise; needs --prices.")] = None,
     prices: Annotated[
         tuple[float, float] | None,
         typer.Option(metavar="INPUT OUTPUT", help="The endpoint's US dollars per million tokens."),
@@ -136,11 +138,14 @@ def evaluate(
         "concurrency": concurrency,
         "max_calls": max_calls,
         "max_cost": max_cost,
+        "spending_folder": output,
         "max_answer_tokens": max_answer_tokens,
         "extra_body": {"chat_template_kwargs": told} if told else {},
     }
     remote = _endpoint_reasoner(endpoint, endpoint_model, reasoner, answer, prices, settings)
     require_folder_place(output)
+    if not overwrite:
+        _refuse_to_replace(output)
     built = BuiltDataset.open(dataset)
     if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
         names.append(CEILING_ROW)
@@ -172,7 +177,27 @@ def evaluate(
         raise typer.Exit(UNFINISHED) from None
     _show(results.document(), output)
     if remote is not None:
-        print("Endpoint: " + ", ".join(f"{name} {count:g}" for name, count in remote.spending.counts().items()))
+        counts = ", ".join(f"{name} {count:g}" for name, count in remote.spending.counts().items())
+        ledger = remote.spending.ledger
+        print(f"Endpoint: {counts}. All runs of this folder: {ledger.read()} ({ledger.file}).")
+
+
+def _refuse_to_replace(output: Path) -> None:
+    """Refuse a folder with files of the names that an evaluation writes, which no evaluation wrote."""
+    from hub_recipes.charts import CHART_FILE, GAP_CHART_FILE
+    from hub_recipes.report import RESULTS_TABLE_FILE
+    from hub_recipes.results import PREDICTIONS_FILE, RESULTS_FILE, is_predictions
+
+    if (output / RESULTS_FILE).exists():
+        return  # read before anything is written, and refused where it is of another kind
+    found = [name for name in (RESULTS_TABLE_FILE, CHART_FILE, GAP_CHART_FILE) if (output / name).exists()]
+    if (output / PREDICTIONS_FILE).exists() and not is_predictions(output / PREDICTIONS_FILE):
+        found.append(PREDICTIONS_FILE)
+    if found:
+        raise InputError(
+            f"{output / found[0]} exists without a {RESULTS_FILE} beside it, so no evaluation seems to have written "
+            "it, and this one would replace it. Choose another --output, or pass --overwrite."
+        )
 
 
 def _endpoint_reasoner(
@@ -272,7 +297,7 @@ def verbalize(
     from hub_recipes.language_models import DEFAULT_BASE_MODEL, load_language_model
     from hub_recipes.progress import show_progress, show_status
     from hub_recipes.table_rows import VERBALIZER_ROWS, to_row_names, to_verbalizer
-    from hub_recipes.verbalization_file import to_verbalizations, write_parquet
+    from hub_recipes.verbalization_file import require_no_other_table, to_verbalizations, write_parquet
     from hub_recipes.verbalizers.by_rule import is_written_by_rule
     from hub_recipes.verbalizers.learned import load_adapters, to_adapters
 
@@ -286,6 +311,7 @@ def verbalize(
     require_file_place(output)
     if output.suffix != ".parquet":
         raise InputError(f"--output is {output}, but texts are written as Parquet. Name it {output.stem}.parquet.")
+    require_no_other_table(output)
     built = BuiltDataset.open(dataset)
     examples = choose_examples(built.examples(split), limit, seed, history_length, discoveries)
     with show_status() as say:

@@ -8,6 +8,7 @@ Method: Shi et al. (2026), arXiv 2602.20558.
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
@@ -106,7 +107,7 @@ def _sft_trainer(
 
 
 def _grpo_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, verbalizer: Any) -> Any:
-    rewards = _rewards(run.arguments, dataset, policy.tokenizer)
+    rewards = _rewards(run.arguments, dataset, policy.tokenizer, run.folder)
     _count_hits(run, dataset, rewards[0].oracle)
     train, validation = (_rows(run, dataset, split, policy, verbalizer, to_verbalizer_rows) for split in WATCHED)
     run.training_args.max_completion_length = max(train[SAMPLED_TOKENS])
@@ -124,11 +125,13 @@ def _decide_alone(training_args: GRPOConfig, policy: LanguageModel, known: Seque
         training_args.generation_kwargs = {**chosen, "allowed_token_ids": token_ids}
 
 
-def _rewards(args: VerbalizerArguments, dataset: BuiltDataset, tokenizer: Any) -> list[Any]:
+def _rewards(
+    args: VerbalizerArguments, dataset: BuiltDataset, tokenizer: Any, folder: Path | None = None
+) -> list[Any]:
     """What is optimised: the oracle's accuracy and the plateau of lengths, weighed by `reward_weights`."""
     items = dataset.items()
     verbalizer = _verbalizer(args, dataset)  # without the policy: a reward must not carry what it judges
-    oracle = None if args.dry_run else to_oracle(args)
+    oracle = None if args.dry_run else to_oracle(args, folder)
     return [
         OracleReward(oracle, verbalizer, items, args.oracle_reward),
         LengthReward(verbalizer, tokenizer, args.length_low, args.length_high),

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from dataset_builders.input_error import InputError
 from dataset_builders.prompts import template_text
 from dataset_builders.schema import EXAMPLE_ID, Record
 from hub_recipes.verbalizers.verbalizer import write_and_count
@@ -51,6 +54,24 @@ def count_tokens(tokenizer: Any, texts: Sequence[str]) -> list[int]:
     if not texts:
         return []
     return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
+
+
+def require_no_other_table(path: Path) -> None:
+    """Refuse to write where another file than such a one lies: it may be the only copy of somebody's log.
+
+    Raises:
+        InputError: It is no Parquet file, or one of other columns.
+    """
+    if not path.exists():
+        return
+    try:
+        names = pq.read_schema(path).names
+    except (pa.ArrowInvalid, OSError):
+        names = []
+    if not {EXAMPLE_ID, TEXT, TOKENS} <= set(names):
+        raise InputError(
+            f"{path} exists and holds no verbalizations, so it is not replaced. Give another --output, or move it."
+        )
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:

@@ -62,6 +62,7 @@ class _Memory:
 
     dialect: Dialect
     has_picked: bool = False
+    has_read_ledger: bool = False
     invalid: dict[str, str] = field(default_factory=dict)
     """The answers by question before the first that picks a candidate."""
 
@@ -85,7 +86,8 @@ class EndpointReasoner:
             (429, after what `Retry-After` asks for), errors of the server (5xx), no answer in time, no connection.
         backoff_s (`float`, *optional*, defaults to 1.0): The n-th wait is random, at most `backoff_s * 2 ** (n - 1)`.
         max_wait_s (`float`, *optional*, defaults to 300.0): A server that asks to wait longer ends the run.
-        max_calls (`int`, *optional*): Most requests over the life of this object in one process, repetitions included.
+        max_calls (`int`, *optional*): Most requests of all processes and starts that share `spending_folder`,
+            repetitions included.
         max_cost (`float`, *optional*): Most US dollars, likewise; needs both prices.
         price_per_million_input_tokens (`float`, *optional*): US dollars.
         price_per_million_output_tokens (`float`, *optional*): US dollars.
@@ -94,6 +96,8 @@ class EndpointReasoner:
         extra_body (`dict`, *optional*): Further fields of each request, such as
             `{"chat_template_kwargs": {"enable_thinking": False}}` for Qwen3 on vLLM. No keys: it is kept in pickles.
         cache_folder (`Path`, *optional*): Of the answers; in the user's cache directory by default.
+        spending_folder (`Path`, *optional*): Of the ledger `spending.json` that the caps hold for, such as the folder
+            of a run; that of the answers by default, which counts everything that was ever asked from there.
         api_key_variable (`str`, *optional*, defaults to `"LOGS2LANG_API_KEY"`): The environment variable of the key.
             Where it is not set, hosts of Hugging Face get the Hugging Face token, and no others do.
         spending ([`Spending`]): What was asked and what that cost, for a log; made here.
@@ -123,6 +127,7 @@ class EndpointReasoner:
     max_answer_tokens: int = field(default=24, kw_only=True)
     extra_body: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     cache_folder: Path | str | None = field(default=None, kw_only=True)
+    spending_folder: Path | str | None = field(default=None, kw_only=True)
     api_key_variable: str = field(default="LOGS2LANG_API_KEY", kw_only=True)
     spending: Spending = field(init=False, repr=False, compare=False)
     _memory: _Memory = field(init=False, repr=False, compare=False)
@@ -131,7 +136,9 @@ class EndpointReasoner:
         check_url(self.url)
         self._check_choices()
         prices = self.price_per_million_input_tokens or 0.0, self.price_per_million_output_tokens or 0.0
-        object.__setattr__(self, "spending", Spending(self.max_calls, self.max_cost, *prices))
+        folder = self.spending_folder or self.cache_folder
+        spending = Spending(self.max_calls, self.max_cost, *prices, folder=None if folder is None else Path(folder))
+        object.__setattr__(self, "spending", spending)
         dialect = Dialect() if self.answer == "label" else Dialect(top_log_probs=0)
         object.__setattr__(self, "_memory", _Memory(dialect))
 
@@ -246,14 +253,16 @@ class _Work:
         if self.cut:
             logger.warning(f"{self.cut} of {len(questions)} contexts were too long; their oldest lines are cut.")
         if self.cap_reached:
-            caps = self.spending.cap_text()
+            ledger = self.spending.ledger
             raise SpendingCapError(
-                f"The cap ({caps}) is reached. {self._state()} Run the same again with a higher one."
+                f"The cap ({self.spending.cap_text()}) is reached: {ledger.file} counts {ledger.read()}. "
+                f"{self._state()} Run the same again with a higher cap, or delete that file to count from 0."
             )
 
     async def _ask_all(self, missing: Sequence[tuple[str, _Question]]) -> None:
         reasoner = self.reasoner
         queue = iter(missing)
+        self._warn_of_free_calls()
         key = read_api_key(reasoner.url, reasoner.api_key_variable)
         async with AsyncInferenceClient(base_url=reasoner.url, token=key, timeout=reasoner.timeout_s) as client:
             size = min(reasoner.concurrency, len(missing))
@@ -264,6 +273,14 @@ class _Work:
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
+
+    def _warn_of_free_calls(self) -> None:
+        memory, ledger = self.reasoner._memory, self.spending.ledger
+        if self.spending.max_cost is None or memory.has_read_ledger:
+            return
+        memory.has_read_ledger = True
+        if free := ledger.read().calls_without_price:
+            logger.warning(f"{free} of the calls that {ledger.file} counts were made without prices and cost 0 there.")
 
     async def _work(self, client: AsyncInferenceClient, queue: Iterator[tuple[str, _Question]]) -> None:
         for key, question in queue:

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from dataset_builders.input_error import InputError
 from dataset_builders.prompts import Message
+from hub_recipes.reasoners.answer_cache import answers_folder
+from hub_recipes.reasoners.spending_ledger import SpendingLedger
 
 _TOKENS_AROUND_A_MESSAGE = 64  # what a chat template adds, generously
 _LOCK = Lock()  # of the module, not of an object: a lock cannot be pickled, a reasoner must be
@@ -25,18 +28,19 @@ class CapReached(Exception):  # noqa: N818 - ends a worker; what the caller sees
 
 @dataclass
 class Spending:
-    """Counters of one reasoner over its whole life in one process, and the caps that they never pass.
+    """Counters of one reasoner in one process, and caps on what all runs of a folder spend together.
 
-    Money is reserved before a call at the most that the call can cost (a token is at least one byte) and settled with
-    the server's own token counts after it. An attempt that got no answer may have been billed all the same, so it
-    counts as that most.
+    Money is written into the folder's ledger before a call, at the most that the call can cost (a token is at least
+    one byte), and settled with the server's own token counts after it. An attempt that got no answer may have been
+    billed all the same, so it counts as that most; so does a call whose process was killed.
 
     Args:
         max_calls (`int`, *optional*): Most requests sent, attempts that failed included.
         max_cost (`float`, *optional*): Most money, in US dollars.
         input_price (`float`): US dollars per million tokens of prompts.
         output_price (`float`): US dollars per million tokens of answers.
-        calls (`int`): Requests sent, attempts that failed included.
+        folder (`Path`, *optional*): Where the ledger lies; beside the answers by default.
+        calls (`int`): Requests sent by this process, attempts that failed included.
         retries (`int`): How many of them repeated one that had failed.
         cache_hits (`int`): Rows that were answered without a request.
         spent (`float`): US dollars.
@@ -46,12 +50,17 @@ class Spending:
     max_cost: float | None = None
     input_price: float = 0.0
     output_price: float = 0.0
+    folder: Path | None = None
     calls: int = 0
     retries: int = 0
     cache_hits: int = 0
     spent: float = 0.0
-    _reserved: float = 0.0
     _in_flight: int = 0
+
+    @property
+    def ledger(self) -> SpendingLedger:
+        """Where every process and every start of the folder counts."""
+        return SpendingLedger(self.folder or answers_folder())
 
     def cost(self, input_tokens: int, output_tokens: int) -> float:
         """The price of one call, in US dollars.
@@ -77,18 +86,21 @@ class Spending:
             `bool`: `False` when the call must wait for calls under way, which may turn out cheaper than reserved.
 
         Raises:
-            CapReached: The call would pass a cap.
+            CapReached: The call would pass a cap, whoever spent what is gone.
+            InputError: The ledger cannot be used.
         """
-        with _LOCK:
-            if self.max_calls is not None and self.calls >= self.max_calls:
+        with _LOCK, self.ledger.changed() as total:
+            if self.max_calls is not None and total.calls >= self.max_calls:
                 raise CapReached
-            if self.max_cost is not None and self.spent + self._reserved + most > self.max_cost:
+            if self.max_cost is not None and total.us_dollars + most > self.max_cost:
                 if not self._in_flight:
                     raise CapReached
                 return False
+            total.calls += 1
+            total.us_dollars += most
+            total.calls_without_price += not (self.input_price or self.output_price)
             self.calls += 1
             self._in_flight += 1
-            self._reserved += most
             return True
 
     def settle(self, most: float, cost: float) -> None:
@@ -101,7 +113,9 @@ class Spending:
         with _LOCK:
             self.spent += cost
             self._in_flight -= 1
-            self._reserved = self._reserved - most if self._in_flight else 0.0
+            if cost != most:
+                with self.ledger.changed() as total:
+                    total.us_dollars = max(0.0, total.us_dollars + cost - most)  # the file may be gone since
 
     def counts(self) -> dict[str, Any]:
         """The counters, for a log.
@@ -124,4 +138,4 @@ class Spending:
 
     def __getstate__(self) -> dict[str, Any]:
         """Calls under way stay with the process that made them."""
-        return {**self.__dict__, "_reserved": 0.0, "_in_flight": 0}
+        return {**self.__dict__, "_in_flight": 0}

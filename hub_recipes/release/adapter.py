@@ -1,7 +1,7 @@
 """A released adapter: a folder that is its Hub repository, and the files that its card is filled from."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -110,6 +110,11 @@ class ReleasedAdapter:
                 f"{place['path']} was measured on {document['dataset']['name']}, and {self.name} was trained on "
                 f"{self.report['name']}. Name the right results in {self.folder / RUN_FILE}."
             )
+        if config := differing_config(document["dataset"], self.report):
+            raise InputError(
+                f"{place['path']} was measured on another build of {self.report['name']} than {self.name} was trained "
+                f"on: their {config} differ. Evaluate on the one it was trained on."
+            )
         return document
 
     def fact(self, *path: str) -> Any:
@@ -141,6 +146,12 @@ class ReleasedAdapter:
             return render_adapter_card(self.run, self.report, self.results, home)
         except CardError as error:
             raise InputError(f"The card of {self.name} cannot be filled: {error}.") from error
+
+
+def differing_config(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The first config whose content differs between two builds, by the hashes that both reports carry."""
+    first, second = one.get("content_sha256") or {}, other.get("content_sha256") or {}
+    return next((config for config in first if config in second and first[config] != second[config]), None)
 
 
 def find_adapters(root: Path) -> Iterator[Path]:

@@ -4,19 +4,29 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from dataset_builders.built_dataset import BuiltDataset
+from dataset_builders.checksums import sha256_of
 from dataset_builders.input_error import InputError
 from hub_recipes.charts import CHART_FILE, GAP_CHART_FILE
-from hub_recipes.release.adapter import KNOWN_FILES, RESULTS_FOLDER
+from hub_recipes.model_folders import ADAPTER_WEIGHTS
+from hub_recipes.release.adapter import KNOWN_FILES, RESULTS_FOLDER, differing_config
 from hub_recipes.release.cards import require_its_dataset, write_cards
 from hub_recipes.results import RESULTS_FILE, read_document
-from hub_recipes.training.adapters import replaced_folder
+from hub_recipes.training.adapters import move_aside, replaced_folder
 from hub_recipes.training.run_record import RUN_FILE, read_run, write_json
+
+EARLIER_FOLDER = "earlier"
+"""Where an adapter is moved whose name a later one takes; no part of a release."""
+
+_RESULTS = (RESULTS_FILE, CHART_FILE, GAP_CHART_FILE)
 
 
 def adopt_adapter(
     adapter: Path, results: Path, row: str, dataset: Path, model_cards: Path, name: str | None = None
 ) -> Path:
     """Put an adapter among the released ones, with the row of results that is its own, and write its card.
+
+    An earlier adapter of the same name with other weights is moved to a dated folder in `earlier/`.
 
     Args:
         adapter (`Path`): The folder that training wrote, with `run.json`.
@@ -41,18 +51,31 @@ def adopt_adapter(
             f"{results} was measured on {document['dataset']['name']}, and {run['name']} was trained on "
             f"{run['dataset']['name']}. Evaluate it there."
         )
+    if config := differing_config(document["dataset"], BuiltDataset.open(dataset).report):
+        raise InputError(
+            f"{results} was measured on another build of {dataset} than {run['name']} was trained on: their {config} "
+            "differ. Evaluate it on this one."
+        )
     rows = [entry["row"] for entry in document["rows"]]
     if row not in rows:
         raise InputError(f"{results / RESULTS_FILE} has no row {row!r}, only {', '.join(rows)}.")
     place = Path(RESULTS_FOLDER, name or f"{dataset.resolve().name}-{row}")
-    with replaced_folder(model_cards / place) as partial:
-        _copy((RESULTS_FILE, CHART_FILE, GAP_CHART_FILE), results, partial)
+    with replaced_folder(model_cards / place, _RESULTS) as partial:
+        _copy(_RESULTS, results, partial)
     folder = model_cards / run["name"]
-    with replaced_folder(folder) as partial:
+    if _weights(folder) not in (None, _weights(adapter)):  # what was trained is not deleted
+        move_aside(folder, model_cards / EARLIER_FOLDER)
+    with replaced_folder(folder, KNOWN_FILES) as partial:
         _copy(KNOWN_FILES, adapter, partial)
         write_json({**run, "results": {"path": (place / RESULTS_FILE).as_posix(), "row": row}}, partial / RUN_FILE)
     write_cards(folder, dataset)
     return folder
+
+
+def _weights(folder: Path) -> str | None:
+    """The hash of an adapter's weights, `None` where there are none."""
+    path = folder / ADAPTER_WEIGHTS
+    return sha256_of(path) if path.is_file() else None
 
 
 def _copy(names: Iterable[str], source: Path, target: Path) -> None:

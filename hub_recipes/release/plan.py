@@ -17,7 +17,7 @@ from huggingface_hub.utils.sha import git_hash
 
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.checksums import sha256_of
-from dataset_builders.export import CARD_FILE, REPORT_FILE, render_card, shards_of
+from dataset_builders.export import CARD_FILE, REPORT_FILE, TRUTH_FOLDER, render_card, shards_of
 from dataset_builders.input_error import InputError
 from dataset_builders.schema import CONFIGS, SPLITS
 from hub_recipes.metric import METRIC, metric_folder
@@ -168,7 +168,7 @@ class DatasetRepo(PlannedRepo):
     def parquet_files(self) -> list[Path]:
         """The tables, and what a simulator knows beside them."""
         shards = [shard for config in CONFIGS for split in SPLITS for shard in shards_of(self.folder, config, split)]
-        return [*shards, *sorted((self.folder / "truth").glob("*.parquet"))]
+        return [*shards, *sorted((self.folder / TRUTH_FOLDER).glob("*.parquet"))]
 
     def stays_here(self) -> list[str]:
         published = {self.folder / CARD_FILE, self.folder / REPORT_FILE, *self.parquet_files()}

@@ -3,9 +3,10 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, cast
 
@@ -151,8 +152,14 @@ def _cast(path: Path, dtype: torch.dtype) -> None:
 
 
 @contextmanager
-def replaced_folder(folder: Path) -> Iterator[Path]:
+def replaced_folder(folder: Path, ours: Collection[str] = ()) -> Iterator[Path]:
     """A folder to write into, which takes the place of `folder` once it is complete.
+
+    Files of the earlier folder that the new one does not have stay: somebody put them there.
+
+    Args:
+        folder (`Path`): What is replaced; it may be missing.
+        ours (`Collection[str]`, *optional*): Names of files that are not kept so.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as parent, replaced_folder(Path(parent) / "adapter") as partial:
@@ -164,6 +171,39 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         new.mkdir()
         yield new
         if folder.exists():
-            os.replace(folder, Path(partial) / "replaced")
+            earlier = Path(partial) / "replaced"
+            shutil.copytree(folder, new, dirs_exist_ok=True, ignore=_left_out(folder, new, ours))
+            os.replace(folder, earlier)
         os.replace(new, folder)
     shutil.rmtree(partial, ignore_errors=True)
+
+
+def _left_out(earlier: Path, new: Path, ours: Collection[str]) -> Callable[[str, list[str]], set[str]]:
+    """What of an earlier folder `shutil.copytree` leaves out: what the new one has, and files of ours."""
+
+    def left_out(place: str, names: list[str]) -> set[str]:
+        within = Path(place).relative_to(earlier)
+        return {name for name in names if str(within / name) in ours or (new / within / name).is_file()}
+
+    return left_out
+
+
+def move_aside(folder: Path, parent: Path | None = None) -> Path:
+    """Give what took long to make a dated name, so that something else may take its place.
+
+    Args:
+        folder (`Path`): What to move.
+        parent (`Path`, *optional*): Where to; beside it by default.
+
+    Returns:
+        `Path`: Where it lies now.
+    """
+    moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")
+    parent = folder.parent if parent is None else parent
+    parent.mkdir(parents=True, exist_ok=True)
+    aside = parent / f"{folder.name}.{moment}"
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = parent / f"{folder.name}.{moment}-{number}"
+    return folder.rename(aside)

@@ -7,7 +7,7 @@ names it, never a default in silence.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +24,9 @@ from hub_recipes.training.adapters import AdapterArguments
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 """Where our recipes lie."""
+
+LIMITS = ("minutes", "max_calls", "max_cost", "input_price", "output_price")
+"""What a run may take. It decides when a run stops and never what is learned, so a run may go on under others."""
 
 
 def option(default: Any, text: str) -> Any:
@@ -101,8 +104,10 @@ class VerbalizerArguments(RunArguments):
         "On how many training examples the oracle's hits are counted before it judges, of users that it learned from "
         "and as many of users that the verbalizer learns from; 0 for none.",
     )
-    max_calls: int | None = option(None, "Most calls of the endpoint; else no cap.")
-    max_cost: float | None = option(None, "Most US dollars for the endpoint, which needs both prices; else no cap.")
+    max_calls: int | None = option(
+        None, "Most calls of the endpoint by all processes and starts with this output_dir; else no cap."
+    )
+    max_cost: float | None = option(None, "Most US dollars, likewise; needs both prices. Else no cap.")
     input_price: float | None = option(None, "The endpoint's US dollars per million tokens of prompts.")
     output_price: float | None = option(None, "The endpoint's US dollars per million tokens of answers.")
     length_low: float = option(0.3, "Where full length reward begins, as a share of the template's tokens.")
@@ -177,6 +182,8 @@ class RecipeParser(TrlParser):
     def __init__(self, types: Sequence[type]):
         self.types = types
         super().__init__(cast(Any, types))
+        # `--meth sft` would set the method here, and not where it decides which arguments there are.
+        self.allow_abbrev = False
 
     def format_help(self) -> str:
         """Our arguments with what they mean; the trainer's, of which there are hundreds, by name alone."""
@@ -223,13 +230,19 @@ def parse_arguments(
     try:
         parser = RecipeParser(types)
         parser.set_defaults_with_config(**recipe, **_defaults_here(recipe, types))
-        parsed = parser.parse_args_into_dataclasses(args=first.others)
+        # No file beside the script is read for further words, which would be missed above as well.
+        *parsed, unknown = parser.parse_args_into_dataclasses(
+            args=first.others, return_remaining_strings=True, look_for_args_file=False
+        )
     except (ValueError, TypeError, ImportError) as error:  # what dataclasses of transformers and TRL refuse
         raise InputError(f"These arguments do not go together: {str(error).strip()}") from error
+    if unknown:
+        raise _unknown_argument(unknown[0], types)
     if not parsed[0].dataset:
         raise InputError("No dataset was named. Give --dataset, or `dataset:` in the recipe: a folder that was built.")
     _refuse_slow(parsed[-1])
-    return parsed
+    _refuse_push(parsed[-1])
+    return tuple(parsed)
 
 
 def chat_template_kwargs(*arguments: Any) -> dict[str, Any] | None:
@@ -301,9 +314,18 @@ def _refuse_unknown(recipe: Mapping[str, Any], types: Sequence[type]) -> None:
     known = {part.name for one in types for part in fields(one)}
     for name in recipe:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"Did you mean {close[0]}?" if close else "See --help for every argument."
-            raise InputError(f"The recipe has {name}, which is no argument of this method. {hint}")
+            raise InputError(f"The recipe has {name}, which is no argument of this method. {_hint(name, known)}")
+
+
+def _unknown_argument(word: str, types: Sequence[type]) -> InputError:
+    known = {part.name for one in types for part in fields(one)} | {"config"}
+    hint = _hint(word.lstrip("-").partition("=")[0], known, "--")
+    return InputError(f"{word!r} is no argument of this method; names are written in full. {hint}")
+
+
+def _hint(name: str, known: Iterable[str], prefix: str = "") -> str:
+    close = get_close_matches(name, sorted(known), n=1)
+    return f"Did you mean {prefix}{close[0]}?" if close else "See --help for every argument."
 
 
 def _defaults_here(recipe: Mapping[str, Any], types: Sequence[type]) -> dict[str, Any]:
@@ -323,11 +345,23 @@ def _refuse_slow(training_args: Any) -> None:
         )
 
 
+def _refuse_push(training_args: Any) -> None:
+    """Training would push to a repository that it names by itself, whoever made the one that is there."""
+    if training_args.push_to_hub:
+        raise InputError(
+            "push_to_hub is on, and training pushes nothing: it would write into whatever repository has that name. "
+            "Publish what it made with `logs2lang cards adopt` and `logs2lang publish`."
+        )
+
+
 def run_as_script(main: Callable[[], int]) -> NoReturn:
-    """End the process as `main` says; what the user did wrong is one line and exit code 2."""
+    """End the process as `main` says; what the user did wrong is one line and exit code 2, Ctrl-C one line and 130."""
     set_log_level()
     try:
         raise SystemExit(main())
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    except KeyboardInterrupt as error:
+        print("Interrupted. The same command goes on from the last checkpoint.", file=sys.stderr)
+        raise SystemExit(130) from error

@@ -5,9 +5,9 @@ recipe, its arguments, the dataset, or the adapters and texts it builds on. What
 aside, never deleted. A kill or a time limit loses at most the work since the last checkpoint.
 """
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -17,14 +17,13 @@ import yaml
 from rich.console import Console
 
 from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.checksums import sha256_of
-from dataset_builders.export import REPORT_FILE
 from dataset_builders.input_error import InputError
 from hub_recipes.log_level import is_quiet
-from hub_recipes.model_folders import ADAPTER_WEIGHTS
-from hub_recipes.training.arguments import find_recipe, read_recipe
+from hub_recipes.reasoners.spending_ledger import LEDGER_FILE
+from hub_recipes.training.adapters import move_aside
+from hub_recipes.training.arguments import LIMITS, find_recipe, read_recipe
 from hub_recipes.training.run_folder import ADAPTER_FOLDER, UNFINISHED
-from hub_recipes.training.run_record import digest, read_json, write_json
+from hub_recipes.training.run_record import adapter_hash, content_entry, digest, read_json, write_json
 from hub_recipes.training.text_files import TextFiles
 
 DONE_FILE = "done.json"
@@ -144,9 +143,9 @@ class Chain:
         recipe = step.choices.get("config")
         return digest(
             {
-                "step": [step.action, step.role, dict(step.choices), dict(self.shared)],
-                "recipe": read_recipe(recipe) if recipe else None,
-                "dataset": sha256_of(BuiltDataset.open(self.dataset).folder / REPORT_FILE),
+                "step": [step.action, step.role, _without_limits(step.choices), _without_limits(self.shared)],
+                "recipe": _without_limits(read_recipe(recipe)) if recipe else None,
+                "dataset": content_entry(BuiltDataset.open(self.dataset)),
                 "uses": {other.name: self._made_hash(other) for other in self.steps if self._uses(step, other)},
             }
         )
@@ -156,7 +155,7 @@ class Chain:
 
     def _made_hash(self, step: Step) -> Any:
         made = self._made(step)
-        return sha256_of(made / ADAPTER_WEIGHTS) if step.action == "train" else read_json(made / DONE_FILE)["inputs"]
+        return adapter_hash(made) if step.action == "train" else read_json(made / DONE_FILE)["inputs"]
 
     def _made(self, step: Step) -> Path:
         """Where the outcome of a step lies."""
@@ -214,15 +213,18 @@ class Chain:
         return 0
 
 
+def _without_limits(choices: Mapping[str, Any]) -> dict[str, Any]:
+    """The choices that decide what a step makes: a higher cap lets it go on, and does not start it anew."""
+    return {name: value for name, value in choices.items() if name not in LIMITS}
+
+
 def _set_aside(folder: Path) -> Path:
-    """Move what a step made to a dated name beside it: it may have taken hours."""
-    moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")
-    aside = folder.with_name(f"{folder.name}.{moment}")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = folder.with_name(f"{folder.name}.{moment}-{number}")
-    return folder.rename(aside)
+    """Move what a step made to a dated name beside it: it may have taken hours. What it spent stays spent."""
+    aside = move_aside(folder)
+    if (aside / LEDGER_FILE).is_file():
+        folder.mkdir()
+        shutil.copy2(aside / LEDGER_FILE, folder / LEDGER_FILE)
+    return aside
 
 
 def to_words(choices: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from math import inf
+from pathlib import Path
 from typing import Any, cast
 
 from transformers.utils import logging
@@ -22,8 +23,12 @@ from hub_recipes.training.user_shares import of_users
 logger = logging.get_logger(__name__)
 
 
-def to_oracle(arguments: VerbalizerArguments) -> Any:
+def to_oracle(arguments: VerbalizerArguments, folder: Path | None = None) -> Any:
     """Load the oracle that the arguments name.
+
+    Args:
+        arguments ([`VerbalizerArguments`]): See there.
+        folder (`Path`, *optional*): Of the run, for the ledger of what a server costs.
 
     Returns:
         [`Reasoner`]: Loaded once, beside the policy; it never learns.
@@ -39,7 +44,7 @@ def to_oracle(arguments: VerbalizerArguments) -> Any:
     if arguments.oracle_url is not None:
         if arguments.oracle_temperature is not None:
             raise InputError("oracle_temperature is for an oracle on this machine; an endpoint is asked for a pick.")
-        return to_endpoint(arguments)
+        return to_endpoint(arguments, folder)
     told = None if arguments.oracle_thinking else {"enable_thinking": False}
     oracle = LocalReasoner.from_pretrained(arguments.oracle, answer=arguments.oracle_answer, chat_template_kwargs=told)
     if oracle.language_model.adapter_id is None:
@@ -67,7 +72,7 @@ def at_temperature(oracle: LocalReasoner, temperature: float) -> LocalReasoner:
     return replace(oracle, temperature=temperature)
 
 
-def to_endpoint(arguments: VerbalizerArguments) -> Any:
+def to_endpoint(arguments: VerbalizerArguments, folder: Path | None = None) -> Any:
     """The oracle behind a server; nothing is asked yet."""
     from hub_recipes.reasoners.endpoint import EndpointReasoner
 
@@ -79,6 +84,7 @@ def to_endpoint(arguments: VerbalizerArguments) -> Any:
         max_cost=arguments.max_cost,
         price_per_million_input_tokens=arguments.input_price,
         price_per_million_output_tokens=arguments.output_price,
+        spending_folder=folder,
         extra_body={} if arguments.oracle_thinking else {"chat_template_kwargs": {"enable_thinking": False}},
     )
 

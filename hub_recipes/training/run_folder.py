@@ -19,6 +19,7 @@ from hub_recipes.log_level import is_quiet
 from hub_recipes.model_folders import CHAT_TEMPLATE_CONFIG
 from hub_recipes.progress import show_progress
 from hub_recipes.training.adapters import replaced_folder, save_adapter, to_base_id
+from hub_recipes.training.arguments import LIMITS
 from hub_recipes.training.curves import draw_curves
 from hub_recipes.training.progress import TrainingProgress
 from hub_recipes.training.prompt_rows import judgeable
@@ -27,6 +28,7 @@ from hub_recipes.training.run_record import (
     config_entry,
     dataset_entry,
     history_entry,
+    inputs_entry,
     machine_entry,
     parent_entry,
     read_json,
@@ -39,6 +41,8 @@ from hub_recipes.training.user_shares import of_users
 ADAPTER_FOLDER = "adapter"
 CHECKPOINT_FOLDER = "checkpoints"
 ARGUMENTS_FILE = "arguments.json"
+INPUTS = "inputs"
+"""Beside the arguments in that file: the content behind the names among them; see [`run_record.inputs_entry`]."""
 UNFINISHED = 75
 """Exit code of a run that reached its time limit: `EX_TEMPFAIL`, try again."""
 
@@ -75,9 +79,11 @@ class TrainingRun:
         self.folder = Path(training_args.output_dir)
         self.started = datetime.now(timezone.utc)
         self.config = config_entry(arguments, *extra, training_args)
+        self.inputs = inputs_entry(arguments)
         training_args.output_dir = str(self.folder / CHECKPOINT_FOLDER)
         training_args.disable_tqdm = True  # ours says what is learned, too
         self._refuse_other_arguments()
+        self._refuse_checkpoints_of_others()
         _refuse_what_cannot_be_best(training_args, arguments.validation_limit)
         self.limit = TimeLimit(arguments.minutes)
         self.spent = TimeSpent()
@@ -89,12 +95,31 @@ class TrainingRun:
         if not path.is_file():
             return
         before, now = read_json(path), self.config
-        differing = sorted(name for name in {*before, *now} - {"minutes"} if before.get(name) != now.get(name))
+        made_of = before.pop(INPUTS, {})
+        differing = sorted(name for name in {*before, *now} - {*LIMITS} if before.get(name) != now.get(name))
         if differing:
             name = differing[0]
             raise InputError(
                 f"{self.folder} holds a run with {name} = {before.get(name)!r}, and now it is {now.get(name)!r}. "
                 "Choose a new --output_dir, or delete that one."
+            )
+        changed = sorted(name for name, content in self.inputs.items() if made_of.get(name, content) != content)
+        if changed:
+            name = changed[0]
+            raise InputError(
+                f"{self.folder} holds a run whose {name}, {getattr(self.arguments, name)}, had another content then. "
+                "Choose a new --output_dir, or delete that one."
+            )
+
+    def _refuse_checkpoints_of_others(self) -> None:
+        """What lies there would be gone on from, and the oldest deleted as new ones come."""
+        if (
+            any((self.folder / CHECKPOINT_FOLDER).glob("checkpoint-*"))
+            and not (self.folder / ARGUMENTS_FILE).is_file()
+        ):
+            raise InputError(
+                f"{self.folder / CHECKPOINT_FOLDER} holds checkpoints of a run that logs2lang did not begin: there is "
+                f"no {ARGUMENTS_FILE} beside it. Choose a new --output_dir."
             )
 
     @property
@@ -115,7 +140,7 @@ class TrainingRun:
         """Train from the start, or from the newest checkpoint of the run."""
         trainer.remove_callback(PrinterCallback)
         if PartialState().is_main_process:
-            write_json(self.config, self.folder / ARGUMENTS_FILE)
+            write_json({**self.config, INPUTS: self.inputs}, self.folder / ARGUMENTS_FILE)
         newest = latest_checkpoint(Path(self.training_args.output_dir))
         with show_progress() as self.progress.report:
             trainer.train(resume_from_checkpoint=None if newest is None else str(newest))

@@ -36,6 +36,21 @@ def dataset_entry(dataset: BuiltDataset) -> dict[str, Any]:
     return {**report, "report_sha256": sha256_of(dataset.folder / REPORT_FILE)}
 
 
+def content_entry(dataset: BuiltDataset) -> dict[str, Any]:
+    """What of a dataset decides what is learned from it: its name, which adapters bear, and what it holds."""
+    content = dataset.report.get("content_sha256") or sha256_of(dataset.folder / REPORT_FILE)
+    return {"name": dataset.name, "content": content}
+
+
+def adapter_hash(folder: Path) -> str:
+    """One hash of what an adapter answers: its files, and how its `run.json` says that it is asked.
+
+    Two trainings may end with the same weights and be asked in two ways, such as at another temperature.
+    """
+    run = read_run(folder)
+    return digest([content_hash(folder), *(run.get(part) for part in ("role", "answer", "verbalizer", "config"))])
+
+
 def parent_entry(name: str | None) -> dict[str, Any] | None:
     """A model that a run builds on, an adapter as a rule: its name and the hash of its weights; `None` for none."""
     if name is None:
@@ -43,6 +58,25 @@ def parent_entry(name: str | None) -> dict[str, Any] | None:
     folder = model_folder(name)
     weights = folder / ADAPTER_WEIGHTS
     return {"name": public_name(name), "sha256": sha256_of(weights) if weights.is_file() else content_hash(folder)}
+
+
+def inputs_entry(arguments: Any) -> dict[str, Any]:
+    """What lies behind the names that a run was given: its dataset, adapters and texts by their content.
+
+    Args:
+        arguments ([`RunArguments`]): Of the role that is trained.
+    """
+    models = {"base_model": arguments.base_model, "adapter": arguments.adapter}
+    if getattr(arguments, "oracle_url", None) is None:
+        models["oracle"] = getattr(arguments, "oracle", None)
+    models |= dict(word.strip().split("=", 1) for word in arguments.verbalizer.split(",") if "=" in word)
+    texts = getattr(arguments, "texts", None)
+    files = sorted(Path(texts).glob("*.parquet")) if texts else []
+    return {
+        "dataset": content_entry(BuiltDataset.open(arguments.dataset)),
+        **{role: content_hash(model_folder(name)) for role, name in models.items() if name is not None},
+        **({"texts": {file.name: sha256_of(file) for file in files}} if texts else {}),
+    }
 
 
 def machine_entry() -> dict[str, Any]:

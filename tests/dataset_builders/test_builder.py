@@ -1,8 +1,11 @@
+import gc
 import json
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -10,7 +13,7 @@ from datasets import load_dataset
 from filelock import FileLock
 from huggingface_hub import DatasetCard
 
-from dataset_builders import user_groups
+from dataset_builders import builder, user_groups
 from dataset_builders.build_options import BuildOptions
 from dataset_builders.builder import build_dataset
 from dataset_builders.built_dataset import BuiltDataset
@@ -72,6 +75,18 @@ def test_groups_of_users_are_shards_of_the_same_examples(make_source, crowd, bui
     assert sharded.examples("test").to_list() == whole.examples("test").to_list()
 
 
+def test_what_a_simulator_knows_is_part_of_the_content(make_source, crowd, tmp_path):
+    def build(name: str, taste: float) -> dict[str, str]:
+        def read(connection):
+            known = ibis.memtable({"user_id": ["u1"], "taste": [taste]})
+            return replace(make_source(crowd)(connection), truth={"tastes": known})
+
+        return build_dataset(read, tmp_path / name, OPTIONS)["content_sha256"]
+
+    first, other = build("first", 0.25), build("other", 0.75)
+    assert {config for config in first if first[config] != other[config]} == {"truth"}
+
+
 def test_another_seed_makes_other_candidates(make_source, crowd, built, tmp_path):
     build_dataset(make_source(crowd), tmp_path / "other", BuildOptions(num_candidates=5, seed=1))
     first, other = (BuiltDataset.open(folder).examples("test")["candidates"] for folder in (built, tmp_path / "other"))
@@ -102,6 +117,20 @@ def test_the_report_accounts_for_every_row_and_user(make_source, crowd, tmp_path
     assert (counts["users"], counts["users_too_short"]) == (31, 1)
     assert json.loads((tmp_path / "built" / "build_report.json").read_text()) == json.loads(json.dumps(report))
     assert pq.read_table(tmp_path / "built" / "quarantine.parquet")["reason"].to_pylist() == ["empty user"]
+
+
+def test_titles_that_name_several_items_are_counted_in_the_report_and_the_card(make_source, crowd, tmp_path):
+    ids = [f"m{number}" for number in range(40)]
+    titles = ["Heat", "Heat", "Solo", "Solo", *ids[4:]]
+    items = {"item_id": ids, "title": titles, "year": ["1986", "1995", "2018", "2018", *["2000"] * 36]}
+    report = build_dataset(make_source(crowd, items=items), tmp_path / "built", OPTIONS)
+    counts = report["counts"]
+    assert (counts["items_sharing_title"], counts["items_sharing_title_and_year"]) == (4, 2)
+    (note,) = [note for note in report["notes"] if "share their title" in note]
+    assert note.startswith("4 of 40 items share their title with another.")
+    assert "but for 2 items that share the year too" in note
+    card = (tmp_path / "built" / "README.md").read_text()
+    assert "| items that share their title with another | 4 |\n| of these, the year too | 2 |\n" in card
 
 
 def test_a_log_whose_items_have_no_titles_is_told_that_prompts_show_ids(make_source, crowd, tmp_path):
@@ -215,6 +244,38 @@ def test_a_folder_with_other_things_in_it_is_left_alone(make_source, crowd, tmp_
     with pytest.raises(InputError, match="is not empty and holds no built dataset"):
         build_dataset(make_source(crowd), tmp_path / "mine", OPTIONS)
     assert contents(tmp_path / "mine") == {"thesis.txt": b"years of work"}
+
+
+@pytest.mark.parametrize("name", ["notes.md", "results/results.json", "examples/mine.csv", ".git/config"])
+def test_what_a_user_put_beside_a_build_is_not_deleted_by_the_next(make_source, crowd, built, tmp_path, name):
+    shutil.copytree(built, tmp_path / "mine")
+    build_dataset(make_source(crowd), tmp_path / "mine", OPTIONS)  # over itself: nothing is lost
+    mine = tmp_path / "mine" / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("hours of work")
+    with pytest.raises(InputError, match=f"holds 1 files that no build wrote, such as {name}"):
+        build_dataset(make_source(crowd), tmp_path / "mine", OPTIONS)
+    assert mine.read_text() == "hours of work"
+
+
+def test_an_interruption_among_the_successors_says_nothing_of_its_own(make_source, crowd, tmp_path, monkeypatch):
+    """What drops tables only when it is thrown away finds a closed connection, and Python prints a traceback."""
+    said, written = [], builder.write_table
+
+    def interrupt(table, path, connection):
+        if path.parent.name == "successors":
+            raise KeyboardInterrupt
+        written(table, path, connection)
+
+    monkeypatch.setattr(builder, "write_table", interrupt)
+    monkeypatch.setattr("sys.unraisablehook", said.append)
+    try:
+        build_dataset(make_source(crowd), tmp_path / "mine", OPTIONS)
+    except KeyboardInterrupt as end:
+        end.__traceback__ = None
+    gc.collect()
+    assert said == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_shard_that_was_cut_off_is_an_input_error(built, tmp_path):

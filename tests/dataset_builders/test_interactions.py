@@ -318,6 +318,15 @@ def test_every_item_has_a_row_and_a_title(connection):
     assert (log.counts["items"], log.counts["items_without_metadata"]) == (3, 1)
 
 
+def test_items_that_share_a_title_are_counted_and_those_that_share_the_year_too(connection):
+    """Heat of 1986, of 1995 twice, undated once; Solo undated twice; Fargo alone."""
+    shared = [("Heat", year) for year in ("1986", "1995", "1995", None)] + [("Solo", None), ("Solo", None)]
+    named = [*shared, ("Fargo", "1996")]
+    items = item_table(*[{"item_id": f"i{n}", "title": title, "year": year} for n, (title, year) in enumerate(named)])
+    counts = canonicalize(raw_log([{"item_id": "i0"}], items), connection).counts
+    assert (counts["items_sharing_title"], counts["items_sharing_title_and_year"]) == (6, 4)
+
+
 def test_the_first_row_of_an_item_is_kept(connection):
     items = item_table({"item_id": "i1", "title": "Zulu"}, {"item_id": "i1", "title": "Alien"})
     log = canonicalize(raw_log([{}], items), connection)

@@ -1,12 +1,13 @@
 """Language models for tests: a random one of two layers, made here, and the real default base model."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from chat_stand_in import ChatServer, serve_chat
 from peft import LoraConfig, get_peft_model
 from small_release import ADAPTER, DATASET, build_simulation, write_adapter
 from tiny_model import save_tiny_model
@@ -16,6 +17,12 @@ from hub_recipes.cli import main
 from hub_recipes.language_models import LanguageModel, load_language_model
 from hub_recipes.verbalizers import language_model_verbalizer
 from hub_recipes.verbalizers.text_cache import write_missing
+
+
+@pytest.fixture
+def chat_server() -> Iterator[ChatServer]:
+    with serve_chat() as running:
+        yield running
 
 
 @pytest.fixture

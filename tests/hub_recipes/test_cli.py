@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -202,6 +203,37 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(run_main, tmp
     assert code == 2
     assert said in next(line for line in err.splitlines() if line.startswith("Error: "))
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+def test_texts_take_the_place_of_texts_and_of_no_other_table(run_main, tmp_path):
+    log = tmp_path / "log.parquet"
+    pq.write_table(pa.table({"user_id": ["u1"]}), log)
+    (tmp_path / "notes.parquet").write_text("no Parquet at all")
+    for name in ("log.parquet", "notes.parquet"):
+        before = (tmp_path / name).read_bytes()
+        code, _, err = run_main("verbalize", tmp_path / "no-dataset-yet", "-o", tmp_path / name)
+        assert (code, (tmp_path / name).read_bytes()) == (2, before)
+        assert f"{name} exists and holds no verbalizations" in err
+    pq.write_table(pa.table({"example_id": ["e"], "text": ["t"], "tokens": [1], "compression": [1.0]}), log)
+    assert "no-dataset-yet" in run_main("verbalize", tmp_path / "no-dataset-yet", "-o", log)[2]  # the next trouble
+
+
+@pytest.mark.parametrize("name", ["results.md", "results.svg", "predictions.parquet"])
+def test_an_evaluation_replaces_no_file_that_none_wrote(run_main, tmp_path, name):
+    (tmp_path / name).write_text("years of work")
+    words = ("evaluate", tmp_path / "no-dataset-yet", "--rows", "popularity", "-o", tmp_path)
+    code, _, err = run_main(*words)
+    assert (code, (tmp_path / name).read_text()) == (2, "years of work")
+    assert f"{name} exists without a results.json beside it" in err
+    assert "no-dataset-yet" in run_main(*words, "--overwrite")[2]  # the next trouble
+
+
+def test_predictions_that_a_killed_evaluation_left_are_written_anew(run_main, built, tmp_path):
+    words = ("evaluate", built, "--rows", "popularity,inverse-popularity", "--limit", "5", "-o", tmp_path / "results")
+    assert run_main(*words)[0] == 0
+    for left in [path for path in (tmp_path / "results").iterdir() if path.name != "predictions.parquet"]:
+        left.unlink()
+    assert run_main(*words)[0] == 0
 
 
 def test_a_folder_that_is_no_dataset_is_one_line_and_exit_code_2(run_main, tmp_path):

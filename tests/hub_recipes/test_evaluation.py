@@ -388,10 +388,13 @@ def test_examples_whose_candidates_share_title_and_year_are_counted(dataset):
         heats = {item: {**films[item], "title": "Heat", "year": year} for item, year in years}
         return count_namesakes(examples, films | heats)
 
-    assert with_heat() == {"examples": 0, "targets": 0}
-    assert with_heat((target, 1995), (other, 1986)) == {"examples": 0, "targets": 0}  # the year tells them apart
-    assert with_heat((third, 1995), (other, 1995)) == {"examples": 1, "targets": 0}
-    assert with_heat((target, 1995), (other, 1995)) == {"examples": 1, "targets": 1}
+    def counts(*numbers):
+        return dict(zip(("same_title", "examples", "targets"), numbers, strict=True))
+
+    assert with_heat() == counts(0, 0, 0)
+    assert with_heat((target, 1995), (other, 1986)) == counts(1, 0, 0)  # the year tells them apart
+    assert with_heat((third, 1995), (other, 1995)) == counts(1, 1, 0)
+    assert with_heat((target, 1995), (other, 1995)) == counts(1, 1, 1)
     said = remarks({"rows": [], "n": 9, "namesakes": {"examples": 4, "targets": 2}})
     assert said[0].startswith("In 4 of 9 examples candidates share their title and year, in 2 of these the target")
 

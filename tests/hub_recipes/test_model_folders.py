@@ -57,6 +57,14 @@ def test_the_hash_follows_the_weights(tiny_model_folder, tmp_path):
     assert content_hash(folder) != content_hash(tiny_model_folder)
 
 
+@pytest.mark.parametrize("name", ["chat_template.jinja", "tokenizer.json", "generation_config.json"])
+def test_the_hash_follows_whatever_decides_a_prompt_or_its_tokens(tiny_model_folder, tmp_path, name):
+    folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
+    with (folder / name).open("a") as file:
+        file.write(" ")
+    assert content_hash(folder) != content_hash(tiny_model_folder)
+
+
 def test_in_the_cache_of_the_hub_the_commit_is_the_hash(tmp_path):
     commit = tmp_path / "models--org--name" / "snapshots" / "abc123"
     assert content_hash(commit) == "abc123"

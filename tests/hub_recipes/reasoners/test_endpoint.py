@@ -411,17 +411,35 @@ def test_another_question_is_another(make_reasoner, chat_server):
     assert len(chat_server.bodies) == 5
 
 
-def test_the_cap_on_calls_is_never_passed_and_the_rest_is_asked_under_a_higher_one(make_reasoner, chat_server):
-    with pytest.raises(SpendingCapError, match=r"max_calls=3\) is reached. 3 of 5 rows are answered; the cache keeps"):
+def test_the_cap_on_calls_is_never_passed_and_the_rest_is_asked_under_a_higher_one(
+    make_reasoner, chat_server, tmp_path
+):
+    ledger = tmp_path / "cache" / "spending.json"
+    with pytest.raises(SpendingCapError) as stop:
         make_reasoner(max_calls=3).rank(*rows(5))
+    assert str(stop.value) == (
+        f"The cap (max_calls=3) is reached: {ledger} counts 3 calls and 0 US dollars. 3 of 5 rows are answered; the "
+        "cache keeps them, and they are not paid for again. Run the same again with a higher cap, or delete that "
+        "file to count from 0."
+    )
     assert len(chat_server.bodies) == 3
-    assert all(make_reasoner(max_calls=2).rank(*rows(5)))
+    # another start goes on from what was spent
+    with pytest.raises(SpendingCapError, match="counts 4 calls"):
+        make_reasoner(max_calls=4).rank(*rows(5))
+    assert all(make_reasoner(max_calls=5).rank(*rows(5)))
     assert len(chat_server.bodies) == 5
+
+
+def test_without_its_ledger_a_folder_counts_from_zero(make_reasoner, chat_server, tmp_path):
+    for contexts in (["a"], ["b"]):
+        make_reasoner(max_calls=1).rank(contexts, [shown(*TITLES)])
+        (tmp_path / "cache" / "spending.json").unlink()
+    assert len(chat_server.bodies) == 2
 
 
 def test_repetitions_count_as_calls(make_reasoner, chat_server):
     chat_server.acts = [error(500)] * 9
-    with pytest.raises(SpendingCapError, match="0 of 1 rows"):
+    with pytest.raises(SpendingCapError, match=r"0 of 1 rows"):
         make_reasoner(max_calls=2).rank(["x"], [shown(*TITLES)])
     assert len(chat_server.bodies) == 2
 

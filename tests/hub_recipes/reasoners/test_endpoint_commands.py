@@ -45,6 +45,10 @@ def test_the_table_names_the_endpoint_and_a_rerun_asks_only_for_what_is_missing(
     assert len(chat_server.bodies) == 12
     # 7 calls of 100 tokens at 0.5 dollars and 10 tokens at 2 dollars a million
     assert f"calls 7, retries 0, cache_hits 5, spent {7 * (100 * 0.5 + 10 * 2) / 1_000_000:g}" in out
+    # the first start had no prices
+    ledger = tmp_path / "results" / "spending.json"
+    assert json.loads(ledger.read_text()) == {"calls": 12, "us_dollars": 0.00049, "calls_without_price": 5}
+    assert f"All runs of this folder: 12 calls and 0.00049 US dollars ({ledger})." in out
     text = (tmp_path / "results" / "results.json").read_text()
     document = json.loads(text)
     assert document["reasoner"]["id"] == "org/large"

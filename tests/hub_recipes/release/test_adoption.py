@@ -39,7 +39,21 @@ def test_what_training_wrote_becomes_a_released_adapter(trained, simulation_fold
     assert not list(released.rglob(PREDICTIONS_FILE))
 
 
-@pytest.mark.parametrize("of_another", ["dataset", "results"])
+def test_an_earlier_adapter_of_the_same_name_is_moved_and_not_deleted(trained, simulation_folder, tmp_path):
+    adapter, results, released = trained / "verbalizer" / "adapter", trained / "results_rewrite", tmp_path / "released"
+    adopt_adapter(adapter, results, "rewrite", simulation_folder, released)
+    first = (released / ADAPTER / "adapter_model.safetensors").read_bytes()
+    adopt_adapter(adapter, results, "rewrite", simulation_folder, released)
+    assert not (released / "earlier").exists()
+    (adapter / "adapter_model.safetensors").write_bytes(first + b" trained longer")
+    adopt_adapter(adapter, results, "rewrite", simulation_folder, released)
+    (earlier,) = (released / "earlier").iterdir()
+    assert (earlier / "adapter_model.safetensors").read_bytes() == first
+    assert (released / ADAPTER / "adapter_model.safetensors").read_bytes() != first
+    assert stale_cards(released) == []
+
+
+@pytest.mark.parametrize("of_another", ["dataset", "results", "build"])
 def test_what_belongs_to_another_dataset_is_refused_before_anything_is_written(
     trained, simulation_folder, tmp_path, of_another
 ):
@@ -50,7 +64,8 @@ def test_what_belongs_to_another_dataset_is_refused_before_anything_is_written(
         write_json(dataset / "build_report.json", {"name": "other"})
     else:
         document = results_document(simulation_folder)
-        write_json(results / "results.json", {**document, "dataset": {**document["dataset"], "name": "other"}})
+        other = {"name": "other"} if of_another == "results" else {"content_sha256": {"examples": "others"}}
+        write_json(results / "results.json", {**document, "dataset": {**document["dataset"], **other}})
     with pytest.raises(InputError, match="was trained on"):
         adopt_adapter(adapter, results, "rewrite", dataset, tmp_path / "released")
     assert not (tmp_path / "released").exists()

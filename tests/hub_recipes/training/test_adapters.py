@@ -3,7 +3,7 @@
 import pytest
 
 from dataset_builders.input_error import InputError
-from hub_recipes.training.adapters import AdapterArguments, to_base_id
+from hub_recipes.training.adapters import AdapterArguments, replaced_folder, to_base_id
 
 
 def test_a_relative_folder_is_no_hub_id(tmp_path, monkeypatch):
@@ -20,3 +20,15 @@ def test_a_folder_with_a_hub_id_beside_it_is_named_by_the_id(tmp_path):
 def test_a_name_without_a_folder_is_a_hub_id(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert to_base_id(AdapterArguments(base_model="org/base")) == "org/base"
+
+
+def test_a_replaced_folder_keeps_what_somebody_put_there(tmp_path):
+    folder = tmp_path / "adapter"
+    (folder / "mine").mkdir(parents=True)
+    for name in ("run.json", "curves.svg", "notes.txt", "mine/table.csv"):
+        (folder / name).write_text("earlier")
+    with replaced_folder(folder, ours=["curves.svg"]) as partial:
+        (partial / "run.json").write_text("new")
+    read = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    assert read == {"run.json": "new", "notes.txt": "earlier", "mine/table.csv": "earlier"}
+    assert list(tmp_path.iterdir()) == [folder]

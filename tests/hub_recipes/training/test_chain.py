@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
 from hub_recipes.training import chain
 from hub_recipes.training.chain import Chain, Step, find_recipe, read_chain
+from hub_recipes.training.run_record import adapter_hash
 
 from .conftest import BASE_ID
 
@@ -112,6 +114,28 @@ def test_a_comment_in_a_recipe_changes_nothing(made):
     assert made("# What it shows.\nseed: 1\nmethod:   sft  # why\n") == [first]
 
 
+def test_a_dataset_of_equal_content_starts_no_step_anew_whatever_its_report_says(made, training_folder, monkeypatch):
+    built = BuiltDataset.open(training_folder / "built")
+    reports = [{**built.report, "notes": ["one"]}, {**built.report, "notes": ["another"]}]
+    for report in reports:
+        monkeypatch.setattr(BuiltDataset, "open", lambda *_, report=report: BuiltDataset(built.folder, report))
+        assert made("seed: 1\n") == ["seed: 1\n"]
+    changed = {**built.report, "content_sha256": {**built.report["content_sha256"], "items": "another"}}
+    monkeypatch.setattr(BuiltDataset, "open", lambda *_: BuiltDataset(built.folder, changed))
+    assert len(made("seed: 1\n")) == 2
+
+
+def test_an_adapter_that_is_asked_in_another_way_is_another(tmp_path):
+    def hash_of(**run):
+        record = {"schema_version": 1, "role": "reasoner", "answer": "title", "config": {"temperature": 1.0}, **run}
+        (tmp_path / "run.json").write_text(json.dumps(record))
+        return adapter_hash(tmp_path)
+
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"weights")
+    assert hash_of(finished="today") == hash_of(finished="tomorrow")
+    assert len({hash_of(), hash_of(answer="tags"), hash_of(config={"temperature": 4.0})}) == 3
+
+
 def test_what_a_changed_step_made_before_is_moved_aside_and_named(made, capsys, tmp_path):
     made("seed: 1\n")
     assert made("seed: 2\n") == ["seed: 2\n", "seed: 1\n"]
@@ -119,6 +143,21 @@ def test_what_a_changed_step_made_before_is_moved_aside_and_named(made, capsys, 
     assert aside.name in capsys.readouterr().err.replace("\n", "")
     assert made("seed: 3\n")[0] == "seed: 3\n"
     assert len(list((tmp_path / "runs").iterdir())) == 3  # nothing is ever deleted
+
+
+def test_a_higher_cap_or_price_starts_no_step_anew(made):
+    first = "method: grpo\nmax_calls: 10\n"
+    assert made(first) == [first]
+    assert made("method: grpo\nmax_calls: 20\nmax_cost: 1\ninput_price: 1\noutput_price: 2\n") == [first]
+
+
+def test_what_a_step_spent_stays_spent_when_it_starts_anew(made, tmp_path):
+    made("seed: 1\n")
+    (tmp_path / "runs" / "oracle" / "spending.json").write_text('{"calls": 7}')
+    made("seed: 2\n")
+    (aside,) = (tmp_path / "runs").glob("oracle.*")
+    for folder in (tmp_path / "runs" / "oracle", aside):
+        assert (folder / "spending.json").read_text() == '{"calls": 7}'
 
 
 def test_a_step_starts_anew_where_that_is_asked_for(made, tmp_path):

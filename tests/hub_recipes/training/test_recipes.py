@@ -11,7 +11,13 @@ from trl import GRPOConfig
 from dataset_builders.input_error import InputError
 from hub_recipes import train_reasoner, train_verbalizer
 from hub_recipes.train_commands import PRESETS
-from hub_recipes.training.arguments import ReasonerArguments, VerbalizerArguments, find_recipe, parse_arguments
+from hub_recipes.training.arguments import (
+    ReasonerArguments,
+    VerbalizerArguments,
+    find_recipe,
+    parse_arguments,
+    run_as_script,
+)
 from hub_recipes.training.chain import read_chain
 
 CONFIGS = Path(train_reasoner.__file__).parent / "configs"
@@ -124,14 +130,24 @@ def test_every_step_of_a_chain_uses_what_stands_before_it(path):
     [
         (["--config", "nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["--method", "magic"], "There is no method 'magic'"),
-        (["--learnin_rate", "1"], "learnin_rate"),
+        (["--learnin_rate", "1"], "'--learnin_rate' is no argument .* Did you mean --learning_rate"),
+        (["--meth", "sft"], "'--meth' is no argument .* written in full. Did you mean --method"),
+        (["--conf=own.yaml"], "'--conf=own.yaml' is no argument .* Did you mean --config"),
         (["--output_dir", "x"], "No dataset was named"),
+        (["--dataset", "d", "--output_dir", "x", "--push_to_hub", "True"], "push_to_hub is on, and training pushes"),
         (["--config"], "--config stands at the end"),
     ],
 )
 def test_wrong_arguments_are_one_sentence(words, message):
     with pytest.raises(InputError, match=message):
         parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, words)
+
+
+def test_no_file_beside_the_program_adds_arguments(tmp_path, monkeypatch):
+    (tmp_path / "logs2lang.args").write_text("--limit 1")
+    monkeypatch.setattr("sys.argv", [str(tmp_path / "logs2lang")])
+    words = ["--dataset", "built", "--output_dir", "out"]
+    assert parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, words)[0].limit is None
 
 
 def test_an_unknown_key_of_a_recipe_is_named_with_its_neighbour(tmp_path):
@@ -169,6 +185,16 @@ def test_arguments_with_an_equals_sign_are_read_like_all_others():
 def test_the_last_of_two_methods_counts():
     words = ["--method", "sft", "--method=exact", "--dataset", "built", "--output_dir", "out"]
     assert parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, words)[0].method == "exact"
+
+
+def test_an_interrupted_script_is_one_line_and_exit_code_130(capsys):
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        run_as_script(interrupted)
+    assert end.value.code == 130
+    assert capsys.readouterr().err.splitlines() == ["Interrupted. The same command goes on from the last checkpoint."]
 
 
 @pytest.mark.parametrize("words", [["--config"], ["--method"]])

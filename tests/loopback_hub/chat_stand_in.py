@@ -3,11 +3,10 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any, TypedDict
-
-import pytest
 
 
 class Act(TypedDict, total=False):
@@ -78,8 +77,9 @@ class ChatServer:
         return {**answer, "usage": self.usage} if self.usage else answer
 
 
-@pytest.fixture
-def chat_server() -> Iterator[ChatServer]:
+@contextmanager
+def serve_chat() -> Iterator[ChatServer]:
+    """A server that runs as long as the context; its `url` says where."""
     stand_in = ChatServer()
 
     class Handler(BaseHTTPRequestHandler):

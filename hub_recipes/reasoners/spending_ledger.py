@@ -1,0 +1,105 @@
+"""What all runs of one folder have spent at endpoints: one file, in which their processes take turns."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock
+
+from dataset_builders.input_error import InputError
+
+LEDGER_FILE = "spending.json"
+
+_LOOK_AGAIN_S = 0.002  # filelock's own 50 ms would hold up every call of the process that waits
+_DECIMALS = 12  # of a dollar: far below the price of a token, and sums stay what they look like
+
+
+@dataclass
+class Spent:
+    """What was spent.
+
+    Args:
+        calls (`int`): Requests sent, attempts that failed included.
+        us_dollars (`float`): What they cost; of calls that nobody settled, the most that they can have cost.
+        calls_without_price (`int`): How many of the calls cost nothing here, because no price was known.
+    """
+
+    calls: int = 0
+    us_dollars: float = 0.0
+    calls_without_price: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.calls} calls and {self.us_dollars:g} US dollars"
+
+
+@dataclass(frozen=True)
+class SpendingLedger:
+    """The ledger of a folder; every process and every start that is given the folder goes on from it.
+
+    Args:
+        folder (`Path`): Where `spending.json` lies.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with SpendingLedger(Path(folder)).changed() as spent:
+        ...         spent.calls += 1
+        ...     print(SpendingLedger(Path(folder)).read())
+        1 calls and 0 US dollars
+    """
+
+    folder: Path
+
+    @property
+    def file(self) -> Path:
+        """Deleting it starts the count from zero."""
+        return self.folder / LEDGER_FILE
+
+    def read(self) -> Spent:
+        """What was spent so far; nothing where there is no ledger.
+
+        Raises:
+            InputError: The file is no ledger.
+        """
+        try:
+            spent = Spent(**json.loads(self.file.read_text(encoding="utf-8")))
+            if spent.calls < 0 or not spent.us_dollars >= 0:
+                raise ValueError("what was spent is no number from 0 up")
+        except FileNotFoundError:
+            return Spent()
+        except (TypeError, ValueError) as error:  # JSON that cannot be read among them
+            raise InputError(
+                f"{self.file} counts what endpoints cost, and cannot be read ({error}). Mend it, or delete it to "
+                "count from 0."
+            ) from error
+        return spent
+
+    @contextmanager
+    def changed(self) -> Iterator[Spent]:
+        """What was spent, to be changed while every other process waits; it is on disk when this ends.
+
+        Raises:
+            InputError: The folder cannot be written to, or the file is no ledger.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / f".{LEDGER_FILE}.lock", poll_interval=_LOOK_AGAIN_S):
+                before = self.read()
+                spent = replace(before)
+                yield spent
+                if spent != before:
+                    self._write(spent)
+        except OSError as error:
+            raise InputError(
+                f"{self.file}, which counts what endpoints cost, cannot be written ({error}). No call is made that "
+                "it does not count. Free its disk, or choose another folder."
+            ) from error
+
+    def _write(self, spent: Spent) -> None:
+        content = asdict(replace(spent, us_dollars=round(spent.us_dollars, _DECIMALS)))
+        partial = self.folder / f".{LEDGER_FILE}.partial"
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, self.file)
