@@ -141,10 +141,11 @@ def evaluate(
     }
     remote = _endpoint_reasoner(endpoint, endpoint_model, reasoner, answer, prices, settings)
     require_folder_place(output)
-    built = BuiltDataset.open(dataset)
-    if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
-        names.append(CEILING_ROW)
     with show_status() as say:
+        say("Reading the dataset")
+        built = BuiltDataset.open(dataset)
+        if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
+            names.append(CEILING_ROW)
         say("Loading the models")
         verbalizers = load_adapters(adapters, built.items(), built.known_successors())
         model = (remote or _load_reasoner(reasoner, answer, seed, told or None)) if needs_reasoner(names) else None
@@ -286,9 +287,10 @@ def verbalize(
     require_file_place(output)
     if output.suffix != ".parquet":
         raise InputError(f"--output is {output}, but texts are written as Parquet. Name it {output.stem}.parquet.")
-    built = BuiltDataset.open(dataset)
-    examples = choose_examples(built.examples(split), limit, seed, history_length, discoveries)
     with show_status() as say:
+        say("Reading the dataset")
+        built = BuiltDataset.open(dataset)
+        examples = choose_examples(built.examples(split), limit, seed, history_length, discoveries)
         say("Loading the models")
         language_model = load_language_model(model or DEFAULT_BASE_MODEL)
         loaded = load_adapters(adapters, built.items(), built.known_successors())

@@ -21,6 +21,7 @@ from dataset_builders.checksums import sha256_of
 from dataset_builders.export import REPORT_FILE
 from dataset_builders.input_error import InputError
 from hub_recipes.log_level import is_quiet
+from hub_recipes.progress import show_status
 from hub_recipes.model_folders import ADAPTER_WEIGHTS
 from hub_recipes.training.arguments import find_recipe, read_recipe
 from hub_recipes.training.run_folder import ADAPTER_FOLDER, UNFINISHED
@@ -194,7 +195,9 @@ class Chain:
         if dry_run:
             _console.print(f"writes the texts of every split by {adapter}")
             return 0
-        files = TextFiles.by_adapter(adapter, BuiltDataset.open(self.dataset), self.folder / step.name, **choices)
+        with show_status() as say:
+            say("Loading the models")
+            files = TextFiles.by_adapter(adapter, BuiltDataset.open(self.dataset), self.folder / step.name, **choices)
         return files.write(SPLITS, minutes)
 
     def _evaluate(self, step: Step, choices: dict[str, Any], minutes: float | None, dry_run: bool) -> int:
