@@ -21,8 +21,8 @@ from dataset_builders.checksums import sha256_of
 from dataset_builders.export import REPORT_FILE
 from dataset_builders.input_error import InputError
 from hub_recipes.log_level import is_quiet
-from hub_recipes.progress import show_status
 from hub_recipes.model_folders import ADAPTER_WEIGHTS
+from hub_recipes.progress import show_status
 from hub_recipes.training.arguments import find_recipe, read_recipe
 from hub_recipes.training.run_folder import ADAPTER_FOLDER, UNFINISHED
 from hub_recipes.training.run_record import digest, read_json, write_json
