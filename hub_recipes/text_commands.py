@@ -296,6 +296,7 @@ def verbalize(
         loaded = load_adapters(adapters, built.items(), built.known_successors())
     writer = loaded.get(verbalizer) or to_verbalizer(verbalizer, built, language_model)
     with show_progress() as report:
+        report(verbalizer, "writing", 0, len(examples))
         frame = to_verbalizations(
             examples[EXAMPLE_ID][:],
             examples[HISTORY][:],
