@@ -86,4 +86,16 @@ class BuildOptions:
 
     def _require(self, name: str, holds: bool, expected: object) -> None:
         if not holds:
-            raise InputError(f"Build option {name!r} is {getattr(self, name)!r}; expected {expected}.")
+            raise InputError(f"Build option {name!r} is {_written(getattr(self, name))}; expected {expected}.")
+
+
+def _written(value: object) -> str:
+    """A choice as the command line has it.
+
+    Example:
+        >>> _written("latest"), _written((datetime(2024, 5, 1), datetime(2024, 6, 1, 12)))
+        ("'latest'", '2024-05-01,2024-06-01T12:00:00')
+    """
+    if not isinstance(value, tuple):
+        return repr(value)
+    return ",".join(cut.isoformat().removesuffix("+00:00").removesuffix("T00:00:00") for cut in value)

@@ -57,6 +57,7 @@ from dataset_builders.schema import (
     ITEM_FEATURES,
     ITEM_ID,
     SPLITS,
+    TIMESTAMP,
     TRAINING_INTERACTION_FEATURES,
     USER,
     USER_ID,
@@ -232,6 +233,7 @@ def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -
         )
     options = replace(options, min_history=fitting_history(keyed.events, options))
     cuts = cut_times(keyed.events, options)
+    _refuse_cuts_outside(options.cuts, keyed.events)
     targets = store("targets", to_targets(keyed.events, options, cuts), connection)
     if not targets.filter(targets[SPLIT] == "test").count().execute():
         raise InputError(
@@ -240,6 +242,19 @@ def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -
             "longer log."
         )
     return SplitLog(keyed, targets, training_events(keyed.events, targets, cuts), cuts, options)
+
+
+def _refuse_cuts_outside(cuts: tuple | None, events: ir.Table) -> None:
+    """Stop where a part before, between or after the cut times holds nothing of the log."""
+    if cuts is None:
+        return
+    first, last = (events[TIMESTAMP].min().execute(), events[TIMESTAMP].max().execute())
+    if not first < cuts[0] < cuts[1] <= last:
+        given = " and ".join(cut.date().isoformat() for cut in cuts)
+        raise InputError(
+            f"The cut times {given} do not both lie within the log, which runs from {first.date()} to {last.date()}. "
+            "Choose two of its days, an earlier and a later one, or leave out --cuts for the 80% and 90% quantiles."
+        )
 
 
 def write_examples(log: SplitLog, folder: Path, options: BuildOptions, connection: DuckDB) -> None:

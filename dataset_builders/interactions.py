@@ -43,7 +43,7 @@ from dataset_builders.written_numbers import ReadNumbers, read_durations, read_v
 BROKEN_ENCODING = "broken encoding"
 EMPTY_USER = "empty user"
 EMPTY_ITEM = "empty item"
-ROUNDED_ID = "id rounded by a spreadsheet"
+ROUNDED_ID = "id rounded by a spreadsheet or a decimal number"
 EMPTY_TIME = "empty time"
 UNREADABLE_TIME = "time not readable"
 OTHER_UNIT = "time in another unit than most"
@@ -216,7 +216,10 @@ def _rounded_notes(counts: Mapping[str, Any]) -> tuple[str, ...]:
     rounded = counts["quarantined_by_reason"].get(ROUNDED_ID)
     if not rounded:
         return ()
-    return (f"{rounded:,} rows were set aside because a spreadsheet has rounded their ids. {_HINTS[ROUNDED_ID]}",)
+    return (
+        f"{rounded:,} rows were set aside because a spreadsheet or decimal numbers have rounded their ids. "
+        f"{_HINTS[ROUNDED_ID]}",
+    )
 
 
 def _completed(raw: RawLog) -> ir.Table:

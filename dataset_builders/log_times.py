@@ -126,7 +126,12 @@ def _in_one_unit(numbers: ir.FloatingValue, unit: str, connection: DuckDB) -> Re
     """Numbers in the unit that the user named; what is a time in another one only cannot be read."""
     seconds = numbers / _PER_SECOND[unit]
     median = connection.execute(seconds.median(where=_is_plausible(seconds)))
-    return ReadTimes(_from_seconds(_without_odd_ones(seconds, median)))
+    coarser = numbers / (_PER_SECOND[unit] / 1000)
+    meant = seconds.between(EARLIEST_TIME.timestamp(), _ODD_SECONDS) & coarser.between(
+        _ODD_SECONDS, END_OF_TIME.timestamp()
+    )
+    read = meant.ifelse(ibis.null("float64"), seconds) if unit != "seconds" else seconds
+    return ReadTimes(_from_seconds(_without_odd_ones(read, median)))
 
 
 def _each_in_its_unit(numbers: ir.FloatingValue, digits: ir.StringValue, connection: DuckDB) -> ReadTimes:

@@ -87,11 +87,26 @@ def neutralise_lines(text: str) -> str:
     return "\n".join(uncached(line, max_chars=None) for line in text.splitlines())
 
 
-def record_line(record: Mapping[str, Any]) -> str:
+def has_clock(history: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the times of a history have hours and minutes, or are dates: then each of them is a midnight.
+
+    Example:
+        >>> from datetime import datetime, timezone
+        >>> days = [{"timestamp": datetime(1998, 3, day, tzinfo=timezone.utc)} for day in (12, 13)]
+        >>> has_clock(days), has_clock([*days, {"timestamp": datetime(1998, 3, 14, 20, 15, tzinfo=timezone.utc)}])
+        (False, True)
+    """
+    times = (record[TIMESTAMP] for record in history)
+    return any(time.hour or time.minute or time.second or time.microsecond for time in times)
+
+
+def record_line(record: Mapping[str, Any], clock: bool | None = None) -> str:
     """One log record on one line: every field the log filled, in a fixed order, nothing added.
 
     Args:
         record (`dict`): A history record; see `dataset_builders.schema.Record`.
+        clock (`bool`, *optional*): Whether hours and minutes are written; see [`has_clock`], which is asked of this
+            record alone when `None`.
 
     Returns:
         `str`: The fields joined by ` | `; fields that are `None` are left out.
@@ -102,10 +117,11 @@ def record_line(record: Mapping[str, Any]) -> str:
         ...     "title": "Fargo", "event": "rate", "duration_s": None, "value": 4.0, "device": None})
         '1998-03-12 20:15 | rate | i7 | Fargo | value=4'
     """
-    return template_text([record])
+    return template_text([record], clock)
 
 
 _MINUTE_TEXTS = [f" {hour:02}:{minute:02}" for hour in range(24) for minute in range(60)]
+_NO_MINUTES = [""] * len(_MINUTE_TEXTS)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -133,11 +149,11 @@ def _how_text(duration: float | None, value: float | None, device: str | None) -
     return text
 
 
-def template_text(history: Sequence[Mapping[str, Any]]) -> str:
+def template_text(history: Sequence[Mapping[str, Any]], clock: bool | None = None) -> str:
     """The template verbalization: `record_line` for each record, oldest first, one per line.
 
-    A log without times shows none. This is the baseline of the paper (arXiv 2602.20558) and the length that
-    `LengthReward` compares against.
+    A log without times shows none, and one of dates no hours. This is the baseline of the paper (arXiv 2602.20558) and
+    the length that `LengthReward` compares against.
     """
     if history and history[0][TIMESTAMP] == NO_TIME:
         return "\n".join(
@@ -146,17 +162,18 @@ def template_text(history: Sequence[Mapping[str, Any]]) -> str:
                 for _, event, item_id, title, duration, value, device in map(_record_fields, history)
             ]
         )
+    minutes = _MINUTE_TEXTS if (has_clock(history) if clock is None else clock) else _NO_MINUTES
     # One loop over cached parts: training writes millions of these lines, and isoformat alone took half the time.
     return "\n".join(
         [
-            f"{_day_text(time.toordinal())}{_MINUTE_TEXTS[time.hour * 60 + time.minute]}"
+            f"{_day_text(time.toordinal())}{minutes[time.hour * 60 + time.minute]}"
             f"{_what_text(event, item_id, title)}{_how_text(duration, value, device)}"
             for time, event, item_id, title, duration, value, device in map(_record_fields, history)
         ]
     )
 
 
-def title_place(record: Mapping[str, Any]) -> int:
+def title_place(record: Mapping[str, Any], clock: bool | None = None) -> int:
     """Where the title begins in the line that `record_line` writes.
 
     Example:
@@ -166,7 +183,7 @@ def title_place(record: Mapping[str, Any]) -> int:
         >>> record_line(record)[title_place(record):]
         'Fargo | value=4'
     """
-    return len(record_line({**record, TITLE: "", DURATION: None, VALUE: None, DEVICE: None}))
+    return len(record_line({**record, TITLE: "", DURATION: None, VALUE: None, DEVICE: None}, clock))
 
 
 def item_text(item: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Ids that went through pandas or a spreadsheet, and ids of a log that its catalogue writes in another way."""
 
+import re
 from dataclasses import replace
 
 import ibis
@@ -38,7 +39,10 @@ def with_whole_ids(raw: RawLog, connection: DuckDB) -> tuple[RawLog, tuple[str, 
 
 
 def is_rounded(column: ir.Value) -> ir.BooleanValue:
-    """Whether an id is one such as `8,80123E+12`, which is what a spreadsheet leaves of a long number."""
+    """Whether an id is one such as `8,80123E+12`, which is what a spreadsheet leaves of a long number, or a decimal
+    number past 2^53, from where on neighbours are one."""
+    if isinstance(column, ir.FloatingColumn):
+        return (column.abs() > (2**24 if column.type().is_float32() else 2**53)).fill_null(False)
     if not column.type().is_string():
         return ibis.literal(False)
     return (column.upper().contains("E+") & column.strip().re_search(_ROUNDED)).fill_null(False)
@@ -66,7 +70,7 @@ def check_catalogue(catalogue: ir.Table, interactions: ir.Table, connection: Duc
     total, missing = int(connection.execute(used.count())), int(connection.execute(unknown.count()))
     if not missing:
         return ()
-    left = _by_digits(unknown, "log").join(_by_digits(described.anti_join(used, ITEM_ID), "catalogue"), "digits")
+    left = _folded(unknown, "log").join(_folded(described.anti_join(used, ITEM_ID), "catalogue"), "folded")
     alike = left.order_by(["log", "catalogue"]).limit(1).to_pyarrow().to_pylist()
     pairs = int(connection.execute(left["log"].nunique()))
     known = total - missing
@@ -78,11 +82,7 @@ def check_catalogue(catalogue: ir.Table, interactions: ir.Table, connection: Duc
         else (_first(unknown, connection), _first(described, connection))
     )
     shown = f"the log has ids such as {ours!r}, the catalogue such as {theirs!r}"
-    remedy = (
-        "Ids lose leading zeros where they are read as numbers; write them as text, in the same way on both sides."
-        if alike
-        else "Say which column of the catalogue holds the ids of the log: --map-items item_id=COLUMN."
-    )
+    remedy = _remedy(ours, theirs)
     if not known:
         raise InputError(f"No item of the log stands in the catalogue: {shown}. {remedy}")
     if known < _FEW * total:
@@ -112,7 +112,23 @@ def _stripped(table: ir.Table, name: str) -> ir.Table:
     return table.mutate(**{name: table[name].re_replace(_WHOLE, r"\1")}) if _text_of(table, name) else table
 
 
-def _by_digits(ids: ir.Table, name: str) -> ir.Table:
-    """Ids by what is left of them from the first digit that is not 0 on."""
+def _folded(ids: ir.Table, name: str) -> ir.Table:
+    """Ids by what their spellings share: numbers from the first digit that is not 0 on, else the small letters."""
     named = ids.select(**{name: ids[ITEM_ID]}, digits=ids[ITEM_ID].re_replace(_BEFORE_DIGITS, ""))
-    return named.filter(named.digits.re_search(r"^\d+$"))
+    is_number = named.digits.re_search(r"^\d+$")
+    return named.select(name, folded=is_number.ifelse(named.digits, named[name].lower()))
+
+
+def _remedy(ours: str, theirs: str) -> str:
+    """What to do where the log writes an id as `ours` and the catalogue as `theirs`."""
+    if re.search(_ROUNDED, theirs):
+        return "A spreadsheet has rounded the ids of the catalogue; export that column as text."
+    if ours.lower() == theirs.lower():
+        return "Capitals and small letters count; write the ids in the same way on both sides."
+    if ours.lstrip("0") == theirs.lstrip("0"):
+        return (
+            "Ids lose leading zeros where they are read as numbers; write them as text, in the same way on both sides."
+        )
+    if re.sub(_BEFORE_DIGITS, "", ours) == re.sub(_BEFORE_DIGITS, "", theirs):
+        return "One side writes something before the number; write the ids in the same way on both sides."
+    return "Say which column of the catalogue holds the ids of the log: --map-items item_id=COLUMN."

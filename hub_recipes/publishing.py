@@ -96,8 +96,8 @@ class Publisher:
             self._check_namespace()
         links = self._with_needed_datasets(self.plan.links)
         self._check_all(links)
-        for repo in self.plan.repos:
-            self.tell(f"Publishing {self.plan.repo_id(repo)}")
+        for place, repo in enumerate(self.plan.repos, start=1):
+            self.tell(f"Publishing {place} of {len(self.plan.repos)}: {self.plan.repo_id(repo)}")
             with self._explained(self.plan.repo_id(repo)):
                 done = self._publish(repo, links)
             links = links.with_revision(repo.name, done.revision) if repo.repo_type == "dataset" else links
@@ -160,8 +160,8 @@ class Publisher:
             `dict[str, _Standing]`: How each repository stands, by its id.
         """
         standings = {}
-        for repo in self.plan.repos:
-            self.tell(f"Looking at {self.plan.repo_id(repo)}")
+        for place, repo in enumerate(self.plan.repos, start=1):
+            self.tell(f"Looking at {place} of {len(self.plan.repos)}: {self.plan.repo_id(repo)}")
             with self._explained(self.plan.repo_id(repo)):
                 standing = self._standing(repo, links)
             standings[self.plan.repo_id(repo)] = standing

@@ -61,24 +61,29 @@ def publish(
     from huggingface_hub import constants, get_token
     from rich.console import Console
 
+    from hub_recipes.progress import show_status
     from hub_recipes.release.checks import check_release
     from hub_recipes.release.plan import Links, check_place, is_checkout, plan_release
 
     check_place(namespace, data, adapters)
     token = get_token()
-    plan = plan_release(
-        Links(namespace, constants.ENDPOINT),
-        tag or f"v{version('logs2lang')}",
-        data=data,
-        adapters=adapters,
-        only=[name.strip() for names in only or [] for name in names.split(",")],
-        with_spaces=is_checkout(Path.cwd()),
-    )
+    with show_status() as say:
+        say("Reading what is to be published")
+        plan = plan_release(
+            Links(namespace, constants.ENDPOINT),
+            tag or f"v{version('logs2lang')}",
+            data=data,
+            adapters=adapters,
+            only=[name.strip() for names in only or [] for name in names.split(",")],
+            with_spaces=is_checkout(Path.cwd()),
+        )
     # Names are long, and a file or a pipe has no width that they would have to be folded to.
     Console(width=None if sys.stdout.isatty() else 160).print(plan_table(plan))
     for line in plan_notes(plan):
         print(line)
-    check_release(plan.repos, plan.links, token)
+    with show_status() as say:
+        say("Checking the cards and what they link to")
+        check_release(plan.repos, plan.links, token)
     if dry_run:
         print("\n".join(_deletion_lines(plan, token, private, create_pr)))
         print("Nothing was uploaded. Without --dry-run, this is what is pushed.")
@@ -107,11 +112,14 @@ def _deletion_lines(plan: "ReleasePlan", token: str | None, private: bool, creat
     """What publishing would delete on the Hub, file by file."""
     from huggingface_hub import HfApi
 
+    from hub_recipes.progress import show_status
     from hub_recipes.publishing import Publisher
 
     if token is None:
         return ["The Hub was not asked what would be deleted there: there is no token (HF_TOKEN or `hf auth login`)."]
-    found = Publisher(HfApi(plan.links.endpoint, token=token), plan, private, create_pr).deletions()
+    with show_status() as say:
+        api = HfApi(plan.links.endpoint, token=token)
+        found = Publisher(api, plan, private, create_pr, tell=say).deletions()
     lines = [f"Deleted on the Hub: {repo_id}/{path}" for repo_id, paths in found.items() for path in paths]
     return lines or ["Nothing is deleted on the Hub."]
 

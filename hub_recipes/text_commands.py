@@ -146,10 +146,11 @@ def evaluate(
     require_folder_place(output)
     if not overwrite:
         _refuse_to_replace(output)
-    built = BuiltDataset.open(dataset)
-    if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
-        names.append(CEILING_ROW)
     with show_status() as say:
+        say("Reading the dataset")
+        built = BuiltDataset.open(dataset)
+        if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
+            names.append(CEILING_ROW)
         say("Loading the models")
         verbalizers = load_adapters(adapters, built.items(), built.known_successors())
         model = (remote or _load_reasoner(reasoner, answer, seed, told or None)) if needs_reasoner(names) else None
@@ -312,14 +313,16 @@ def verbalize(
     if output.suffix != ".parquet":
         raise InputError(f"--output is {output}, but texts are written as Parquet. Name it {output.stem}.parquet.")
     require_no_other_table(output)
-    built = BuiltDataset.open(dataset)
-    examples = choose_examples(built.examples(split), limit, seed, history_length, discoveries)
     with show_status() as say:
+        say("Reading the dataset")
+        built = BuiltDataset.open(dataset)
+        examples = choose_examples(built.examples(split), limit, seed, history_length, discoveries)
         say("Loading the models")
         language_model = load_language_model(model or DEFAULT_BASE_MODEL)
         loaded = load_adapters(adapters, built.items(), built.known_successors())
     writer = loaded.get(verbalizer) or to_verbalizer(verbalizer, built, language_model)
     with show_progress() as report:
+        report(verbalizer, "writing", 0, len(examples))
         frame = to_verbalizations(
             examples[EXAMPLE_ID][:],
             examples[HISTORY][:],

@@ -48,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         `int`: Exit code: 0 when the adapter is written, 75 when the time limit came first.
     """
     args, *objective, training_args = parse_arguments(ReasonerArguments, CONFIGURATIONS, argv)
-    dataset = BuiltDataset.open(args.dataset)
+    with show_status() as say:
+        say("Reading the dataset")
+        dataset = BuiltDataset.open(args.dataset)
     if args.dry_run:
         return describe_run(args, training_args, dataset, [AnswerReward()] if args.method == "grpo" else ())
     run = TrainingRun(args, training_args, *objective)

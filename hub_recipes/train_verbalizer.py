@@ -60,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         `int`: Exit code: 0 when the adapter is written, 75 when the time limit came first.
     """
     args, *template, training_args = parse_arguments(VerbalizerArguments, CONFIGURATIONS, argv)
-    dataset = BuiltDataset.open(args.dataset)
+    with show_status() as say:
+        say("Reading the dataset")
+        dataset = BuiltDataset.open(args.dataset)
     if args.dry_run:
         return describe_run(
             args, training_args, dataset, _rewards(args, dataset, None) if args.method == "grpo" else ()

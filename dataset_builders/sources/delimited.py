@@ -51,6 +51,8 @@ COMPRESSED = (".gz", ".zst")
 MAX_RAW_CHARS = 10_000
 _CHUNK = 1 << 20
 _NULL = "\\N"  # how MySQL, Hive and PostgreSQL write that there is no value
+_CLEARLY_QUOTED = re.compile(r'(?:[^"]+|"[^"]*"(?![\w"]))[^"]*(?:"[^"]*"[^"]*)*|"(?:[^"]|"")*"|')
+_WHOLLY_QUOTED = re.compile(r'[^"]*|"(?:[^"]|"")*"')
 _FILENAME = "filename"  # as DuckDB calls the column
 
 
@@ -194,13 +196,13 @@ def _copy_rows(
                 blank += 1
                 sink.write("\n" * (not dialect.delimiter))  # where lines are the columns, DuckDB counts blank ones too
                 continue
-            if record.reason is None:
-                sink.write(_as_doubled(record.text, dialect, pattern) + "\n")
+            if (text := _readable(record, dialect, pattern)) is not None:
+                sink.write(text + "\n")
             else:
                 sink.write("\n")
-                text = record.text[:MAX_RAW_CHARS].encode("latin-1").decode("utf-8", "replace")
+                raw = record.text[:MAX_RAW_CHARS].encode("latin-1").decode("utf-8", "replace")
                 before = records + blank if not dialect.delimiter else records
-                broken.append((1 + dialect.header + before, text, record.reason))
+                broken.append((1 + dialect.header + before, raw, record.reason or BROKEN_QUOTES))
             records += 1
     return records, broken
 
@@ -213,6 +215,29 @@ def _cut(path: Path, dialect: Dialect, pattern: RecordPattern) -> Iterator[Recor
         if dialect.header:
             next(lines, None)
         yield from pattern.cut(lines)
+
+
+def _readable(record: Record, dialect: Dialect, pattern: RecordPattern) -> str | None:
+    """A record as DuckDB is told to read it; `None` where it is no row."""
+    if record.reason is None:
+        return _as_doubled(record.text, dialect, pattern)
+    return _with_quotes_inside(record.text, dialect) if record.reason == BROKEN_QUOTES else None
+
+
+def _with_quotes_inside(text: str, dialect: Dialect) -> str | None:
+    """A record of one line in which a value begins or ends with words in quotes, such as `7,"Weird Al" Live`.
+
+    That is clear where the line has as many delimiters as columns need, and where each quote that opens a value closes
+    before a space or a mark.
+    """
+    quote, values = dialect.quote, text.split(dialect.delimiter)
+    is_clear = len(values) == len(dialect.columns) and all(map(_CLEARLY_QUOTED.fullmatch, values))
+    if not quote or "\n" in text or not is_clear:
+        return None
+    return dialect.delimiter.join(
+        value if _WHOLLY_QUOTED.fullmatch(value) else quote + value.replace(quote, 2 * quote) + quote
+        for value in values
+    )
 
 
 def _as_doubled(text: str, dialect: Dialect, pattern: RecordPattern) -> str:

@@ -21,6 +21,7 @@ NOT_JSON = "not a JSON object"
 
 _LINE = "line"
 _BATCH_ROWS = 10_000
+_SHOWN_CHARS = 80
 _PLACED_LINES = {SOURCE_FILE: "string", SOURCE_ROW: "int64", _LINE: "string"}
 
 
@@ -53,6 +54,11 @@ def read_json_lines(connection: DuckDB, name: str, paths: Sequence[Path], shown:
         first = connection.execute(others.order_by(SOURCE_FILE, SOURCE_ROW).limit(1))[_LINE].to_list()
         if first and first[0].lstrip().startswith("["):
             raise InputError(f"{shown} is one JSON array; write one object per line, such as `jq -c '.[]'` does.")
+        if first:
+            raise InputError(
+                f"{shown} has no line that is a JSON object. The first is {first[0].strip()[:_SHOWN_CHARS]!r}; write "
+                'one object per line with names and texts in double quotes, such as {"user_id": "u1"}.'
+            )
     keys = connection.execute(objects.select(key=json_keys(objects[_LINE]).unnest()).distinct().order_by("key"))["key"]
     columns = {theirs: f"column{place}" for place, theirs in enumerate(keys)}
     values = {column: json_extract_string(objects[_LINE], _json_pointer(theirs)) for theirs, column in columns.items()}

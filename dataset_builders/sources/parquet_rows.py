@@ -28,7 +28,7 @@ _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "
 _FLOATS = ("FLOAT", "DOUBLE")
 _TIMES = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
 _NO_TYPE = '"NULL"'  # of a column that holds nothing but nulls
-_EXACT_BELOW = "9e18"  # where a float still fits into 64 bits
+_EXACT = {"DOUBLE": 2**53, "FLOAT": 2**24}  # up to where neighbours are told apart; what lies above keeps its exponent
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,9 @@ def _converted(column: str, kind: str, target: str) -> str:
     elif kind == "BLOB[]":
         column = f"list_transform({column}, lambda value: {_decoded('value')})"
     elif target == "VARCHAR" and kind in _FLOATS:
-        whole = f"{column} = trunc({column}) AND abs({column}) < {_EXACT_BELOW}"
-        return f"CASE WHEN {whole} THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) ELSE CAST({column} AS VARCHAR) END"
+        past = f"WHEN abs({column}) > {_EXACT[kind]} THEN format('{{:.16e}}', CAST({column} AS DOUBLE))"
+        whole = f"WHEN {column} = trunc({column}) THEN CAST(CAST({column} AS BIGINT) AS VARCHAR)"
+        return f"CASE {past} {whole} ELSE CAST({column} AS VARCHAR) END"
     elif target == "VARCHAR" and kind in _TIMES:
         column = f"CAST({column} AS TIMESTAMP WITH TIME ZONE)"
     return column if kind == target else f"CAST({column} AS {target})"

@@ -464,9 +464,19 @@ def _check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:
             raise InputError(f"{name!r} is no {what}. {hint}")
 
 
+_QUOTED = r"""'[^']*'|"[^"]*\""""
+
+
 def _split_tags(items: ir.Table, separator: str) -> ir.Table:
-    """Tags that are one text (separated, or a JSON list) as a list."""
+    """Tags that are one text (separated, or a list as JSON or Python writes it) as a list."""
     if TAGS not in items.columns or not items[TAGS].type().is_string():
         return items
-    listed = items[TAGS].try_cast("json").try_cast("array<string>")
-    return items.mutate(tags=ibis.coalesce(listed, items[TAGS].split(separator)))
+    tags = items[TAGS]
+    listed = tags.try_cast("json").try_cast("array<string>")
+    quoted = regexp_extract_all(tags, _QUOTED).map(lambda tag: tag.substr(1, tag.length() - 2))
+    of_python = tags.re_search(rf"^\s*\[(?:\s*(?:{_QUOTED})\s*,?)+\]\s*$").ifelse(quoted, ibis.null("array<string>"))
+    return items.mutate(tags=ibis.coalesce(listed, of_python, tags.split(separator)))
+
+
+@ibis.udf.scalar.builtin
+def regexp_extract_all(text: str, pattern: str) -> list[str]: ...  # type: ignore[empty-body]

@@ -8,7 +8,9 @@ import html
 import json
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from dataset_builders.prompts import neutralise, neutralise_lines, told_apart
@@ -39,13 +41,15 @@ _FIELD = re.compile(rf"""(["'])(?:final_?)?(?:{_NAMES}|title)\1\s*:\s*(["'])(.*?
 
 _FIRST_TITLE = 0xE000  # a title is read as one private character, so that it stands where a label could
 _TITLE = "\ue000-\uf8ff"
-_MARKS = r"*_`~\"'“”‘’«»「」『』《》【】()\[\]{}<>‹›"
+_MARKS = r"*_`~$\"'“”‘’«»「」『』《》【】()\[\]{}<>‹›"
 """What may stand around a label: emphasis, quotes, brackets."""
 _FEW = "{0,9}"  # of marks; without a bound a row of thousands would take minutes
 _SPACED_LETTER = r"[^\W\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 """A letter of a script that sets words apart by spaces; the others may touch a label or a title: 我选Heat。"""
-_AFTER = rf"(?!{_SPACED_LETTER}|['-]|[级級型형급股])(?!\.\w)"  # no "E.T.", no "A-list", no B级片
-_LABEL = rf"(?<!{_SPACED_LETTER})(?<!['.-])(?-i:[A-J]){_AFTER}"
+_SIGNS = "\u2190-\u2bff\U0001f000-\U0001faff\ufe0f"  # arrows, ticks, emoji
+_AFTER = rf"(?!{_SPACED_LETTER}|'\w|-|[级級型형급股])(?!\.\w)(?!['\"]\s*:\s*[-\d\[{{])"
+"""No "E.T.", no "A-list", no B级片, and no name of a field, as in {"A": 0.1}."""
+_LABEL = rf"(?<!{_SPACED_LETTER})(?<![.-])(?<!\w')(?-i:[A-J]){_AFTER}"
 _PICK = rf"({_LABEL}|[{_TITLE}])"
 _REASON = (
     r"(?:because|since|as|for|is(?!\s+(?:not|wrong|worse|less))|seems|fits|matches|over|rather\s+than|instead\s+of)\b"
@@ -53,7 +57,7 @@ _REASON = (
 
 # A line that is nothing but a pick, or the label and the title of one: "B", "2. **B**", "(B) Heat", "Heat (B)".
 _LINE = re.compile(
-    rf"^[\s#›*•–—-]{_FEW}(?:\d{{1,2}}[.)]\s+)?[{_MARKS}]{_FEW}{_PICK}(?:\s*\(\d{{4}}\))?"
+    rf"^[\s#›*•–—{_SIGNS}-]{_FEW}(?:\d{{1,2}}[.)]\s+)?[{_MARKS}]{_FEW}{_PICK}(?:\s*\(\d{{4}}\))?"
     rf"(?:[ \t{_MARKS}.:,|–—-]{_FEW}{_PICK})?"
     rf"(?:\s*\(\d{{4}}\))?[\s{_MARKS}.:,;!。]{_FEW}$",
     re.MULTILINE,
@@ -66,19 +70,41 @@ _OPENING = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 # "The answer is B", "Answer: B", "I would choose B", 答案是B: a pick after words that announce one.
+_KINDS = r"(?:match|fit|guess|bet|film|movie|series|title|one|watch)"
+_ANSWER_WORDS = (  # in other languages, for "answer"
+    r"antwort|réponse|respuesta|resposta|risposta|antwoord|svaret|vastaus|odpowiedź|ответ|відповідь|cevap|jawabannya|"
+    r"jawaban|đáp\s+án|câu\s+trả\s+lời|απάντηση|उत्तर|जवाब|الإجابة|الجواب|תשובה|התשובה"
+)
+_CHOOSE_WORDS = (  # in other languages, for "I choose"
+    r"wähle|nehme|choisis|prends|elijo|escojo|escolho|scelgo|kies|väljer|wybieram|выбираю|выбрал[аи]?|chọn|memilih|"
+    r"seçiyorum|seçerdim|ข้อ|ตอบ"
+)
 _ANNOUNCED = (
-    r"(?:\b(?:answer|choice|pick|selection|recommendation|prediction|(?:best|likely|next|right|correct)\s+"
-    rf"{_NAMES})\b(?:\s+(?:is|would\s+be|will\s+be|should\s+be))?"
-    r"|\b(?:choose|pick|select|go(?:ing)?\s+with|recommend)\b|答案|回答|正解|选择|選択|选|選|答え|정답|답|ค\u0e4d\u0e32ตอบ)"
+    r"(?:\b(?:answer|choice|pick|selection|recommendation|prediction|guess|"
+    rf"(?:best|likely|next|right|correct)\s+(?:{_NAMES}|{_KINDS}))\b"
+    r"(?:\s+(?:is|would\s+be|will\s+be|should\s+be))?"
+    r"|\b(?:choose|pick|select|go(?:ing)?\s+with|recommend|prefer)\b"
+    rf"|\b(?:{_ANSWER_WORDS})(?:\s+\w{{4,12}})?\b|\b(?:{_CHOOSE_WORDS})\b"
+    r"|答案|回答|正解|选择|選択|选|選|答え|정답|답|ค\u0e4d\u0e32ตอบ)"
 )
-_BETWEEN = rf"(?:\s+{_NAMES})?\s*(?:是|は|은|는|คือ)?\s*[:：=]?[\s{_MARKS}]{_FEW}"
-_LABEL_MAY_END = (
-    rf"(?=\s+{_REASON}|\s+(?:by|or|and|but|in|with|from|given)\b|\s*(?:[–—:.,;!?\n{_MARKS}-]|$|[^\x00-\x7f]))"
+_IS = (
+    r"(?:是|は|은|는|คือ|(?:ist|est|es|é|è|är|on|to|is|là|adalah|—|هي|هو|היא|הוא|είναι)(?=\s)"
+    r"(?:\s+(?:la|el|die)(?=\s))?)"
 )
+_BETWEEN = rf"(?:\s+{_NAMES})?\s*{_IS}?\s*[:：=]?[\s{_MARKS}]{_FEW}"
+_GOES_ON = r"(?:by|or|and|but|in|with|from|given|wählen|nehmen|ist|est|es)\b"
+_LABEL_MAY_END = rf"(?=\s+{_REASON}|\s+{_GOES_ON}|\s*(?:[–—:.,;!?\n{_MARKS}-]|$|[^\x00-\x7f]))"
 _STATED = re.compile(rf"{_ANNOUNCED}{_BETWEEN}{_PICK}{_LABEL_MAY_END}", re.IGNORECASE)
 _FINAL = re.compile(rf"\bfinal\s+(?:answer|choice|pick)\b(?:\s+is)?{_BETWEEN}{_PICK}{_LABEL_MAY_END}", re.IGNORECASE)
+# "B is the best choice": a pick before words that announce it.
+_CALLED = re.compile(
+    rf"{_PICK}[{_MARKS}]{_FEW}(?:\s+(?:is|would\s+be)\s+"
+    rf"(?:(?:the|my)\s+(?:\w+\s+){{0,2}}(?:{_NAMES}|{_KINDS})|right|correct)\b|\s*が(?:正解|最適|最も|答え))",
+    re.IGNORECASE,
+)
 _OPTION = re.compile(
-    rf"(?:\b(?:option|candidate|label|letter|item|film|movie)\b|选项|選択肢|선택|ตัวเลือก)\s*"
+    rf"(?:\b(?:option|candidate|label|letter|item|(?:film|movie)(?!\s+[A-J]\.\s+(?-i:[A-Z]))|opção|opción|opzione"
+    rf"|opcja|optie|вариант|lựa\s+chọn|pilihan)\b|选项|選択肢|선택|ตัวเลือก|विकल्प)\s*"
     rf"[{_MARKS}]{_FEW}({_LABEL}){_LABEL_MAY_END}",
     re.IGNORECASE,
 )
@@ -87,14 +113,18 @@ _AND = re.compile(
     rf"[{_MARKS}]{_FEW}\s*(?:[,/&、›≻;]|\b(?:or|and|nor)\b)\s*(?:(?:or|and)\s+)?(?:{_NAMES}\s+)?[{_MARKS}]{_FEW}{_PICK}",
     re.IGNORECASE,
 )
-_PAIR = re.compile(rf"{_PICK}(?=[ \t{_MARKS}.:|–—-]{_FEW}{_PICK})")
+_JOINS = rf"[ \t{_MARKS}.:|–—-]{_FEW}"
+_PAIR = re.compile(rf"{_PICK}(?={_JOINS}(?:(?:option|candidate|label|letter)\s+)?{_PICK})", re.IGNORECASE)
 
 _NOT = re.compile(
     rf"(?:\b(?:not|never|neither|nor|cannot)\b|n't\b)(?:(?!\bbut\b)[^.,;:!?\n]){{0,25}}$"
     rf"|\b(?:rather\s+than|instead\s+of)\s+(?:{_NAMES}|or|and|[\s{_MARKS}{_TITLE}])*$"
-    rf"|\b(?:over|(?<!rather\ )than)\s+(?:{_NAMES}|or|and|[\s,{_MARKS}{_TITLE}])*$",
+    rf"|\b(?:over|(?<!rather\ )than)\s+(?:{_NAMES}|or|and|[\s,{_MARKS}{_TITLE}])*$"
+    rf"|(?:不是|不选|不選|不会是|并非|並非)[{_MARKS}]{_FEW}$",
     re.IGNORECASE,
 )
+_DENIED_AFTER = re.compile(rf"[{_MARKS}]{_FEW}\s*(?:ではな|じゃな|でもな|不合适|不合適|不对|不對|가 아니|이 아니)")
+_HEDGED = re.compile(r"\b(?:maybe|perhaps|possibly)\s*$", re.IGNORECASE)
 _SAYS = re.compile(
     r"(?:^|[:：=→›—–-]|\b(?:is|it's|be|but|say|think|so|thus|hence|therefore|definitely|probably|likely|certainly|with"
     r"|watch|take|want|prefer|like|play|see),?"
@@ -147,6 +177,8 @@ def parse_answer(text: str, candidates: Sequence[Mapping[str, Any]]) -> int | No
         meant = {parse_answer(inner, candidates) for inner in marked}
         return meant.pop() if len(meant) == 1 else None
     left = _with_titles_as_one(said, candidates)
+    if stated := _stated(left):  # what the lines before it weigh up is no part of the answer
+        left = left[left.rfind("\n", 0, stated[0].start(1)) + 1 :]
     named = {_place(one[0]) for one in re.finditer(f"([{_TITLE}])", left) if not _is_denied(one, left)}
     options = {_place(one[1]) for one in _OPTION.finditer(left) if not _is_denied(one, left)}
     picks = _decided(left) or named | options | _alone(left)
@@ -213,11 +245,18 @@ def _place(pick: str) -> int:
     return CANDIDATE_LABELS.index(pick) if pick in CANDIDATE_LABELS else ord(pick) - _FIRST_TITLE
 
 
+def _stated(left: str) -> list[re.Match[str]]:
+    """What is announced as the answer."""
+    for form in (_FINAL, _STATED, _CALLED):
+        if found := [one for one in form.finditer(left) if not _is_denied(one, left)]:
+            return found
+    return []
+
+
 def _decided(left: str) -> set[int]:
     """The picks of the first form of an answer that the text has."""
-    for form in (_FINAL, _STATED):
-        if found := [one for one in form.finditer(left) if not _is_denied(one, left)]:
-            return {place for one in found for place in _listed(one, left)}
+    if stated := _stated(left):
+        return {place for one in stated for place in _listed(one, left)}
     if lines := list(_LINE.finditer(left)):
         return {_place(pick) for line in lines for pick in line.groups() if pick}
     return {place for one in _OPENING.finditer(left) for place in _listed(one, left)}
@@ -247,13 +286,15 @@ def _stands_alone(found: re.Match[str], left: str) -> bool:
         return True
     if _NO_LABEL.search(before):
         return False
+    if _HEDGED.search(before) and re.match(r"\s*(?:[,.;?!]|$)", after):
+        return True
     touches = re.search(rf"(?!{_SPACED_LETTER})\w$", before) or re.match(rf"(?!{_SPACED_LETTER})\w", after)
     ends = _ENDING.match(after) and (re.match(r"[.!。]", after) or _SAYS.search(before))
     return bool(touches or ends or _AND.match(left, found.end(1)))
 
 
 def _is_denied(found: re.Match[str], left: str) -> bool:
-    return _NOT.search(_before(found, left)) is not None
+    return _NOT.search(_before(found, left)) is not None or _DENIED_AFTER.match(left, found.end(1)) is not None
 
 
 def _before(found: re.Match[str], left: str) -> str:
@@ -282,12 +323,32 @@ def _with_titles_as_one(said: str, candidates: Sequence[Mapping[str, Any]]) -> s
     for titles in ([candidate[TITLE] for candidate in candidates], told_apart(candidates)):
         for place, title in enumerate(titles):
             shared.setdefault(_spelled(neutralise(html.unescape(title))), set()).add(place)
+    alike = Counter(map(_loose, shared))
+    groups = set()
     for title in sorted(shared, key=len, reverse=True):
         if title and title not in CANDIDATE_LABELS:
-            whole = _field(title) if is_plain(title) else re.compile(_bounded(title), re.IGNORECASE)
+            whole = _field(title) if is_plain(title) else _bounded(title, alike[_loose(title)] == 1)
             places = [chr(_FIRST_TITLE + place) for place in sorted(shared[title])]
-            left = whole.sub("/".join([place for place in places if place in left] or places), left)
+            group = "/".join([place for place in places if place in left] or places)
+            groups |= {group} if "/" in group else set()
+            left = whole.sub(group, left)
+    for group in groups:
+        left = _with_labels_of(group, left)
     return left
+
+
+def _with_labels_of(group: str, left: str) -> str:
+    """The text where a title that several candidates share stands for the one whose label stands with it."""
+    for pattern in (rf"({_LABEL})({_JOINS})({group})", rf"({group})({_JOINS})({_LABEL})"):
+        left = re.sub(pattern, _with_its_title, left)
+    return left
+
+
+def _with_its_title(found: re.Match[str]) -> str:
+    first, _, last = found.groups()
+    label, group = (first, last) if first in CANDIDATE_LABELS else (last, first)
+    title = chr(_FIRST_TITLE + _place(label))
+    return found[0] if title not in group else found[0].replace(group, title)
 
 
 def _field(title: str) -> re.Pattern[str]:
@@ -295,13 +356,48 @@ def _field(title: str) -> re.Pattern[str]:
     announced = "|".join(
         rf"(?<=\b{verb} )" for verb in ("is", "pick", "choose", "select", "with", "recommend", "watch")
     )
+    listed = r"(?<=^\d[.)] )|(?<=^[*•-] )"
     return re.compile(
-        rf"(?:(?<=[{_MARKS}:])|^|{announced})[ \t]*{re.escape(title)}[ \t]*(?=[{_MARKS}.!]|$)", re.MULTILINE
+        rf"(?:(?<=[{_MARKS}:])|^|{listed}|{announced})[ \t]*{re.escape(title)}[ \t]*(?=[{_MARKS}.!]|$)", re.MULTILINE
     )
 
 
-def _bounded(title: str) -> str:
-    """A pattern of a title as a whole."""
+@lru_cache(maxsize=4096)
+def _bounded(title: str, is_unlike: bool) -> re.Pattern[str]:
+    """A pattern of a title as a whole; where no other is like it, also without its accents, with other dashes."""
     before = rf"(?<!{_SPACED_LETTER})" if re.match(_SPACED_LETTER, title[0]) else ""
     after = rf"(?!{_SPACED_LETTER})" if re.match(_SPACED_LETTER, title[-1]) else ""
-    return before + re.escape(title) + after
+    return re.compile(before + (_loosely(title) if is_unlike else re.escape(title)) + after, re.IGNORECASE)
+
+
+_DASHES = "-–—‒−·・•"
+_ACCENTED: dict[str, str] = {}
+for _code in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00)):
+    if (_base := unicodedata.normalize("NFD", chr(_code))[0]).isascii():
+        _ACCENTED[_base] = _ACCENTED.get(_base, "") + chr(_code)
+
+
+def _loose(title: str) -> str:
+    """A title without what people leave out or write in several ways: case, accents, kinds of dashes, & for and."""
+    plain = "".join(base if (base := unicodedata.normalize("NFD", sign)[0]).isascii() else sign for sign in title)
+    dashed = re.sub(rf"\s*[{_DASHES}]\s*", "-", plain.lower())
+    return re.sub(r"\s+", " ", dashed.replace("&", "and"))
+
+
+def _loosely(title: str) -> str:
+    """A pattern of what is [`_loose`] in the same way; its year with or without brackets."""
+    body, year = title, ""
+    if dated := re.fullmatch(r"(.+) \((\d{4})\)", title, re.DOTALL):
+        body, year = dated[1], rf"(?:,|\ from)?\ ?[(\[]?{dated[2]}[)\]]?"
+    return (
+        "".join(map(_loose_part, re.findall(rf"\s*[{_DASHES}]\s*|(?<=\ )(?:&|and)(?=\ )|.", body, re.DOTALL))) + year
+    )
+
+
+def _loose_part(part: str) -> str:
+    if part in ("&", "and"):
+        return "(?:&|and)"
+    if (stripped := part.strip()) and stripped in _DASHES:
+        return rf"\s*[{_DASHES}]\s*" if stripped != part else f"[{_DASHES}]"
+    base = unicodedata.normalize("NFD", part)[0]
+    return f"[{base}{_ACCENTED[base]}]" if base in _ACCENTED else re.escape(part)

@@ -19,6 +19,7 @@ from rich.console import Console
 from dataset_builders.built_dataset import BuiltDataset
 from dataset_builders.input_error import InputError
 from hub_recipes.log_level import is_quiet
+from hub_recipes.progress import show_status
 from hub_recipes.reasoners.spending_ledger import LEDGER_FILE
 from hub_recipes.training.adapters import move_aside
 from hub_recipes.training.arguments import LIMITS, find_recipe, read_recipe
@@ -193,7 +194,9 @@ class Chain:
         if dry_run:
             _console.print(f"writes the texts of every split by {adapter}")
             return 0
-        files = TextFiles.by_adapter(adapter, BuiltDataset.open(self.dataset), self.folder / step.name, **choices)
+        with show_status() as say:
+            say("Loading the models")
+            files = TextFiles.by_adapter(adapter, BuiltDataset.open(self.dataset), self.folder / step.name, **choices)
         return files.write(SPLITS, minutes)
 
     def _evaluate(self, step: Step, choices: dict[str, Any], minutes: float | None, dry_run: bool) -> int:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from datasets import Dataset
 
 from dataset_builders.input_error import InputError
-from dataset_builders.prompts import neutralise, record_line, title_place
+from dataset_builders.prompts import has_clock, neutralise, record_line, title_place
 from dataset_builders.schema import EVENT, HISTORY, MAX_HISTORY, NOISE_EVENTS, TARGET, TIMESTAMP, TITLE, USER, Item
 from hub_recipes.language_models import LanguageModel
 from hub_recipes.reasoners.questions import question, title_ids, to_title_prompt
@@ -103,7 +103,8 @@ class Histories:
         epoch, index = key
         example = self.examples[index]
         history = example[HISTORY][-self.history_length :] if self.history_length else example[HISTORY]
-        lines = [line for line in map(self._to_line, history) if line is not None]
+        clock = has_clock(history)
+        lines = [line for record in history if (line := self._to_line(record, clock)) is not None]
         asked, popular = self._draw(lines, random.Random(f"{self.seed}:{epoch}:{index}"))
         target, is_cut = self.items[example[TARGET]][TITLE], False
         reading = self._read(lines, asked, target, popular)
@@ -113,13 +114,14 @@ class Histories:
             reading, is_cut = self._read(lines, asked, target, popular), True
         return Presentation(require_fit(reading, self.max_length), 0, is_cut)
 
-    def _to_line(self, record: Mapping[str, Any]) -> TitleLine | None:
+    def _to_line(self, record: Mapping[str, Any], clock: bool) -> TitleLine | None:
         title = self.language_model.harmless(neutralise(record[TITLE]))
         is_choice = record[EVENT] not in NOISE_EVENTS
         if self.records == "titles":
             return TitleLine(title, title, 0, True) if is_choice and title else None
         # Neutralised as a line, as prompts do, so that the places found here are those in the prompt.
-        text, place = neutralise(self.language_model.harmless(record_line(record)), None), title_place(record)
+        text = neutralise(self.language_model.harmless(record_line(record, clock)), None)
+        place = title_place(record, clock)
         is_target = is_choice and text[place:].startswith(title) and bool(title)
         return TitleLine(text, title, place, is_target)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from dataset_builders.input_error import InputError
+from dataset_builders.prompts import neutralise, told_apart
 from dataset_builders.schema import NUM_CANDIDATES, TITLE, Item
 from hub_recipes.results import RESULTS_FILE, read_document
 from space.playground.comparison import (
@@ -77,8 +78,11 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
         titles = [str(title) for title in candidates]
         if not 2 <= len(titles) <= NUM_CANDIDATES:
             raise InputError(f"Give 2 to {NUM_CANDIDATES} candidates; {len(titles)} came.")
-        if len(set(titles)) < len(titles):
-            twice = next(title for title in titles if titles.count(title) > 1)
+        read = [neutralise(title) for title in titles]
+        if "" in read:
+            raise InputError(f"Candidate {read.index('') + 1} has no title; give one for each.")
+        if len(set(read)) < len(read):
+            twice = next(title for title, shown in zip(titles, read, strict=True) if read.count(shown) > 1)
             raise InputError(f"Candidate {twice!r} came more than once; give different titles.")
         if len(text) > MAX_CONTEXT_CHARACTERS:
             raise InputError(f"The text has {len(text):,} characters; at most {MAX_CONTEXT_CHARACTERS:,} are read.")
@@ -182,15 +186,30 @@ def _compared(decision: Decision, choices: Choices, models: LoadedModels) -> Ite
 def _to_answer(comparison: Comparison, decision: Decision, marks: TextMarks) -> dict[str, Any]:
     return {
         "records": len(decision.history),
-        "candidates": [decision.items[item_id][TITLE] for item_id in decision.candidates],
-        "target": None if decision.target is None else decision.items[decision.target][TITLE],
+        "candidates": _told_apart(decision),
+        "target": None if decision.target is None else _target_title(decision),
         "notes": list(decision.notes),
-        "texts": {name: _to_entry(comparison[name], decision, marks) for name in VERBALIZERS},
+        "texts": {name: to_entry(comparison[name], decision, marks) for name in VERBALIZERS},
     }
 
 
-def _to_entry(written: Written, decision: Decision, marks: TextMarks) -> dict[str, Any]:
-    titles = {item_id: decision.items[item_id][TITLE] for item_id in decision.candidates}
+def _told_apart(decision: Decision) -> list[str]:
+    """The titles of the candidates, no two alike: by their year, and where that is the same by their place."""
+    titles = told_apart([decision.items[item_id] for item_id in decision.candidates])
+    return [
+        f"{title}, candidate {place}" if titles.count(title) > 1 else title
+        for place, title in enumerate(titles, start=1)
+    ]
+
+
+def _target_title(decision: Decision) -> str:
+    titles = dict(zip(decision.candidates, _told_apart(decision), strict=True))
+    return titles.get(decision.target, decision.items[decision.target][TITLE])
+
+
+def to_entry(written: Written, decision: Decision, marks: TextMarks) -> dict[str, Any]:
+    """One text as `/compare` hands it out: what was written and what the reasoner makes of it, by titles."""
+    titles = dict(zip(decision.candidates, _told_apart(decision), strict=True))
     return {
         "state": written.state,
         "text": written.text,

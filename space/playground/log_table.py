@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from dataset_builders.prompts import neutralise
+from dataset_builders.prompts import has_clock, neutralise
 from dataset_builders.schema import (
     DEVICE,
     DURATION,
@@ -36,7 +36,8 @@ def log_table(decision: Decision, total: int, verdicts: Sequence[str] = ()) -> s
     """
     counts = Counter(verdict for verdict in verdicts if verdict)
     padded = [*verdicts, *[""] * (len(decision.history) - len(verdicts))]
-    rows = [_row(record, verdict, decision) for record, verdict in zip(decision.history, padded, strict=True)]
+    clock = has_clock(decision.history)
+    rows = [_row(record, verdict, decision, clock) for record, verdict in zip(decision.history, padded, strict=True)]
     # A column of a kind that no record of this log has would only take room.
     has = {column: any(row[column] for row in rows) for column in ("duration", "value", "device")}
     ordered = {verdict: counts[verdict] for verdict in VERDICT_WORDS if verdict in counts}
@@ -45,11 +46,11 @@ def log_table(decision: Decision, total: int, verdicts: Sequence[str] = ()) -> s
     )
 
 
-def _row(record: Record, verdict: str, decision: Decision) -> dict[str, Any]:
+def _row(record: Record, verdict: str, decision: Decision, clock: bool) -> dict[str, Any]:
     when = cast(datetime, record[TIMESTAMP])
     return {
         "day": when.strftime("%Y-%m-%d"),
-        "hour": when.strftime("%H:%M"),
+        "hour": when.strftime("%H:%M") if clock else "",
         "event": neutralise(record[EVENT]),
         "title": neutralise(record[TITLE]),
         "duration": "" if record[DURATION] is None else duration_text(record[DURATION]),

@@ -21,7 +21,14 @@ from space.playground.loaded_models import LoadedModels
 from space.playground.markup import render
 from space.playground.received_file import take
 from space.playground.released_adapters import MODEL_CARDS, default_adapter, released_adapters
-from space.playground.results_view import RESULTS, largest_evaluation, result_names, results_table, reward_curves
+from space.playground.results_view import (
+    RESULTS,
+    largest_evaluation,
+    result_names,
+    results_table,
+    reward_curves,
+    run_names,
+)
 from space.playground.session import (
     QUEUED,
     Scene,
@@ -385,13 +392,15 @@ def _results(setup: Setup) -> None:
         concurrency_limit=None,
         show_progress="hidden",
     )
-    curves = reward_curves(released_adapters(setup.model_cards))
+    adapters = released_adapters(setup.model_cards)
+    curves = reward_curves(adapters)
     if curves.empty:
         gr.HTML(
             render("notice", kind="remark", messages=["Reward curves stand here once a training run is released."])
         )
     else:
         gr.LinePlot(curves, x="step", y="reward", color="run", title="Reward by training step", label="Reward curves")
+        gr.HTML(render("curves", runs={name: adapter.folder.name for name, adapter in run_names(adapters).items()}))
 
 
 def _code(setup: Setup, choices: list[Any]) -> None:

@@ -19,6 +19,10 @@ _KINDS = {"verbalizer": "text, read by the reasoner", "baseline": "classical rec
 _SHOWN = ("n discovery", "Gain over template", "MRR", "Compression", "Invalid", "Position bias", "Unsupported titles")
 
 
+_LEGEND_CHARS = 20
+"""A legend of Gradio's plots cuts longer names off."""
+
+
 def result_names(folder: Path = RESULTS) -> list[str]:
     """The evaluations that lie in a folder, by the names of their folders."""
     return sorted(path.parent.name for path in folder.glob(f"*/{RESULTS_FILE}"))
@@ -68,14 +72,27 @@ def results_table(name: str | None, folder: Path = RESULTS) -> str:
 
 
 def reward_curves(adapters: Sequence[ReleasedAdapter]) -> pd.DataFrame:
-    """Reward by training step of every released run: `step`, `reward`, `run`."""
+    """Reward by training step of every released run: `step`, `reward`, `run` (see [`run_names`])."""
     points = [
-        {"step": point["step"], "reward": point["reward"], "run": adapter.folder.name}
-        for adapter in adapters
+        {"step": point["step"], "reward": point["reward"], "run": name}
+        for name, adapter in run_names(adapters).items()
         for point in adapter.history
         if point.get("reward") is not None
     ]
     return pd.DataFrame(points, columns=["step", "reward", "run"])
+
+
+def run_names(adapters: Sequence[ReleasedAdapter]) -> dict[str, ReleasedAdapter]:
+    """Runs that logged rewards, by names that a legend has room for: what is trained and how, numbered where that is
+    the same."""
+    names: dict[str, ReleasedAdapter] = {}
+    for adapter in adapters:
+        if not any(point.get("reward") is not None for point in adapter.history):
+            continue
+        short = ", ".join(filter(None, (adapter.role, adapter.run.get("method"))))[:_LEGEND_CHARS]
+        number = sum(name.partition(" #")[0] == short for name in names) + 1
+        names[short if number == 1 else f"{short} #{number}"] = adapter
+    return names
 
 
 def _columns() -> list[Any]:

@@ -131,7 +131,7 @@ def card_htmls(scene: Scene) -> dict[str, str]:
 def refused(scene: Scene, message: str) -> Scene:
     """A file could not be read: what an earlier file left goes, an invented user stays."""
     if scene.decision.name in example_users():
-        return replace(scene, errors=(message,))
+        return replace(scene, status="No log was read; the invented user is still here.", errors=(message,))
     return replace(begun(NO_LOG, scene.choices), status="No log was read.", errors=(message,))
 
 

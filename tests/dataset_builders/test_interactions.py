@@ -188,10 +188,14 @@ def test_versions_are_no_whole_numbers(connection):
 
 
 def test_ids_that_a_spreadsheet_rounded_are_no_item(connection):
-    with pytest.raises(InputError, match=r"id rounded by a spreadsheet \(1\).*8,80123E\+12.*export .* as text"):
+    with pytest.raises(
+        InputError, match=r"id rounded by a spreadsheet or a decimal number \(1\).*8,80123E\+12.*export .* as text"
+    ):
         canonicalize(raw_log([{"item_id": "8,80123E+12"}]), connection)
     log = canonicalize(raw_log([{}, {"item_id": "8.8e+12"}]), connection)
-    assert log.notes[0].startswith("1 rows were set aside because a spreadsheet has rounded their ids.")
+    assert log.notes[0].startswith(
+        "1 rows were set aside because a spreadsheet or decimal numbers have rounded their ids."
+    )
 
 
 @pytest.mark.parametrize(

@@ -105,3 +105,9 @@ def test_dates_without_dashes_are_not_guessed(times_of):
     with pytest.raises(InputError, match=r"2024050112 may be .* February 2034.*%Y%m%d%H"):
         times_of(["2024050112"])
     assert times_of(["20240501"], "seconds") == ["1970-08-23T06:21:41+00:00"]
+
+
+def test_a_unit_that_the_user_named_in_error_dates_nothing_1970(times_of):
+    assert times_of(["1714521600"], "milliseconds") == [None]
+    assert times_of(["1714521600000"], "microseconds") == [None]
+    assert times_of(["40000000000"], "milliseconds") == ["1971-04-08T23:06:40+00:00"]  # no later time in another unit

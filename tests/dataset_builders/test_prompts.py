@@ -138,3 +138,14 @@ def test_early_years_keep_four_digits():
 @given(texts, st.one_of(st.none(), st.integers(-3000, 3000)), st.lists(texts, max_size=9))
 def test_an_item_is_one_line(title, year, tags):
     assert is_harmless(item_text({"title": title, "year": year, "tags": tags}))
+
+
+def test_dates_are_written_as_dates_and_a_midnight_among_hours_as_a_time():
+    days = [record("Heat") | {"timestamp": datetime(2024, 5, day, tzinfo=timezone.utc)} for day in (1, 2)]
+    assert [line.split(" | ")[0] for line in template_text(days).split("\n")] == ["2024-05-01", "2024-05-02"]
+    evening = record("Fargo") | {"timestamp": datetime(2024, 5, 3, 20, 15, tzinfo=timezone.utc)}
+    assert template_text([*days, evening]).startswith("2024-05-01 00:00 | ")
+    assert record_line(days[0]).startswith("2024-05-01 | ")
+    assert record_line(days[0], clock=True).startswith("2024-05-01 00:00 | ")
+    second = record("Heat") | {"timestamp": datetime(2024, 5, 1, 0, 0, 1, tzinfo=timezone.utc)}
+    assert record_line(second).startswith("2024-05-01 00:00 | ")

@@ -81,6 +81,14 @@ def test_temporal_cuts_at_the_given_times(make_source, connection):
     assert sorted(split_log.training.execute().position) == [1, 2, 3, 4, 5, 6]
 
 
+def test_cuts_outside_the_log_or_in_the_wrong_order_are_told(make_source, connection):
+    year = [datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2030, 2031)]
+    with pytest.raises(InputError, match=r"cut times 2030-01-01 and 2031-01-01 .* runs from 2024-01-01 to 2024-01-01"):
+        targets_of(make_source(LONG), connection, BuildOptions(protocol="temporal", cuts=tuple(year)))
+    with pytest.raises(InputError, match=r"'cuts' is 2031-01-01,2030-01-01; expected an earlier and a later time"):
+        BuildOptions(protocol="temporal", cuts=tuple(reversed(year)))
+
+
 def test_temporal_cuts_default_to_quantiles(make_source, connection, crowd):
     _, split_log = targets_of(make_source(crowd), connection, BuildOptions(protocol="temporal"))
     before = split_log.training.count().execute() / len(set(crowd))

@@ -143,6 +143,12 @@ def test_quotes_of_a_table_without_quoting_are_letters(read):
     assert ([row[2] for row in rows], rejected) == (titles, [])
 
 
+def test_a_value_may_begin_with_words_in_quotes(read):
+    rows, rejected = read(b'a,b\n"Weird Al" Live,1\n"x, y",2\nz "Z",3\n"say ""hi""",4\n"stray,5\n')
+    assert [row[-1] for row in rows] == ['"Weird Al" Live', "x, y", 'z "Z"', 'say "hi"']
+    assert rejected == [("0.csv", 6, '"stray,5', "broken quotes")]
+
+
 def test_a_stray_quote_makes_no_letters_of_the_others(read):
     dialect = Dialect(("a", "b"), "\t", '"', header=True)
     rows, rejected = read(b'"a"\t"b"\n' + b'"u"\t"x"\n' * 5 + b'"v"\t"x"y"\n', dialect=dialect)

@@ -166,7 +166,7 @@ def test_the_tag_separator_can_be_chosen(tmp_path, connection):
         ("log.jsonl", b"\n\n", "has no rows"),
         ("log.csv", b"user_id,what,when\na,b,1\n", r"clearly item_id or timestamp.*--map item_id=COLUMN,timestamp="),
         ("log.csv", b"Title,Date\na,1\n", "build viewing-history"),
-        ("log.jsonl", b"1\n", "has no column that is clearly user_id"),
+        ("log.jsonl", b"1\n", "has no line that is a JSON object"),
         ("log.jsonl", b'[{"user_id": "ann"}]\n', "is one JSON array; write one object per line"),
         ("log.parquet", b"PAR1 and no more", "cannot be read as Parquet"),
         ("log.xlsx", b"PK", r"files of one kind.*as CSV"),
@@ -495,6 +495,51 @@ def test_ids_are_text_before_files_are_put_together(tmp_path, triples):
         tmp_path, a={**TYPED, "item_id": large}, b={**TYPED, "user_id": ["cy", "di"], "item_id": [7.0, None]}
     )
     assert [item for _, item, _ in triples(lake)] == ["9007199254740992", "9007199254740993", "7"]
+
+
+def test_ids_that_a_decimal_number_cannot_hold_are_set_aside(tmp_path, connection):
+    long = [2**53 + 2.0, 2**53 + 4.0, 7.0, 8.0]
+    table = {"user_id": ["ann"] * 4, "item_id": long, "timestamp": [1714521600 + i for i in range(4)]}
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    log = canonicalize(read_tabular(connection, str(tmp_path / "a.parquet")), connection)
+    assert (log.counts["used"], log.counts["quarantined"]) == (2, 2)
+    pq.write_table(pa.table(table | {"item_id": ["w", "x", "y", "z"]}), tmp_path / "b.parquet")
+    log = canonicalize(read_tabular(connection, str(tmp_path / "*.parquet")), connection)
+    assert (log.counts["used"], log.counts["quarantined"]) == (6, 2)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "remedy"),
+    [
+        ("8801234567890", "8.80123E+12", "A spreadsheet has rounded the ids of the catalogue"),
+        ("AB", "ab", "Capitals and small letters count"),
+        ("item-7", "7", "One side writes something before the number"),
+        ("007", "7", "Ids lose leading zeros"),
+        ("heat", "1995", "--map-items item_id=COLUMN"),
+    ],
+)
+def test_the_remedy_fits_how_ids_differ(tmp_path, connection, ours, theirs, remedy):
+    (tmp_path / "log.csv").write_text(f"user_id,item_id,timestamp\nann,{ours},1714521600\n")
+    (tmp_path / "items.csv").write_text(f"item_id,title\n{theirs},Heat\n")
+    raw = read_tabular(connection, str(tmp_path / "log.csv"), items=str(tmp_path / "items.csv"))
+    with pytest.raises(InputError, match=remedy):
+        canonicalize(raw, connection)
+
+
+@pytest.mark.parametrize("tags", ["['Crime', 'Drama']", "['Crime','Drama']", "Crime|Drama"])
+def test_tags_may_be_a_list_as_python_writes_it(tmp_path, connection, tags):
+    (tmp_path / "log.csv").write_text(csv_text())
+    (tmp_path / "items.csv").write_text(f'item_id,title,tags\ni1,Heat,"{tags}"\ni2,Fargo,[]\n')
+    raw = read_tabular(connection, str(tmp_path / "log.csv"), items=str(tmp_path / "items.csv"))
+    items = canonicalize(raw, connection).items.to_pyarrow().to_pylist()
+    assert {item["title"]: item["tags"] for item in items} == {"Heat": ["Crime", "Drama"], "Fargo": []}
+
+
+@pytest.mark.parametrize("line", ["{user_id:'ann',item_id:'i1'}", "{'user_id': open('x'), 'item_id': 'i1'}", "ann i1"])
+def test_a_file_without_any_json_line_is_told(tmp_path, connection, line):
+    (tmp_path / "log.jsonl").write_text(line + "\n")
+    with pytest.raises(InputError, match=r"has no line that is a JSON object\. The first is .*double quotes"):
+        read_tabular(connection, str(tmp_path / "log.jsonl"))
 
 
 def test_what_stands_in_the_file_wins_over_its_folder(tmp_path, triples, connection):

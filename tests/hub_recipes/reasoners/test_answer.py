@@ -222,6 +222,30 @@ WITH_A_LABEL = (
     "答案是{L}",
     "答案：{L}",
     "答え: {L}",
+    "'{L}'",
+    "answer: '{L}'",
+    "$${L}$$",
+    "✅ {L}",
+    "👉 **{L}**",
+    "The best match is {L}. It fits.",
+    "My best guess is {L}",
+    "{L} is my pick, although others fit.",
+    "K is wrong, {L} is right",
+    "Reasoning: the user likes Oz and Kes.\nAnswer: {L}",
+    "Ich würde Option {L} wählen.",
+    "Ich nehme {L}",
+    "Scelgo {L}",
+    "Wybieram {L}.",
+    "Opción {L}",
+    "Вариант {L}",
+    "Odpowiedź {L}",
+    "Câu trả lời là {L}",
+    "सही उत्तर {L} है।",
+    "الإجابة هي {L}",
+    "התשובה היא {L}",
+    "ข้อ {L}",
+    "不是K，是{L}",
+    "KではなくAnswer: {L}",
     "{W}",
     "正解は（{W}）",
 )
@@ -334,6 +358,11 @@ def test_the_order_of_the_candidates_decides_nothing(form, order, place):
         "As an AI language model, I",
         "option a",
         "The answer is A Few Good Men",
+        '{"A": 0.1, "B": 0.8, "C": 0.1}',
+        "Heat – option A",
+        "Maybe A, maybe B.",
+        "The film J. Edgar",
+        "AではなくてBでもない",
     ],
 )
 def test_several_or_none_or_a_thought_is_no_answer(text):
@@ -356,6 +385,14 @@ def test_several_or_none_or_a_thought_is_no_answer(text):
         ("The answer is B. Heat fits better than Fargo.", 1),
         ("A. Alien\nB. Heat\nC. Fargo\n\nThe answer is B.", 1),
         ("A. Alien\nB. Heat\nC. Fargo\n\nThe answer is A. Alien", 0),
+        ("A user who likes crime. They saw Heat.\nAnswer: C", 2),  # a line before the answer names another
+        ("Heat would be good, but Fargo is the answer.", 2),
+        ("Heat is fine, but I prefer Fargo.", 2),
+        ("不是A，是B", 1),
+        ("AではなくBです", 1),
+        ("Amelie", 7),
+        ("Tom and Jerry", 9),
+        ("E.T. the Extra–Terrestrial", 4),
         ("<think>it may be A", None),
         ("<think>it may be A</think> D", 3),
     ],
@@ -382,3 +419,28 @@ def test_a_shared_title_picks_nobody_unless_its_year_stands_with_it():
     undated = [{"title": "Heat"}, {"title": "Heat"}]
     assert parse_answer("Heat", undated) is None  # and not the first of them, whichever that is
     assert parse_answer("B", undated) == 1
+
+
+@pytest.mark.parametrize(
+    "label", ["A. Heat", "Heat (A)", "(A) Heat", "A: Heat", "Heat 1995", "Heat from 1995", "Heat, 1995"]
+)
+def test_a_label_or_a_year_tells_namesakes_apart(label):
+    films = [{"title": "Heat", "year": 1995}, {"title": "Fargo", "year": 1996}, {"title": "Heat", "year": 1986}]
+    assert parse_answer(label, films) == 0
+    assert parse_answer(label.replace("A", "C").replace("1995", "1986"), films) == 2
+    assert parse_answer("B. Heat", films) is None
+
+
+def test_a_long_title_with_another_dash_is_not_the_short_one_in_it():
+    films = [{"title": "Star Wars"}, {"title": "Star Wars: Episode IV - A New Hope"}, {"title": "WALL·E"}]
+    said = ("Star Wars: Episode IV – A New Hope", "Star Wars", "I pick Star Wars: Episode IV — A New Hope.", "WALL-E")
+    assert [parse_answer(text, films) for text in said] == [1, 0, 1, 2]
+
+
+def test_titles_that_differ_by_an_accent_alone_stay_two():
+    films = [{"title": "Amelie"}, {"title": "Amélie"}]
+    assert [parse_answer(text, films) for text in ("Amelie", "Amélie")] == [0, 1]
+
+
+def test_a_number_is_a_title_in_a_list():
+    assert parse_answer("1. 1917", [{"title": "1917"}, {"title": "300"}]) == 0

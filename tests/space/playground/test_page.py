@@ -127,6 +127,18 @@ def test_the_history_can_be_cut(page):
     assert len(card(page, "template").locator(".text").inner_text().strip().splitlines()) == 5
 
 
+def test_the_results_have_room_at_1200_pixels(page):
+    page.set_viewport_size({"width": 1200, "height": 900})
+    page.get_by_role("tab", name="Results").click()
+    expect(page.locator(".results tbody tr")).to_have_count(15)
+    table, is_cut = page.locator(".results-scroll"), "frame => frame.scrollWidth > frame.clientWidth"
+    assert not table.evaluate(is_cut)
+    page.set_viewport_size({"width": 700, "height": 900})
+    assert table.evaluate(is_cut)
+    heading = page.locator(".results thead th").last  # the shadow that says there is more lies behind it
+    assert heading.evaluate("cell => getComputedStyle(cell).backgroundColor") == "rgba(0, 0, 0, 0)"
+
+
 def test_results_code_and_about(page):
     page.get_by_role("tab", name="Results").click()
     expect(page.locator(".results tbody tr")).to_have_count(15)

@@ -17,13 +17,13 @@ from space.playground import loaded_models
 from space.playground.code_snippets import code_of
 from space.playground.comparison import Choices, Written, default_choices, written_by_rules
 from space.playground.decision import Decision
-from space.playground.endpoints import sentence_of
+from space.playground.endpoints import sentence_of, to_entry
 from space.playground.example_users import example_users, invented_items, simulate_users
 from space.playground.loaded_models import MAX_ADAPTERS, LoadedModels
 from space.playground.log_table import log_table
 from space.playground.markup import render
 from space.playground.released_adapters import default_adapter, released_adapters
-from space.playground.results_view import largest_evaluation, result_names, results_table, reward_curves
+from space.playground.results_view import largest_evaluation, result_names, results_table, reward_curves, run_names
 from space.playground.session import begun, card_htmls, opened, refused, running
 from space.playground.text_marks import TextMarks
 from space.playground.uploaded_log import UploadedFile, look_at, read_upload, to_decision
@@ -184,7 +184,7 @@ def test_the_adapter_to_start_with_is_the_full_run_of_its_role(tmp_path):
     assert default_adapter("reasoner", tmp_path) == "reader"
     assert default_adapter("action", tmp_path) == ""
     curves = reward_curves(released_adapters(tmp_path))
-    assert curves.to_dict("list") == {"step": [1], "reward": [0.1], "run": ["a-rewrite"]}
+    assert curves.to_dict("list") == {"step": [1], "reward": [0.1], "run": ["rewrite"]}
 
 
 def test_results_are_shown_as_they_are():
@@ -282,7 +282,42 @@ def test_a_refused_file_leaves_nothing_of_the_log_before_it():
     scene = refused(uploaded, "The file is empty.")
     assert (list(scene.decision.history), scene.errors) == ([], ("The file is empty.",))
     assert not any(written.text for written in scene.comparison.values())
-    assert refused(opened(user), "The file is empty.").decision == user.decision
+    assert scene.status == "No log was read."
+    stayed = refused(opened(user), "The file is empty.")
+    assert stayed.decision == user.decision
+    assert stayed.status.startswith("No log was read")  # and not that anything was computed ahead
+
+
+def test_runs_have_names_that_fit_a_legend(tmp_path):
+    logged = {"history": [{"step": 1, "reward": 0.1}], "release": "full"}
+    for place in (1, 2):
+        name = f"smollm2-135m-instruct-streaming-simulation-verbalizer-action-{place}"
+        write_run(tmp_path, name, role="verbalizer", verbalizer="action", method="grpo", **logged)
+    write_run(tmp_path, "reader", role="reasoner", method="sft", release="full")
+    assert list(run_names(released_adapters(tmp_path))) == ["action, grpo", "action, grpo #2"]
+
+
+def test_dates_show_no_hour():
+    user = next(iter(example_users().values()))
+    shown = user.decision.newest(3)
+    assert re.search(r"<span>\d\d:\d\d</span>", log_table(shown, 3))
+    days = [
+        {**record, "timestamp": record["timestamp"].replace(hour=0, minute=0, second=0, microsecond=0)}
+        for record in shown.history
+    ]
+    assert not re.search(r"<span>\d\d:\d\d</span>", log_table(replace(shown, history=days), 3))
+
+
+def test_candidates_of_one_title_are_told_apart():
+    def item(place, year=None):
+        return {"item_id": str(place), "title": "Heat", "year": year, "tags": [], "series": None, "description": None}
+
+    items = {"0": item(0, 1995), "1": item(1, 1986), "2": item(2), "3": item(3)}
+    decision = Decision("Your log", [], items, list(items), target="3")
+    written = Written(probabilities={**dict.fromkeys(items, 0.2), "3": 0.4})
+    entry = to_entry(written, decision, TextMarks([], items))
+    assert list(entry["probabilities"]) == ["Heat (1995)", "Heat (1986)", "Heat, candidate 3", "Heat, candidate 4"]
+    assert entry["pick"] == "Heat, candidate 4"
 
 
 def test_the_first_screen_holds_what_the_page_would_write_today():
