@@ -14,9 +14,9 @@ from urllib.parse import unquote
 import ibis
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.input_error import InputError
-from dataset_builders.schema import SOURCE_FILE
-from dataset_builders.sources.delimited import (
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.schema import SOURCE_FILE
+from logs2lang.dataset_builders.sources.delimited import (
     COMPRESSED,
     Dialect,
     copy_as_utf8,
@@ -24,11 +24,11 @@ from dataset_builders.sources.delimited import (
     names_below_common_folder,
     read_delimited,
 )
-from dataset_builders.sources.json_lines import read_json_lines
-from dataset_builders.sources.named_rows import NamedRows
-from dataset_builders.sources.parquet_rows import read_parquet_rows
-from dataset_builders.sources.records import open_text
-from dataset_builders.stored_tables import store
+from logs2lang.dataset_builders.sources.json_lines import read_json_lines
+from logs2lang.dataset_builders.sources.named_rows import NamedRows
+from logs2lang.dataset_builders.sources.parquet_rows import read_parquet_rows
+from logs2lang.dataset_builders.sources.records import open_text
+from logs2lang.dataset_builders.tables.stored_tables import store
 
 LEFT_OUT = "-"
 """What stands for a column to leave out where the user names the columns of a file."""

@@ -12,10 +12,12 @@ import ibis.expr.types as ir
 import yaml
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.catalogue import DEFAULT_TAG_SEPARATOR
-from dataset_builders.input_error import InputError
-from dataset_builders.raw_log import OWN_LOG, TIME_FORMATS, RawLog
-from dataset_builders.schema import (
+from logs2lang.dataset_builders.catalogue import DEFAULT_TAG_SEPARATOR
+from logs2lang.dataset_builders.cells.written_numbers import SECONDS_PER_UNIT
+from logs2lang.dataset_builders.cells.written_times import UTC_MICROSECONDS, check_strptime_format
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.raw_log import OWN_LOG, TIME_FORMATS, RawLog
+from logs2lang.dataset_builders.schema import (
     DESCRIPTION,
     DEVICE,
     DURATION,
@@ -35,13 +37,11 @@ from dataset_builders.schema import (
     VALUE,
     YEAR,
 )
-from dataset_builders.sources.delimited import ReadRows
-from dataset_builders.sources.local_dates import has_local_dates, parse_local_times
-from dataset_builders.sources.movie_titles import with_spoken_titles
-from dataset_builders.sources.named_rows import NamedRows
-from dataset_builders.sources.table_files import LEFT_OUT, read_files
-from dataset_builders.written_numbers import SECONDS_PER_UNIT
-from dataset_builders.written_times import UTC_MICROSECONDS, check_strptime_format
+from logs2lang.dataset_builders.sources.delimited import ReadRows
+from logs2lang.dataset_builders.sources.local_dates import has_local_dates, parse_local_times
+from logs2lang.dataset_builders.sources.movie_titles import with_spoken_titles
+from logs2lang.dataset_builders.sources.named_rows import NamedRows
+from logs2lang.dataset_builders.sources.table_files import LEFT_OUT, read_files
 
 SYNONYMS = {
     USER_ID: ("user", "uid", "customerid", "memberid", "accountid", "profileid", "reviewerid", "visitorid"),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from dataset_builders.input_error import InputError
-from dataset_builders.prompts import Message
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.prompts import Message
 
 _TOKENS_AROUND_A_MESSAGE = 64  # what a chat template adds, generously
 _LOCK = Lock()  # of the module, not of an object: a lock cannot be pickled, a reasoner must be

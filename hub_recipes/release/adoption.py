@@ -4,13 +4,13 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from dataset_builders.input_error import InputError
-from hub_recipes.charts import CHART_FILE, GAP_CHART_FILE
-from hub_recipes.release.adapter import KNOWN_FILES, RESULTS_FOLDER
-from hub_recipes.release.cards import require_its_dataset, write_cards
-from hub_recipes.results import RESULTS_FILE, read_document
-from hub_recipes.training.adapters import replaced_folder
-from hub_recipes.training.run_record import RUN_FILE, read_run, write_json
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.evaluation.charts import CHART_FILE, GAP_CHART_FILE
+from logs2lang.evaluation.results import RESULTS_FILE, read_document
+from logs2lang.release.adapter import KNOWN_FILES, RESULTS_FOLDER
+from logs2lang.release.cards import require_its_dataset, write_cards
+from logs2lang.training.runs.adapters import replaced_folder
+from logs2lang.training.runs.run_record import RUN_FILE, read_run, write_json
 
 
 def adopt_adapter(

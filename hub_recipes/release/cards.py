@@ -5,19 +5,19 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.checksums import sha256_of
-from dataset_builders.export import REPORT_FILE, render_card, write_card
-from dataset_builders.input_error import InputError
-from hub_recipes.release.adapter import (
+from logs2lang.dataset_builders.checksums import sha256_of
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.dataset_folder.export import REPORT_FILE, render_card, write_card
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.release.adapter import (
     CARD_FILE,
     KNOWN_FILES,
     RESULTS_FOLDER,
     ReleasedAdapter,
     find_adapters,
 )
-from hub_recipes.training.curves import CURVES_FILE, are_curves_current, curves_figure, draw_curves
-from hub_recipes.training.run_record import RUN_FILE
+from logs2lang.training.runs.curves import CURVES_FILE, are_curves_current, curves_figure, draw_curves
+from logs2lang.training.runs.run_record import RUN_FILE
 
 
 def write_cards(folder: Path, dataset: Path | None = None) -> list[Path]:

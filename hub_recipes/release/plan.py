@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
@@ -15,18 +16,18 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from huggingface_hub.utils.sha import git_hash
 
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.checksums import sha256_of
-from dataset_builders.export import CARD_FILE, REPORT_FILE, render_card, shards_of
-from dataset_builders.input_error import InputError
-from dataset_builders.schema import CONFIGS, SPLITS
-from hub_recipes.metric import METRIC, metric_folder
-from hub_recipes.release.adapter import KNOWN_FILES, ReleasedAdapter, find_adapters
-from model_cards.render import Home
+from logs2lang.dataset_builders.checksums import sha256_of
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.dataset_folder.export import CARD_FILE, REPORT_FILE, render_card, shards_of
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.schema import CONFIGS, SPLITS
+from logs2lang.evaluation.metric import METRIC, metric_folder
+from logs2lang.model_cards.render import Home
+from logs2lang.release.adapter import KNOWN_FILES, ReleasedAdapter, find_adapters
 
 RepoType = Literal["dataset", "model", "space"]
 
-MODEL_CARDS = Path(__file__).resolve().parents[2] / "model_cards"
+MODEL_CARDS = Path(str(files("logs2lang.model_cards")))
 DEMO = "playground"
 """Folder of the demo."""
 DEMO_REPO = f"logs2lang-{DEMO}"
@@ -289,6 +290,22 @@ def check_place(namespace: str, data: Path, adapters: Path) -> None:
             raise InputError(
                 f"{option} is {folder}, and there is no such folder. Give one that holds a folder for each."
             )
+
+
+def writable_cards(option: str) -> Path:
+    """Where released adapters lie in a checkout.
+
+    Args:
+        option (`str`): What names another folder, for the error.
+
+    Raises:
+        InputError: This is an installation: what is written there belongs to the package.
+    """
+    if not (MODEL_CARDS.parent / "pyproject.toml").is_file():
+        raise InputError(
+            f"logs2lang is installed as a package here, so it has no folder for your cards. Give {option}."
+        )
+    return MODEL_CARDS
 
 
 def is_checkout(folder: Path) -> bool:

@@ -9,14 +9,14 @@ from typing import Any, ClassVar, NamedTuple
 
 from transformers.utils import logging
 
-from dataset_builders.input_error import InputError
-from dataset_builders.prompts import Message
-from dataset_builders.schema import ALL_USERS, FOLD, HISTORY, Item
-from dataset_builders.successor_lists import SuccessorLists
-from hub_recipes.language_models import Constraint, LanguageModel, load_language_model
-from hub_recipes.model_folders import VERBALIZER_CONFIG, model_folder
-from hub_recipes.verbalizers.text_cache import cache_key, write_missing
-from hub_recipes.verbalizers.verbalizer import History, Progress
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.prompts import Message
+from logs2lang.dataset_builders.schema import ALL_USERS, FOLD, HISTORY, Item
+from logs2lang.dataset_builders.successor_lists import SuccessorLists
+from logs2lang.models.language_models import Constraint, LanguageModel, load_language_model
+from logs2lang.models.model_folders import VERBALIZER_CONFIG, model_folder
+from logs2lang.verbalizers.text_cache import cache_key, write_missing
+from logs2lang.verbalizers.verbalizer import History, Progress
 
 """Lies beside the weights of an adapter: which verbalizer it was taught to be, and with which settings."""
 

@@ -1,16 +1,16 @@
 """The code that does what is on screen: adapters, data and metric, each loaded with the library that people know."""
 
-from space.playground.comparison import Choices
-from space.playground.released_adapters import released_folder
+from logs2lang.space.playground.comparison import Choices
+from logs2lang.space.playground.released_adapters import released_folder
 
 _VERBALIZE = """\
 from datasets import load_dataset
 
-from hub_recipes.reasoners.local import LocalReasoner
-from hub_recipes.verbalizers.action import ActionVerbalizer
-from hub_recipes.verbalizers.profile import ProfileVerbalizer
-from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
-from hub_recipes.verbalizers.template import TemplateVerbalizer
+from logs2lang.reasoners.local import LocalReasoner
+from logs2lang.verbalizers.action import ActionVerbalizer
+from logs2lang.verbalizers.profile import ProfileVerbalizer
+from logs2lang.verbalizers.rewrite import RewriteVerbalizer
+from logs2lang.verbalizers.template import TemplateVerbalizer
 
 examples = load_dataset("data/own", "examples", split="test")
 items = {{item["item_id"]: item for item in load_dataset("data/own", "items", split="train")}}

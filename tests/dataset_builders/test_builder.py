@@ -10,18 +10,18 @@ from datasets import load_dataset
 from filelock import FileLock
 from huggingface_hub import DatasetCard
 
-from dataset_builders import user_groups
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import build_dataset
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.checks import violations
-from dataset_builders.export import shards_of
-from dataset_builders.input_error import InputError
-from dataset_builders.log_dataset import LogDatasetBuilder
-from dataset_builders.prompts import template_text
-from dataset_builders.raw_log import OWN_LOG, RawLog
-from dataset_builders.schema import CONFIG_FEATURES, SPLITS
-from dataset_builders.sources.tabular import read_tabular
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.builder import build_dataset
+from logs2lang.dataset_builders.checks import violations
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.dataset_folder.export import shards_of
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.log_dataset import LogDatasetBuilder
+from logs2lang.dataset_builders.prompting.prompts import template_text
+from logs2lang.dataset_builders.raw_log import OWN_LOG, RawLog
+from logs2lang.dataset_builders.schema import CONFIG_FEATURES, SPLITS
+from logs2lang.dataset_builders.sources.tabular import read_tabular
+from logs2lang.dataset_builders.tables import user_groups
 
 OPTIONS = BuildOptions(num_candidates=5)
 

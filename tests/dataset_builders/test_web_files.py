@@ -2,8 +2,8 @@ import hashlib
 
 import pytest
 
-from dataset_builders.input_error import InputError
-from dataset_builders.web_files import WebFile, file_from_web
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.web_files import WebFile, file_from_web
 
 
 @pytest.fixture

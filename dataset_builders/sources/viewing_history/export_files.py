@@ -13,8 +13,8 @@ from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from dataset_builders.input_error import InputError
-from dataset_builders.sources.delimited import copy_as_utf8
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.sources.delimited import copy_as_utf8
 
 MAX_UNPACKED_BYTES = 4 << 30
 """What the files of an archive that are read may take unpacked, all together. Real exports stay far below."""

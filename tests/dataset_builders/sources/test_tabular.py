@@ -5,10 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataset_builders.input_error import InputError
-from dataset_builders.interactions import canonicalize
-from dataset_builders.raw_log import connect
-from dataset_builders.sources.tabular import TabularMapping, read_mapping, read_tabular
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.interactions import canonicalize
+from logs2lang.dataset_builders.raw_log import connect
+from logs2lang.dataset_builders.sources.tabular import TabularMapping, read_mapping, read_tabular
 
 ROWS = [("ann", "i1", "1714521600"), ("bob", "i2", "1714521601")]
 TRIPLES = [("ann", "i1", 1714521600), ("bob", "i2", 1714521601)]
@@ -262,7 +262,7 @@ def test_dates_that_can_be_read_two_ways_are_refused_until_the_user_says_which(t
 
 
 def test_a_log_of_numbers_or_iso_dates_is_not_searched_for_local_ones(tmp_path, triples, monkeypatch):
-    monkeypatch.setattr("dataset_builders.sources.tabular.parse_local_times", None)
+    monkeypatch.setattr("logs2lang.dataset_builders.sources.tabular.parse_local_times", None)
     for name, content in {"numbers.csv": csv_text(), "iso.csv": dated("2024-05-02", "2024-05-03T00:00:00Z")}.items():
         (tmp_path / name).write_text(content)
         assert len(triples(tmp_path / name)) == 2

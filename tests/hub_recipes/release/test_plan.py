@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from small_release import ADAPTER, DATASET, write_json
 
-from dataset_builders.input_error import InputError
-from dataset_builders.raw_log import OWN_LOG
-from dataset_builders.sources import movielens, movietweetings
-from hub_recipes.release.plan import MARKER, UNKNOWN_REVISION, Links, SpaceRepo, plan_release
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.raw_log import OWN_LOG
+from logs2lang.dataset_builders.sources import movielens, movietweetings
+from logs2lang.release.plan import MARKER, UNKNOWN_REVISION, Links, SpaceRepo, plan_release
 
 LINKS = Links("me", "http://hub")
 ROOT = Path(__file__).parents[3]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builders.input_error import InputError
-from dataset_builders.sources.viewing_history import export_files, read_viewing_history
-from dataset_builders.sources.viewing_history.export_files import ExportFile, encoding_of, unpack
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.sources.viewing_history import export_files, read_viewing_history
+from logs2lang.dataset_builders.sources.viewing_history.export_files import ExportFile, encoding_of, unpack
 
 PLAY = {"ts": "2024-05-01T20:00:00Z", "ms_played": 200_000, "master_metadata_track_name": "Low Water"}
 

@@ -1,0 +1,61 @@
+"""Verbalized histories as a Parquet file: what a reasoner is trained on once the verbalizer is frozen."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from logs2lang.dataset_builders.prompting.prompts import template_text
+from logs2lang.dataset_builders.schema import EXAMPLE_ID, Record
+from logs2lang.verbalizers.verbalizer import write_and_count
+
+TEXT = "text"
+TOKENS = "tokens"
+COMPRESSION = "compression"
+
+
+def to_verbalizations(
+    ids: Sequence[str],
+    histories: Sequence[Sequence[Record]],
+    verbalizer: Any,
+    tokenizer: Any,
+    progress: Callable[[int], None] | None = None,
+    folds: Sequence[int] | None = None,
+) -> pd.DataFrame:
+    """Write each history as text and count its tokens.
+
+    Args:
+        ids (`list[str]`): Name of each history.
+        histories (`list[list[Record]]`): Oldest record first.
+        verbalizer ([`Verbalizer`]): Writes the texts.
+        tokenizer (`PreTrainedTokenizerBase`): Counts.
+        progress (`Callable[[int], None]`, *optional*): Called with the number of finished histories.
+        folds (`list[int]`, *optional*): The fold of successors that each text may read; see [`write_and_count`].
+
+    Returns:
+        `pandas.DataFrame`: `example_id`, `text`, `tokens` (int) and `compression`: tokens of the text over tokens of
+        the template text of the same history. For a verbalizer that decides record by record also the number of
+        records by decision.
+    """
+    texts, counts = write_and_count(verbalizer, histories, progress, folds)
+    tokens = count_tokens(tokenizer, texts)
+    template_tokens = count_tokens(tokenizer, [template_text(history) for history in histories])
+    frame = pd.DataFrame({EXAMPLE_ID: list(ids), TEXT: texts, TOKENS: tokens})
+    return frame.assign(**{COMPRESSION: frame[TOKENS] / template_tokens}).join(pd.DataFrame(counts, index=frame.index))
+
+
+def count_tokens(tokenizer: Any, texts: Sequence[str]) -> list[int]:
+    """The number of tokens of each text, without special tokens."""
+    if not texts:
+        return []
+    return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table under a temporary name, then rename it, so that a kill leaves no half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    frame.to_parquet(partial, index=False)
+    os.replace(partial, path)
