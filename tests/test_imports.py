@@ -36,7 +36,7 @@ FLOORS = (
 )
 """From the ground up; neighbours on one floor import nothing of one another."""
 STATIONS = (
-    ("schema.py", "input_error.py"),
+    ("schema.py", "input_error.py", "whole_files.py"),
     ("build_options.py", "checksums.py"),
     ("tables", "raw_log.py", "package_files.py", "web_files.py"),
     ("cells",),

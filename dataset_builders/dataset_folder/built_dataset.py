@@ -1,6 +1,5 @@
 """A dataset that was built earlier, from a local folder or from the Hub: how every later stage reads its input."""
 
-import difflib
 import json
 import shlex
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from logs2lang.dataset_builders.dataset_folder.export import REPORT_FILE, filled_splits, shards_of
-from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.input_error import InputError, did_you_mean
 from logs2lang.dataset_builders.schema import (
     CONFIGS,
     DATASET_VERSION,
@@ -195,6 +194,5 @@ def _read_report(folder: Path) -> dict[str, Any]:
 def _known(name: str, known: tuple[str, ...], kind: str) -> str:
     if name in known:
         return name
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(known)}."
-    raise InputError(f"There is no {kind} {name!r}: {hint}")
+    hint = did_you_mean(name, known, f"Choose one of {', '.join(known)}.")
+    raise InputError(f"There is no {kind} {name!r}. {hint}")

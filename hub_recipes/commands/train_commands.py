@@ -1,12 +1,11 @@
 """`logs2lang train`: one verbalizer, one reasoner, or the whole chain."""
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.input_error import InputError, did_you_mean
 
 train_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="Teach a verbalizer, a reasoner, or both in a chain."
@@ -72,11 +71,9 @@ def train_all(
 
     address = f"smollm2-135m/chain/{preset}.yaml" if preset in PRESETS else preset
     if preset not in PRESETS and not Path(preset).suffix:
-        close = get_close_matches(preset, PRESETS, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise InputError(
-            f"There is no preset {preset!r}: {hint}Choose {', '.join(PRESETS)}, or give the path of a YAML file."
-        )
+        hint = did_you_mean(preset, PRESETS, "")
+        choices = f"Choose {', '.join(PRESETS)}, or give the path of a YAML file."
+        raise InputError(" ".join(filter(None, (f"There is no preset {preset!r}.", hint, choices))))
     given = {"base_model": base_model, "base_model_id": base_model_id}
     shared = {name: value for name, value in given.items() if value is not None}
     raise typer.Exit(Chain(read_chain(address), dataset, output, shared, minutes).run(dry_run, restart or ()))

@@ -1,6 +1,5 @@
 """The results as charts: one bar with its interval per row, and the same split by the gap before the target."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from logs2lang.dataset_builders.whole_files import whole_file
 from logs2lang.evaluation.report import reasoner_phrase
 from logs2lang.evaluation.results import GAP_NAMES, ROW
 
@@ -138,8 +138,7 @@ def _slice(document: Mapping[str, Any], name: str, gap: str) -> Row:
 
 
 def _save(figure: Figure, path: Path) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
-    with rc_context({"svg.hashsalt": "logs2lang"}):  # else the ids inside the file change with every drawing
+    # Without a salt of their own the ids inside the file change with every drawing.
+    with rc_context({"svg.hashsalt": "logs2lang"}), whole_file(path) as partial:
         figure.savefig(partial, format=path.suffix[1:], metadata={"Date": None})
-    os.replace(partial, path)
     return path

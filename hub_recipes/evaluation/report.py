@@ -1,6 +1,5 @@
 """Results as people read them: a Markdown table and a table in the terminal. Every number comes from the file."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from logs2lang.dataset_builders.whole_files import write_text
 from logs2lang.evaluation.results import GAP_NAMES, ROW, UNAVAILABLE
 
 ABSENT = "—"
@@ -150,11 +150,7 @@ def _position_remarks(row: Row) -> Iterator[str]:
 
 def write_table(document: Mapping[str, Any], folder: Path) -> Path:
     """Write `results_table` as `results.md` into `folder`."""
-    path = folder / RESULTS_TABLE_FILE
-    partial = folder / f".{RESULTS_TABLE_FILE}.partial"
-    partial.write_text(results_table(document), encoding="utf-8")
-    os.replace(partial, path)
-    return path
+    return write_text(folder / RESULTS_TABLE_FILE, results_table(document))
 
 
 def markdown_table(rows: Sequence[Row], columns: Sequence[Column]) -> str:

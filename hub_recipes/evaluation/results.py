@@ -5,7 +5,6 @@ evaluation that was interrupted goes on where it stopped, and a row added later 
 """
 
 import json
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.whole_files import whole_file, write_text
 
 SCHEMA_VERSION = 1
 """Raised whenever a reader of an earlier `results.json` would misread a later one."""
@@ -88,16 +88,12 @@ class Results:
         return {"schema_version": SCHEMA_VERSION, **self.context, "rows": self.rows}
 
     def write(self, folder: Path) -> None:
-        """Write both files, each under a temporary name first, so that a kill leaves the earlier ones whole."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write both files, each whole, so that a kill leaves the earlier ones."""
         # Predictions first: a row in results.json then always has its predictions.
-        parquet = folder / f".{PREDICTIONS_FILE}.partial"
-        self.predictions.to_parquet(parquet, index=False)
-        os.replace(parquet, folder / PREDICTIONS_FILE)
+        with whole_file(folder / PREDICTIONS_FILE) as partial:
+            self.predictions.to_parquet(partial, index=False)
         text = json.dumps(self.document(), indent=2, ensure_ascii=False, allow_nan=False)
-        partial = folder / f".{RESULTS_FILE}.partial"
-        partial.write_text(text + "\n", encoding="utf-8")
-        os.replace(partial, folder / RESULTS_FILE)
+        write_text(folder / RESULTS_FILE, text + "\n")
 
 
 def read_results(folder: Path) -> Results:

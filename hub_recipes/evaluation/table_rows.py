@@ -6,7 +6,6 @@ log, somebody who knows the truth.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -15,7 +14,7 @@ from datasets import Dataset
 
 from logs2lang.baselines import BASELINES, rankings_from_scores
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
-from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.input_error import InputError, did_you_mean
 from logs2lang.dataset_builders.schema import CANDIDATES, FOLD, HISTORY, ITEM_ID, TAGS, YEAR, Item
 from logs2lang.dataset_builders.sources.streaming_simulation.ceiling import ceiling_scores
 from logs2lang.models.language_models import load_language_model
@@ -208,8 +207,7 @@ def _expand(word: str, known: Sequence[str]) -> Sequence[str]:
         return list(BASELINES)
     if word in known or is_written_by_rule(word):
         return [word]
-    close = get_close_matches(word, [*known, ALL_BASELINES], n=1)
-    hint = f"Did you mean {close[0]!r}?" if close else f"The rows are {', '.join(known)}."
+    hint = did_you_mean(word, [*known, ALL_BASELINES], f"The rows are {', '.join(known)}.")
     raise InputError(f"There is no row {word!r}. {hint}")
 
 

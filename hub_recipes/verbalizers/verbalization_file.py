@@ -1,6 +1,5 @@
 """Verbalized histories as a Parquet file: what a reasoner is trained on once the verbalizer is frozen."""
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pandas as pd
 
 from logs2lang.dataset_builders.prompting.prompts import template_text
 from logs2lang.dataset_builders.schema import EXAMPLE_ID, Record
+from logs2lang.dataset_builders.whole_files import whole_file
 from logs2lang.verbalizers.verbalizer import write_and_count
 
 TEXT = "text"
@@ -54,8 +54,6 @@ def count_tokens(tokenizer: Any, texts: Sequence[str]) -> list[int]:
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table under a temporary name, then rename it, so that a kill leaves no half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    frame.to_parquet(partial, index=False)
-    os.replace(partial, path)
+    """Write a table as a whole file: a kill leaves no half of it."""
+    with whole_file(path) as partial:
+        frame.to_parquet(partial, index=False)

@@ -7,7 +7,6 @@ what each verbalizer makes of their logs and what the reasoner then picks, so th
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from logs2lang.dataset_builders.schema import (
     Record,
 )
 from logs2lang.dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
+from logs2lang.dataset_builders.whole_files import write_text
 from logs2lang.evaluation.noise_measures import NOISE_KIND
 from logs2lang.space.playground.comparison import written_ahead
 from logs2lang.space.playground.decision import Decision
@@ -171,9 +171,7 @@ def write_examples(path: Path = EXAMPLES_FILE, base_model: str | None = None) ->
         "users": users,
         "items": items,
     }
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 if __name__ == "__main__":

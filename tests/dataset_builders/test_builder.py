@@ -10,6 +10,7 @@ from datasets import load_dataset
 from filelock import FileLock
 from huggingface_hub import DatasetCard
 
+from logs2lang.dataset_builders import user_groups
 from logs2lang.dataset_builders.build_options import BuildOptions
 from logs2lang.dataset_builders.builder import build_dataset
 from logs2lang.dataset_builders.checks import violations
@@ -21,7 +22,6 @@ from logs2lang.dataset_builders.prompting.prompts import template_text
 from logs2lang.dataset_builders.raw_log import OWN_LOG, RawLog
 from logs2lang.dataset_builders.schema import CONFIG_FEATURES, SPLITS
 from logs2lang.dataset_builders.sources.tabular import read_tabular
-from logs2lang.dataset_builders.tables import user_groups
 
 OPTIONS = BuildOptions(num_candidates=5)
 
@@ -319,7 +319,7 @@ def test_checks_find_what_is_broken(built, connection):
 
 
 def test_open_says_what_is_wrong_with_a_folder(built, tmp_path):
-    with pytest.raises(InputError, match="did you mean 'validation'"):
+    with pytest.raises(InputError, match="Did you mean 'validation'"):
         BuiltDataset.open(built).examples("validaton")
     for text, message in {'{"dataset_version": 0}': "Build it again", "{": "cannot be read as JSON"}.items():
         (tmp_path / "build_report.json").write_text(text)

@@ -25,7 +25,9 @@ def space_files(name: str) -> dict[str, bytes]:
 def imported(source: bytes) -> Iterator[str]:
     """Full names of what a file imports, those inside functions included; of `from a import b` also `a.b`."""
     tree = ast.parse(source)
-    for block in [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]:
+    for block in [
+        node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]:
         tree.body.remove(block)  # never run
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

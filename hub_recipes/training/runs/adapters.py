@@ -1,10 +1,7 @@
 """LoRA adapters: put on a base model to be trained, and written as a folder that a repository of the Hub can hold."""
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -148,22 +145,3 @@ def _cast(path: Path, dtype: torch.dtype) -> None:
     from safetensors.torch import load_file, save_file
 
     save_file({name: weight.to(dtype) for name, weight in load_file(path).items()}, path, metadata={"format": "pt"})
-
-
-@contextmanager
-def replaced_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which takes the place of `folder` once it is complete.
-
-    Example:
-        >>> with tempfile.TemporaryDirectory() as parent, replaced_folder(Path(parent) / "adapter") as partial:
-        ...     _ = (partial / "run.json").write_text("{}")
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as partial:
-        new = Path(partial) / folder.name
-        new.mkdir()
-        yield new
-        if folder.exists():
-            os.replace(folder, Path(partial) / "replaced")
-        os.replace(new, folder)
-    shutil.rmtree(partial, ignore_errors=True)

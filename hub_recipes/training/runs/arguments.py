@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
 
@@ -17,7 +16,7 @@ import yaml
 from trl import TrlParser
 
 from logs2lang.console.log_level import set_log_level
-from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.input_error import InputError, did_you_mean
 from logs2lang.dataset_builders.prompting.described_records import RECORD_TOKENS
 from logs2lang.models.accelerators import accelerator
 from logs2lang.training.runs.adapters import AdapterArguments
@@ -301,8 +300,7 @@ def _refuse_unknown(recipe: Mapping[str, Any], types: Sequence[type]) -> None:
     known = {part.name for one in types for part in fields(one)}
     for name in recipe:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"Did you mean {close[0]}?" if close else "See --help for every argument."
+            hint = did_you_mean(name, known, "See --help for every argument.")
             raise InputError(f"The recipe has {name}, which is no argument of this method. {hint}")
 
 

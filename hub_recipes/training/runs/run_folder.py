@@ -16,9 +16,10 @@ from logs2lang.console.progress import show_progress
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.dataset_folder.chosen_examples import choose_examples
 from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.whole_files import whole_folder
 from logs2lang.models.language_models import LanguageModel
 from logs2lang.models.model_folders import CHAT_TEMPLATE_CONFIG
-from logs2lang.training.runs.adapters import replaced_folder, save_adapter, to_base_id
+from logs2lang.training.runs.adapters import save_adapter, to_base_id
 from logs2lang.training.runs.curves import draw_curves
 from logs2lang.training.runs.progress import TrainingProgress
 from logs2lang.training.runs.resumable_trainer import TimeLimit, TimeSpent, latest_checkpoint
@@ -145,7 +146,7 @@ class TrainingRun:
             return UNFINISHED
         model = trainer.accelerator.unwrap_model(trainer.model)
         if PartialState().is_main_process:
-            with replaced_folder(self.folder / ADAPTER_FOLDER) as partial:
+            with whole_folder(self.folder / ADAPTER_FOLDER) as partial:
                 on_gpu = next(model.parameters()).dtype == torch.bfloat16
                 save_adapter(model, partial, to_base_id(self.arguments), torch.bfloat16 if on_gpu else None)
                 switches = dict(policy.chat_template_kwargs)

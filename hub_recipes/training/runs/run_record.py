@@ -18,6 +18,7 @@ from logs2lang.dataset_builders.checksums import sha256_of
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.dataset_folder.export import REPORT_FILE
 from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.whole_files import write_text
 from logs2lang.models.accelerators import accelerator
 from logs2lang.models.model_folders import ADAPTER_WEIGHTS, RUN_FILE, content_hash, model_folder, public_name
 
@@ -116,12 +117,8 @@ def write_run(record: Mapping[str, Any], folder: Path) -> Path:
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> Path:
-    """Write JSON under a temporary name, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
-    return path
+    """Write JSON as a whole file and return its path."""
+    return write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_run(folder: Path) -> dict[str, Any]:

@@ -188,7 +188,7 @@ def test_a_truncated_parquet_file_is_refused(tmp_path, connection):
 
 def test_a_path_that_leads_nowhere(tmp_path, connection):
     (tmp_path / "ratings.csv").write_text(csv_text())
-    with pytest.raises(InputError, match=r"did you mean .*ratings\.csv"):
+    with pytest.raises(InputError, match=r"Did you mean .*ratings\.csv"):
         read_tabular(connection, str(tmp_path / "rating.csv"))
     with pytest.raises(InputError, match="is a folder"):
         read_tabular(connection, str(tmp_path))
@@ -207,7 +207,7 @@ def test_wrong_names_are_answered_with_the_nearest(tmp_path, connection):
     (tmp_path / "log.csv").write_text(csv_text("uid,item_id,timestamp"))
     with pytest.raises(InputError, match=r"'usr_id' is no interaction column\. Did you mean 'user_id'"):
         read_tabular(connection, str(tmp_path / "log.csv"), columns={"usr_id": "uid"})
-    with pytest.raises(InputError, match="no column 'uidd' for user_id; did you mean 'uid'"):
+    with pytest.raises(InputError, match=r"no column 'uidd' for user_id\. Did you mean 'uid'"):
         read_tabular(connection, str(tmp_path / "log.csv"), columns={"user_id": "uidd"})
 
 

@@ -63,7 +63,7 @@ def test_the_licences_of_the_logs_say_which_rows_may_be_published():
 
 
 def test_an_unknown_name_has_a_suggestion(folders):
-    with pytest.raises(InputError, match="did you mean 'adapters'"):
+    with pytest.raises(InputError, match="Did you mean 'adapters'"):
         plan_release(LINKS, "v1", **folders, only=["adapter"])
 
 

@@ -147,8 +147,7 @@ def test_two_processes_train_together(on_two_processors, at_training_folder):
 
 
 def _environment() -> dict[str, str]:
-    root = str(Path(__file__).parents[3])
-    return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
 def test_a_warm_start_teaches_profiles_and_grpo_goes_on_from_it(at_training_folder):

@@ -67,7 +67,7 @@ def test_a_member_cannot_leave_the_folder_it_is_unpacked_into(read, told, tmp_pa
 
 def test_a_path_that_leads_nowhere(read, tmp_path):
     (tmp_path / "ViewingActivity.csv").touch()
-    with pytest.raises(InputError, match=r"no file or folder .*did you mean .*ViewingActivity\.csv"):
+    with pytest.raises(InputError, match=r"no file or folder .*Did you mean .*ViewingActivity\.csv"):
         read(tmp_path / "ViewingActivty.csv")
 
 
