@@ -26,7 +26,7 @@ from logs2lang.release.adapter import KNOWN_FILES, ReleasedAdapter, find_adapter
 
 RepoType = Literal["dataset", "model", "space"]
 
-MODEL_CARDS = Path(str(files("logs2lang.model_cards")))
+MODEL_CARDS = Path(str(files("logs2lang.model_cards"))).resolve()
 DEMO = "playground"
 """Folder of the demo."""
 DEMO_REPO = f"logs2lang-{DEMO}"

@@ -6,26 +6,22 @@ from logs2lang.space.playground.released_adapters import released_folder
 _VERBALIZE = """\
 from datasets import load_dataset
 
-from logs2lang.reasoners.local import LocalReasoner
-from logs2lang.verbalizers.action import ActionVerbalizer
-from logs2lang.verbalizers.profile import ProfileVerbalizer
-from logs2lang.verbalizers.rewrite import RewriteVerbalizer
-from logs2lang.verbalizers.template import TemplateVerbalizer
+import logs2lang
 
 examples = load_dataset("data/own", "examples", split="test")
 items = {{item["item_id"]: item for item in load_dataset("data/own", "items", split="train")}}
 
 histories = [history[-{history_length}:] for history in examples["history"][:8]]
 verbalizers = {{
-    "template": TemplateVerbalizer(),
-    "profile": ProfileVerbalizer(items),
-    "zero_shot": RewriteVerbalizer.from_pretrained({base!r}, items),
-    "action": ActionVerbalizer.from_pretrained({action!r}, items),
-    "rewrite": RewriteVerbalizer.from_pretrained({rewrite!r}, items),
+    "template": logs2lang.TemplateVerbalizer(),
+    "profile": logs2lang.ProfileVerbalizer(items),
+    "zero_shot": logs2lang.RewriteVerbalizer.from_pretrained({base!r}, items),
+    "action": logs2lang.ActionVerbalizer.from_pretrained({action!r}, items),
+    "rewrite": logs2lang.RewriteVerbalizer.from_pretrained({rewrite!r}, items),
 }}
 texts = {{name: verbalizer.verbalize(histories) for name, verbalizer in verbalizers.items()}}
 
-reasoner = LocalReasoner.from_pretrained({reasoner!r}, answer={answer!r})
+reasoner = logs2lang.LocalReasoner.from_pretrained({reasoner!r}, answer={answer!r})
 candidates = [[items[shown["item_id"]] for shown in row] for row in examples["candidates"][:8]]
 rankings = {{name: reasoner.rank(written, candidates) for name, written in texts.items()}}
 """

@@ -9,7 +9,7 @@ from typing import Any
 
 from logs2lang.models.model_folders import ADAPTER_WEIGHTS, RUN_FILE
 
-MODEL_CARDS = Path(str(files("logs2lang.model_cards")))
+MODEL_CARDS = Path(str(files("logs2lang.model_cards"))).resolve()
 
 
 @dataclass(frozen=True)
