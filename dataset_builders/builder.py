@@ -24,12 +24,10 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.candidates import CandidatePool, draw_candidates, to_pool
-from dataset_builders.checks import check_accounting, check_examples, count_rules
-from dataset_builders.events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log, tie_shares
-from dataset_builders.examples import to_decisions, to_examples, to_windows
-from dataset_builders.export import (
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.candidates import CandidatePool, draw_candidates, to_pool
+from logs2lang.dataset_builders.checks import check_accounting, check_examples, count_rules
+from logs2lang.dataset_builders.dataset_folder.export import (
     CARD_FILE,
     ITEMS_QUARANTINE_FILE,
     QUARANTINE_FILE,
@@ -43,13 +41,14 @@ from dataset_builders.export import (
     write_report,
     write_table,
 )
-from dataset_builders.input_error import InputError
-from dataset_builders.interactions import CanonicalLog, canonicalize
-from dataset_builders.machine_limits import plain_limits
-from dataset_builders.output_paths import require_folder_place
-from dataset_builders.prompt_configs import to_prompt_rows
-from dataset_builders.raw_log import OWN_LOG, LogLicense, RawLog, connect
-from dataset_builders.schema import (
+from logs2lang.dataset_builders.dataset_folder.output_paths import require_folder_place
+from logs2lang.dataset_builders.events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log, tie_shares
+from logs2lang.dataset_builders.examples import to_decisions, to_examples, to_windows
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.interactions import CanonicalLog, canonicalize
+from logs2lang.dataset_builders.prompting.prompt_configs import to_prompt_rows
+from logs2lang.dataset_builders.raw_log import OWN_LOG, LogLicense, RawLog, connect
+from logs2lang.dataset_builders.schema import (
     CONFIG_FEATURES,
     DATASET_VERSION,
     EXAMPLE_FEATURES,
@@ -62,11 +61,19 @@ from dataset_builders.schema import (
     USER,
     USER_ID,
 )
-from dataset_builders.splits import SPLIT, cut_times, fitting_history, length_rule, to_targets, training_events
-from dataset_builders.stored_tables import drop_stored, scratch_tables, store
-from dataset_builders.successor_lists import SuccessorLists
-from dataset_builders.successors import fold_to_read, successor_tables
-from dataset_builders.user_groups import UserGroup, build_groups, to_user_groups
+from logs2lang.dataset_builders.splits import (
+    SPLIT,
+    cut_times,
+    fitting_history,
+    length_rule,
+    to_targets,
+    training_events,
+)
+from logs2lang.dataset_builders.successor_lists import SuccessorLists
+from logs2lang.dataset_builders.successors import fold_to_read, successor_tables
+from logs2lang.dataset_builders.tables.machine_limits import plain_limits
+from logs2lang.dataset_builders.tables.stored_tables import drop_stored, scratch_tables, store
+from logs2lang.dataset_builders.user_groups import UserGroup, build_groups, to_user_groups
 
 _MANY_TIES = 0.05
 _SCRATCH_LOCK = ".build.lock"
@@ -107,7 +114,7 @@ def build_dataset(
         OSError: The disk is full or not to be written; nothing is left behind, and an earlier build stays.
 
     Example:
-        >>> from dataset_builders.sources.movielens import read_movielens
+        >>> from logs2lang.dataset_builders.sources.movielens import read_movielens
         >>> report = build_dataset(read_movielens, "data/movielens-100k")  # doctest: +SKIP
         >>> report["splits"]["test"]["examples"]  # doctest: +SKIP
         943

@@ -4,15 +4,69 @@ An example needs nine items that the user never touched. The log of one person h
 can be verbalized.
 """
 
+import logging
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
-from dataset_builders.interactions import CanonicalLog
-from dataset_builders.schema import HISTORY, ITEM_ID, RECORD_FEATURES, TITLE, USER
-from dataset_builders.stored_tables import store
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
+from logs2lang.dataset_builders.interactions import CanonicalLog, canonicalize
+from logs2lang.dataset_builders.raw_log import connect
+from logs2lang.dataset_builders.schema import HISTORY, ITEM_ID, RECORD_FEATURES, TITLE, USER, Record
+from logs2lang.dataset_builders.sources.viewing_history.personal_log import read_viewing_history
+from logs2lang.dataset_builders.tables.stored_tables import store
+
+logger = logging.getLogger(__name__)
+
+
+def read_histories(
+    path: str | Path,
+    *,
+    length: int = 100,
+    profile: str | None = None,
+    day_first: bool | None = None,
+    encoding: str | None = None,
+) -> list[list[Record]]:
+    """The histories in a person's own export, ready for any verbalizer. Nothing leaves the machine.
+
+    Args:
+        path (`str` or `Path`): An export of Netflix, Spotify, YouTube, Letterboxd or Trakt: a file, a folder or a zip
+            archive, as `read_viewing_history` takes it.
+        length (`int`, *optional*, defaults to 100): How many of the newest records each history keeps.
+        profile (`str`, *optional*): Only this profile of the account; else a history for each.
+        day_first (`bool`, *optional*): Whether 03/04/2024 is in April; asked for only where the file leaves it open.
+        encoding (`str`, *optional*): How the text is encoded, where it is not UTF-8.
+
+    Returns:
+        `list[list[Record]]`: One history per profile, oldest record first. How many rows were set aside is logged.
+
+    Raises:
+        InputError: It is no known export, or none of its rows can be read.
+
+    Example:
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "NetflixViewingHistory.csv"
+        ...     size = file.write_text("Title,Date\\nFargo,5/13/24\\nHeat,5/14/24\\n")
+        ...     histories = read_histories(file)
+        >>> [record["title"] for record in histories[0]]
+        ['Fargo', 'Heat']
+    """
+    with TemporaryDirectory() as folder:
+        connection = connect(folder)
+        try:
+            raw = read_viewing_history(connection, path, profile=profile, day_first=day_first, encoding=encoding)
+            log = canonicalize(raw, connection)
+            set_aside = connection.execute(log.quarantine.count())
+            if set_aside:
+                logger.warning(f"{set_aside} rows of {path} could not be read and were left out.")
+            rows = to_histories(log, BuildOptions(history=length), connection).to_pyarrow()
+        finally:
+            connection.disconnect()
+    return rows[HISTORY].to_pylist()
 
 
 def to_histories(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -> ir.Table:
@@ -29,8 +83,8 @@ def to_histories(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -
 
     Example:
         >>> from tempfile import TemporaryDirectory
-        >>> from dataset_builders.interactions import canonicalize
-        >>> from dataset_builders.raw_log import OWN_LOG, RawLog, connect
+        >>> from logs2lang.dataset_builders.interactions import canonicalize
+        >>> from logs2lang.dataset_builders.raw_log import OWN_LOG, RawLog, connect
         >>> rows = {"user_id": ["ann"] * 3, "item_id": ["Fog", "Dew", "Haze"], "source_file": ["f"] * 3,
         ...     "timestamp": ["2024-05-03", "2024-05-01", "2024-05-02"], "source_row": [1, 2, 3]}
         >>> with TemporaryDirectory() as folder:

@@ -15,12 +15,20 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.catalogue import to_items, without_item_id
-from dataset_builders.input_error import InputError
-from dataset_builders.log_times import EARLIEST_TIME, END_OF_TIME, ReadTimes, is_odd_number, parse_times
-from dataset_builders.plain_text import plain_text
-from dataset_builders.raw_log import RawLog
-from dataset_builders.schema import (
+from logs2lang.dataset_builders.catalogue import to_items, without_item_id
+from logs2lang.dataset_builders.cells.log_times import (
+    EARLIEST_TIME,
+    END_OF_TIME,
+    ReadTimes,
+    is_odd_number,
+    parse_times,
+)
+from logs2lang.dataset_builders.cells.plain_text import plain_text
+from logs2lang.dataset_builders.cells.written_ids import check_catalogue, is_rounded, with_whole_ids
+from logs2lang.dataset_builders.cells.written_numbers import ReadNumbers, read_durations, read_values
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.raw_log import RawLog
+from logs2lang.dataset_builders.schema import (
     DEFAULT_EVENT,
     DEVICE,
     DURATION,
@@ -36,9 +44,7 @@ from dataset_builders.schema import (
     USER_ID,
     VALUE,
 )
-from dataset_builders.stored_tables import drop_stored, store
-from dataset_builders.written_ids import check_catalogue, is_rounded, with_whole_ids
-from dataset_builders.written_numbers import ReadNumbers, read_durations, read_values
+from logs2lang.dataset_builders.tables.stored_tables import drop_stored, store
 
 BROKEN_ENCODING = "broken encoding"
 EMPTY_USER = "empty user"
@@ -128,7 +134,7 @@ def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False, file_
 
     Example:
         >>> from tempfile import TemporaryDirectory
-        >>> from dataset_builders.raw_log import OWN_LOG, connect
+        >>> from logs2lang.dataset_builders.raw_log import OWN_LOG, connect
         >>> rows = {"user_id": ["ann", "bob"], "item_id": ["i1", ""], "timestamp": ["2024-05-01", "2024-05-02"],
         ...     "source_file": ["log.csv", "log.csv"], "source_row": [2, 3]}
         >>> raw = RawLog("toy", ibis.memtable(rows), None, None, "iso", OWN_LOG)

@@ -12,11 +12,11 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import Source, build_dataset
-from dataset_builders.export import REPORT_FILE, filled_splits, shards_of
-from dataset_builders.input_error import InputError
-from dataset_builders.schema import CONFIG_FEATURES
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.builder import Source, build_dataset
+from logs2lang.dataset_builders.dataset_folder.export import REPORT_FILE, filled_splits, shards_of
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.schema import CONFIG_FEATURES
 
 
 @dataclass
@@ -42,7 +42,7 @@ class LogDatasetBuilder(datasets.ArrowBasedBuilder):
         cache_dir (`str`, *optional*): Where `datasets` keeps what was built.
 
     Example:
-        >>> from dataset_builders.sources.movielens import read_movielens
+        >>> from logs2lang.dataset_builders.sources.movielens import read_movielens
         >>> builder = LogDatasetBuilder(config_name="examples", source=read_movielens)  # doctest: +SKIP
         >>> builder.download_and_prepare()  # doctest: +SKIP
         >>> builder.as_dataset(split="test")[0]["candidates"]  # doctest: +SKIP

@@ -1,19 +1,16 @@
 """Files of public logs that their owners serve: downloaded once, checked, kept in the user's cache."""
 
-import http.client
-import os
-import shutil
-import tempfile
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+import pooch
 from huggingface_hub import cached_assets_path
 
-from dataset_builders.checksums import sha256_of
-from dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.input_error import InputError
 
 _TIMEOUT_S = 5
+
+pooch.get_logger().setLevel("WARNING")  # a download that works is not spoken of
 
 
 @dataclass(frozen=True)
@@ -46,22 +43,15 @@ def file_from_web(wanted: WebFile) -> Path:
     Raises:
         InputError: The server does not answer within 5 seconds, or what came is not the expected file.
     """
-    if wanted.cached.exists() and sha256_of(wanted.cached) == wanted.sha256:
-        return wanted.cached
-    with tempfile.TemporaryDirectory(dir=wanted.cached.parent) as folder:
-        fetched = Path(folder) / "fetched"
-        _download(wanted.url, fetched)
-        if sha256_of(fetched) != wanted.sha256:
-            raise InputError(
-                f"{wanted.url} has another checksum than expected; a proxy may have answered in its place."
-            )
-        os.replace(fetched, wanted.cached)
-    return wanted.cached
-
-
-def _download(url: str, target: Path) -> None:
+    place = {"fname": wanted.cached.name, "path": wanted.cached.parent}
+    downloader = pooch.HTTPDownloader(timeout=_TIMEOUT_S)
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer, target.open("wb") as sink:
-            shutil.copyfileobj(answer, sink)
-    except (OSError, http.client.HTTPException) as error:
-        raise InputError(f"{url} cannot be reached ({error}). Check the network, or give a local folder.") from error
+        return Path(pooch.retrieve(wanted.url, f"sha256:{wanted.sha256}", downloader=downloader, **place))
+    except OSError as error:  # what requests raises is one, too
+        raise InputError(
+            f"{wanted.url} cannot be reached ({error}). Check the network, or give a local folder."
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            f"{wanted.url} has another checksum than expected; a proxy may have answered in its place."
+        ) from error

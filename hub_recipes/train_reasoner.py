@@ -1,7 +1,7 @@
 """Stage 2, and the oracle of stage 1: teach a reasoner to recommend from text.
 
     logs2lang train reasoner --config smollm2-135m/reasoner/cpu.yaml --dataset data/mt --output_dir runs/reasoner
-    accelerate launch -m hub_recipes.train_reasoner --config ...   # the same, on several processes
+    accelerate launch -m logs2lang.train_reasoner --config ...   # the same, on several processes
 
 Methods: `history_lm` (next-title language modelling), `sft` (cross-entropy), `exact` (the policy gradient in closed
 form) and `grpo` (sampled answers, as Shi et al., 2026, arXiv 2602.20558).
@@ -13,26 +13,26 @@ from typing import Any
 from transformers import TrainingArguments
 from trl import GRPOConfig
 
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.prompts import prompt_text
-from hub_recipes.grpo_run import presentations_of, to_grpo_trainer
-from hub_recipes.language_models import LanguageModel
-from hub_recipes.progress import show_status
-from hub_recipes.rewards import AnswerReward
-from hub_recipes.training.adapters import trainable_model
-from hub_recipes.training.arguments import (
+from logs2lang.console.progress import show_status
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.prompting.prompts import prompt_text
+from logs2lang.models.language_models import LanguageModel
+from logs2lang.training.grpo.grpo_run import presentations_of, to_grpo_trainer
+from logs2lang.training.objectives.prompt_rows import to_reasoner_rows
+from logs2lang.training.objectives.reasoner_objectives import ObjectiveSettings
+from logs2lang.training.objectives.reasoner_objectives import to_trainer as to_objective_trainer
+from logs2lang.training.objectives.rewards import AnswerReward
+from logs2lang.training.runs.adapters import trainable_model
+from logs2lang.training.runs.arguments import (
     ObjectiveArguments,
     ReasonerArguments,
     chat_template_kwargs,
     parse_arguments,
     run_as_script,
 )
-from hub_recipes.training.dry_run import describe_run
-from hub_recipes.training.prompt_rows import to_reasoner_rows
-from hub_recipes.training.reasoner_objectives import ObjectiveSettings
-from hub_recipes.training.reasoner_objectives import to_trainer as to_objective_trainer
-from hub_recipes.training.run_folder import TrainingRun
-from hub_recipes.training.texts import training_texts
+from logs2lang.training.runs.dry_run import describe_run
+from logs2lang.training.runs.run_folder import TrainingRun
+from logs2lang.training.runs.texts import training_texts
 
 _OBJECTIVE = (ObjectiveArguments, TrainingArguments)
 CONFIGURATIONS = {"history_lm": _OBJECTIVE, "sft": _OBJECTIVE, "exact": _OBJECTIVE, "grpo": (GRPOConfig,)}

@@ -1,7 +1,7 @@
 """Stage 1: teach a verbalizer, first by example (`method: sft`), then by what an oracle recommends (`method: grpo`).
 
     logs2lang train verbalizer --config smollm2-135m/verbalizer/cpu.yaml --dataset data/mt --output_dir runs/verbalizer
-    accelerate launch -m hub_recipes.train_verbalizer --config ...   # the same, on several processes
+    accelerate launch -m logs2lang.train_verbalizer --config ...   # the same, on several processes
 
 Method: Shi et al. (2026), arXiv 2602.20558.
 """
@@ -14,29 +14,29 @@ from typing import Any
 from accelerate import PartialState
 from trl import GRPOConfig, SFTConfig, SFTTrainer
 
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.prompts import prompt_text
-from hub_recipes.grpo_run import to_grpo_trainer
-from hub_recipes.language_models import LanguageModel
-from hub_recipes.log_level import is_quiet
-from hub_recipes.progress import show_status
-from hub_recipes.rewards import LengthReward, OracleReward
-from hub_recipes.training.adapters import allow_only, trainable_model
-from hub_recipes.training.arguments import (
+from logs2lang.console.log_level import is_quiet
+from logs2lang.console.progress import show_status
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.prompting.prompts import prompt_text
+from logs2lang.models.language_models import LanguageModel
+from logs2lang.training.grpo.grpo_run import to_grpo_trainer
+from logs2lang.training.grpo.oracles import oracle_entry, oracle_hits, to_oracle
+from logs2lang.training.objectives.prompt_rows import SAMPLED_TOKENS, to_verbalizer_rows, to_warm_start_rows
+from logs2lang.training.objectives.rewards import LengthReward, OracleReward
+from logs2lang.training.runs.adapters import allow_only, trainable_model
+from logs2lang.training.runs.arguments import (
     ChatTemplateArguments,
     VerbalizerArguments,
     chat_template_kwargs,
     parse_arguments,
     run_as_script,
 )
-from hub_recipes.training.dry_run import describe_run
-from hub_recipes.training.oracles import oracle_entry, oracle_hits, to_oracle
-from hub_recipes.training.prompt_rows import SAMPLED_TOKENS, to_verbalizer_rows, to_warm_start_rows
-from hub_recipes.training.resumable_trainer import ResumableTrainer
-from hub_recipes.training.run_folder import TrainingRun
-from hub_recipes.training.run_record import read_json, write_json
-from hub_recipes.verbalizers.action import WITH_NEXT, decision_token_ids
-from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
+from logs2lang.training.runs.dry_run import describe_run
+from logs2lang.training.runs.resumable_trainer import ResumableTrainer
+from logs2lang.training.runs.run_folder import TrainingRun
+from logs2lang.training.runs.run_record import read_json, write_json
+from logs2lang.verbalizers.action import WITH_NEXT, decision_token_ids
+from logs2lang.verbalizers.learned import LEARNED_VERBALIZERS
 
 CONFIGURATIONS = {"sft": (ChatTemplateArguments, SFTConfig), "grpo": (GRPOConfig,)}
 ORACLE_FILE = "oracle.json"

@@ -1,15 +1,20 @@
-"""The arrows of the house: space -> hub_recipes -> dataset_builders, and nothing the other way.
+"""The arrows of the house: space -> hub_recipes -> dataset_builders, and inside from an upper room to a lower one.
 
-`model_cards` imports nothing of ours, and only `hub_recipes` fills its cards.
+`hub_recipes` is the package `logs2lang` itself, so its rooms are `logs2lang.models` and the like. `model_cards`
+imports nothing of ours. Two connections are no imports, for a reason: `evaluation/metric.py` loads the metric's
+`scores.py` from the folder of its Space, because on the Hub that folder stands alone; the command line imports the
+page by name when it is asked for, because the page stands above it.
 """
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-OURS = {"dataset_builders", "hub_recipes", "model_cards", "space"}
+PARTS = {"dataset_builders", "model_cards", "space"}
 ALLOWED = {
     "dataset_builders": {"dataset_builders"},
     "hub_recipes": {"hub_recipes", "dataset_builders", "model_cards"},
@@ -17,38 +22,131 @@ ALLOWED = {
     "space/discovery_recall": set(),
     "space/playground": {"space", "hub_recipes", "dataset_builders"},
 }
+FLOORS = (
+    ("hub_recipes/console",),
+    ("hub_recipes/models",),
+    ("hub_recipes/verbalizers", "hub_recipes/reasoners"),
+    ("hub_recipes/baselines",),
+    ("hub_recipes/evaluation",),
+    ("hub_recipes/training/runs",),
+    ("hub_recipes/training/objectives",),
+    ("hub_recipes/training/grpo",),
+    ("hub_recipes/release", "hub_recipes/train_reasoner.py", "hub_recipes/train_verbalizer.py"),
+    ("hub_recipes/commands",),
+)
+"""From the ground up; neighbours on one floor import nothing of one another."""
+STATIONS = (
+    ("schema.py", "input_error.py", "whole_files.py"),
+    ("build_options.py", "checksums.py"),
+    ("tables", "raw_log.py", "package_files.py", "web_files.py"),
+    ("cells",),
+    ("catalogue.py",),
+    ("interactions.py",),
+    ("events.py",),
+    ("splits.py", "user_groups.py"),
+    ("candidates.py", "successors.py", "successor_lists.py"),
+    ("examples.py", "prompting"),
+    ("dataset_folder",),
+    ("sources", "checks.py"),
+    ("builder.py", "histories.py"),
+    ("log_dataset.py",),
+)
+"""Of `dataset_builders`, from the ground up: the stations of a build stand in the order in which rows pass them."""
+LOOSE = {"__init__.py", "__main__.py", "train_reasoner.py", "train_verbalizer.py"}
 HEAVY = {"torch", "trl", "transformers", "peft"}
 
 
-def imported(path: Path) -> set[str]:
-    """Top-level names of every import of a file, those inside functions included."""
+def modules_of(path: Path) -> set[str]:
+    """Every module that a file imports, those inside functions included."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    absolute = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level}
-    return {name.split(".")[0] for name in plain | absolute}
+    pairs = [
+        (node.module, alias.name)
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level
+        for alias in node.names
+    ]
+    return plain | {f"{module}.{name}" for module, name in pairs}
+
+
+def place_of(module: str) -> str:
+    """Where a module of ours lies, as a path from the root; empty for others and for the public face."""
+    first, *rest = module.split(".")
+    if first != "logs2lang" or not rest:
+        return ""
+    return "/".join(rest if rest[0] in PARTS else ["hub_recipes", *rest])
+
+
+def folder_of(module: str) -> str:
+    return place_of(module).split("/")[0]
 
 
 def files(folder: str) -> list[Path]:
-    return sorted((ROOT / folder).rglob("*.py"))
+    return sorted(path for path in (ROOT / folder).rglob("*.py") if path != ROOT / "hub_recipes" / "__init__.py")
 
 
-def test_imported_sees_imports_inside_functions(tmp_path):
+def floor_of(place: str, floors: tuple[tuple[str, ...], ...]) -> tuple[int, str] | None:
+    """The number of a floor, and which of its rooms a path lies in."""
+    for number, rooms in enumerate(floors):
+        for room in rooms:
+            name = room.removesuffix(".py")
+            if place.removesuffix(".py") == name or place.startswith(f"{name}/"):
+                return number, room
+    return None
+
+
+def upward(floors: tuple[tuple[str, ...], ...], path: str, modules: set[str]) -> list[str]:
+    """What a file imports from its own height or from above, other than from its own room."""
+    own = floor_of(path, floors)
+    assert own is not None, f"{path} stands on no floor"
+    found = {module: floor_of(place_of(module), floors) for module in sorted(modules)}
+    return [module for module, theirs in found.items() if theirs and theirs != own and theirs[0] >= own[0]]
+
+
+def test_modules_of_sees_imports_inside_functions(tmp_path):
     module = tmp_path / "module.py"
-    module.write_text("import os.path\ndef f():\n    from hub_recipes.cli import main\n    from . import near\n")
-    assert imported(module) == {"os", "hub_recipes"}
+    inside = "import os.path\ndef f():\n    from logs2lang.commands import cli\n    from . import near\n"
+    module.write_text(inside)
+    assert modules_of(module) == {"os.path", "logs2lang.commands.cli"}
+
+
+def test_an_arrow_upward_is_found():
+    down, up = "logs2lang.models.model_folders.to_base", "logs2lang.commands.cli.main"
+    assert upward(FLOORS, "hub_recipes/evaluation/report.py", {down, up}) == [up]
+    assert upward(FLOORS, "hub_recipes/reasoners/local.py", {"logs2lang.verbalizers.action"}) != []
 
 
 @pytest.mark.parametrize("folder", ALLOWED)
 def test_imports_go_one_way(folder):
-    wrong = {
-        str(path.relative_to(ROOT)): sorted(imported(path) & OURS - ALLOWED[folder])
-        for path in files(folder)
-        if imported(path) & OURS - ALLOWED[folder]
-    }
-    assert not wrong
+    found = {str(path.relative_to(ROOT)): {folder_of(name) for name in modules_of(path)} for path in files(folder)}
+    assert found
+    assert not {path: folders for path, folders in found.items() if folders - ALLOWED[folder] - {""}}
+
+
+@pytest.mark.parametrize("path", [str(path.relative_to(ROOT)) for path in files("hub_recipes")])
+def test_rooms_import_from_below(path):
+    if Path(path).name not in {"__init__.py", "__main__.py"}:
+        assert upward(FLOORS, path, modules_of(ROOT / path)) == []
+
+
+@pytest.mark.parametrize("path", [str(path.relative_to(ROOT)) for path in files("dataset_builders")])
+def test_stations_import_from_below(path):
+    floors = tuple(tuple(f"dataset_builders/{name}" for name in names) for names in STATIONS)
+    if path != "dataset_builders/__init__.py":
+        assert upward(floors, path, modules_of(ROOT / path)) == []
+
+
+def test_only_the_scripts_stand_loose():
+    assert {path.name for path in (ROOT / "hub_recipes").glob("*.py")} == LOOSE
 
 
 def test_dataset_builders_need_no_torch():
-    wrong = [str(path.relative_to(ROOT)) for path in files("dataset_builders") if imported(path) & HEAVY]
-    assert files("dataset_builders")
-    assert not wrong
+    found = {str(path.relative_to(ROOT)): modules_of(path) for path in files("dataset_builders")}
+    assert found
+    assert not [path for path, names in found.items() if {name.split(".")[0] for name in names} & HEAVY]
+
+
+def test_the_package_imports_nothing_heavy():
+    code = "import sys, logs2lang; print(sorted({'torch', 'datasets', 'pandas', 'numpy', 'typer'} & set(sys.modules)))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[]"

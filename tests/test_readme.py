@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hub_recipes.cli import main
-from hub_recipes.report import NOISE_COLUMNS, TERMINAL_COLUMNS, markdown_table, setting_line
+from logs2lang.commands.cli import main
+from logs2lang.evaluation.report import NOISE_COLUMNS, TERMINAL_COLUMNS, markdown_table, setting_line
 
 ROOT = Path(__file__).parents[1]
 RESULTS_PAGE = ROOT / "model_cards" / "results" / "README.md"
@@ -69,15 +69,17 @@ def run(words: list[str], monkeypatch) -> int:
 def test_every_command_is_understood(words, monkeypatch, toy_folder):
     """Parsed by the real command line; what would take long or need somebody's files is not run."""
     seen = []
-    monkeypatch.setattr("dataset_builders.builder.build_dataset", lambda *args, **_: seen.append(args) or REPORT)
-    monkeypatch.setattr("hub_recipes.report.build_table", lambda report: "")
-    monkeypatch.setattr("dataset_builders.built_dataset.BuiltDataset.open", _stop)
-    for name in ("metric.install_metric", "release.plan.plan_release", "release.jobs.preparation"):
-        monkeypatch.setattr(f"hub_recipes.{name}", _stop)
+    monkeypatch.setattr(
+        "logs2lang.dataset_builders.builder.build_dataset", lambda *args, **_: seen.append(args) or REPORT
+    )
+    monkeypatch.setattr("logs2lang.evaluation.report.build_table", lambda report: "")
+    monkeypatch.setattr("logs2lang.dataset_builders.dataset_folder.built_dataset.BuiltDataset.open", _stop)
+    for name in ("evaluation.metric.install_metric", "release.plan.plan_release", "release.jobs.preparation"):
+        monkeypatch.setattr(f"logs2lang.{name}", _stop)
     for name in ("write_cards", "stale_cards"):
-        monkeypatch.setattr(f"hub_recipes.release.cards.{name}", _stop)
-    monkeypatch.setattr("hub_recipes.release.adoption.adopt_adapter", _stop)
-    monkeypatch.setattr("space.playground.app.serve", _stop)
+        monkeypatch.setattr(f"logs2lang.release.cards.{name}", _stop)
+    monkeypatch.setattr("logs2lang.release.adoption.adopt_adapter", _stop)
+    monkeypatch.setattr("logs2lang.space.playground.app.serve", _stop)
     try:
         assert run(words, monkeypatch) == 0
     except _ReachedError:
@@ -108,7 +110,7 @@ import json
 titles = [record["title"] for record in histories[0]]
 print(json.dumps({"examples": len(examples), "answer": prompts[0]["answer"], "titles": titles}))
 """
-    install = "from hub_recipes.metric import install_metric\ninstall_metric()\n"
+    install = "from logs2lang.evaluation.metric import install_metric\ninstall_metric()\n"
     script = "\n".join([install, *blocks("python"), said])
     # A process of its own, because evaluate keeps the modules that a process has loaded once.
     environment = {**os.environ, "HF_MODULES_CACHE": str(toy_folder / "modules"), "HF_EVALUATE_OFFLINE": "1"}

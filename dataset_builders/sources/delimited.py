@@ -19,10 +19,10 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.input_error import InputError
-from dataset_builders.interactions import BROKEN_ENCODING, QUARANTINE_TYPES
-from dataset_builders.schema import REASON, SOURCE_FILE, SOURCE_ROW
-from dataset_builders.sources.records import (
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.interactions import BROKEN_ENCODING, QUARANTINE_TYPES
+from logs2lang.dataset_builders.schema import REASON, SOURCE_FILE, SOURCE_ROW
+from logs2lang.dataset_builders.sources.records import (
     BROKEN_QUOTES,
     TOO_FEW_COLUMNS,
     TOO_LONG,
@@ -34,7 +34,7 @@ from dataset_builders.sources.records import (
     count_records,
     open_text,
 )
-from dataset_builders.stored_tables import drop_stored, store
+from logs2lang.dataset_builders.tables.stored_tables import drop_stored, store
 
 _REASONS = {
     "MISSING COLUMNS": TOO_FEW_COLUMNS,

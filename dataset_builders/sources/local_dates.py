@@ -5,10 +5,10 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.input_error import InputError
-from dataset_builders.schema import TIMESTAMP
-from dataset_builders.stored_tables import store
-from dataset_builders.written_times import UTC_MICROSECONDS
+from logs2lang.dataset_builders.cells.written_times import UTC_MICROSECONDS
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.schema import TIMESTAMP
+from logs2lang.dataset_builders.tables.stored_tables import store
 
 _DATE = r"^\s*(\d{1,4})\s*([./-])\s*(\d{1,2})\s*[./-]\s*(\d{4}|\d{1,2})(?:\.|\s*г\.)?"
 _CLOCK = (
@@ -55,7 +55,7 @@ def parse_local_times(
 
     Example:
         >>> from tempfile import TemporaryDirectory
-        >>> from dataset_builders.raw_log import connect
+        >>> from logs2lang.dataset_builders.raw_log import connect
         >>> dates = ["13/4/24", "2024-05-01 7:30 PM", "3/4/24", "31/2/24", "soon"]
         >>> with TemporaryDirectory() as folder:
         ...     connection, table = connect(folder), ibis.memtable({"timestamp": dates})

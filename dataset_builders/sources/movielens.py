@@ -10,10 +10,10 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.input_error import InputError
-from dataset_builders.package_files import PackageFile, file_from_package
-from dataset_builders.raw_log import LogLicense, RawLog
-from dataset_builders.schema import (
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.package_files import PackageFile, file_from_package
+from logs2lang.dataset_builders.raw_log import LogLicense, RawLog
+from logs2lang.dataset_builders.schema import (
     ITEM_ID,
     SOURCE_FILE,
     SOURCE_ROW,
@@ -23,9 +23,9 @@ from dataset_builders.schema import (
     VALUE,
     YEAR,
 )
-from dataset_builders.sources.delimited import Dialect, ReadRows, open_text, read_delimited
-from dataset_builders.sources.movie_titles import spoken_title_of, without_no_genres, year_of
-from dataset_builders.web_files import WebFile, file_from_web
+from logs2lang.dataset_builders.sources.delimited import Dialect, ReadRows, open_text, read_delimited
+from logs2lang.dataset_builders.sources.movie_titles import spoken_title_of, without_no_genres, year_of
+from logs2lang.dataset_builders.web_files import WebFile, file_from_web
 
 # The checksum is the one TensorFlow Datasets publishes for the same file.
 GROUPLENS_100K = WebFile(

@@ -6,7 +6,6 @@ import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,9 +13,9 @@ from urllib.parse import unquote
 import ibis
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.input_error import InputError
-from dataset_builders.schema import SOURCE_FILE
-from dataset_builders.sources.delimited import (
+from logs2lang.dataset_builders.input_error import InputError, did_you_mean_file
+from logs2lang.dataset_builders.schema import SOURCE_FILE
+from logs2lang.dataset_builders.sources.delimited import (
     COMPRESSED,
     Dialect,
     copy_as_utf8,
@@ -24,11 +23,11 @@ from dataset_builders.sources.delimited import (
     names_below_common_folder,
     read_delimited,
 )
-from dataset_builders.sources.json_lines import read_json_lines
-from dataset_builders.sources.named_rows import NamedRows
-from dataset_builders.sources.parquet_rows import read_parquet_rows
-from dataset_builders.sources.records import open_text
-from dataset_builders.stored_tables import store
+from logs2lang.dataset_builders.sources.json_lines import read_json_lines
+from logs2lang.dataset_builders.sources.named_rows import NamedRows
+from logs2lang.dataset_builders.sources.parquet_rows import read_parquet_rows
+from logs2lang.dataset_builders.sources.records import open_text
+from logs2lang.dataset_builders.tables.stored_tables import store
 
 LEFT_OUT = "-"
 """What stands for a column to leave out where the user names the columns of a file."""
@@ -143,17 +142,11 @@ def _matching_files(pattern: str) -> list[Path]:
     found = [path] if path.exists() else sorted(map(Path, glob.glob(str(path), recursive=True)))
     files = [file.absolute() for file in found if file.is_file()]
     if not files:
-        raise InputError(f"There is no file {pattern}{_neighbours(path)}. Check the path; a glob must be quoted.")
+        raise InputError(f"There is no file {pattern}. {did_you_mean_file(path)} A glob must be quoted.")
     empty = [file for file in files if not file.stat().st_size]
     if empty:
         raise InputError(f"{empty[0]} is empty (0 bytes). Check that it was written completely.")
     return files
-
-
-def _neighbours(path: Path) -> str:
-    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = get_close_matches(path.name, names, n=1)
-    return f"; did you mean {path.parent / close[0]}" if close else ""
 
 
 def _kind(paths: Sequence[Path], pattern: str) -> str:

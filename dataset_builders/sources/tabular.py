@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +11,12 @@ import ibis.expr.types as ir
 import yaml
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.catalogue import DEFAULT_TAG_SEPARATOR
-from dataset_builders.input_error import InputError
-from dataset_builders.raw_log import OWN_LOG, TIME_FORMATS, RawLog
-from dataset_builders.schema import (
+from logs2lang.dataset_builders.catalogue import DEFAULT_TAG_SEPARATOR
+from logs2lang.dataset_builders.cells.written_numbers import SECONDS_PER_UNIT
+from logs2lang.dataset_builders.cells.written_times import UTC_MICROSECONDS, check_strptime_format
+from logs2lang.dataset_builders.input_error import InputError, did_you_mean
+from logs2lang.dataset_builders.raw_log import OWN_LOG, TIME_FORMATS, RawLog
+from logs2lang.dataset_builders.schema import (
     DESCRIPTION,
     DEVICE,
     DURATION,
@@ -35,13 +36,11 @@ from dataset_builders.schema import (
     VALUE,
     YEAR,
 )
-from dataset_builders.sources.delimited import ReadRows
-from dataset_builders.sources.local_dates import has_local_dates, parse_local_times
-from dataset_builders.sources.movie_titles import with_spoken_titles
-from dataset_builders.sources.named_rows import NamedRows
-from dataset_builders.sources.table_files import LEFT_OUT, read_files
-from dataset_builders.written_numbers import SECONDS_PER_UNIT
-from dataset_builders.written_times import UTC_MICROSECONDS, check_strptime_format
+from logs2lang.dataset_builders.sources.delimited import ReadRows
+from logs2lang.dataset_builders.sources.local_dates import has_local_dates, parse_local_times
+from logs2lang.dataset_builders.sources.movie_titles import with_spoken_titles
+from logs2lang.dataset_builders.sources.named_rows import NamedRows
+from logs2lang.dataset_builders.sources.table_files import LEFT_OUT, read_files
 
 SYNONYMS = {
     USER_ID: ("user", "uid", "customerid", "memberid", "accountid", "profileid", "reviewerid", "visitorid"),
@@ -300,7 +299,8 @@ def _renamed(
         if theirs in log.like_values and not recognised:
             raise _headerless(log, ours, columns_flag)
         if theirs not in (*log.columns, *log.doubled):
-            raise InputError(f"{log.shown} has no column {theirs!r} for {our_name}{_suggestion(theirs, log.columns)}.")
+            hint = did_you_mean(theirs, log.columns, f"It has {', '.join(log.columns)}.")
+            raise InputError(f"{log.shown} has no column {theirs!r} for {our_name}. {hint}")
     free = [theirs for theirs in (*log.columns, *log.doubled) if theirs not in mapping.values()]
     in_files = [theirs for theirs in free if theirs not in log.folder_columns]
     found = {
@@ -451,16 +451,10 @@ def _plain(name: str) -> str:
     return "".join(character for character in name.casefold() if character.isalnum())
 
 
-def _suggestion(name: str, names: Iterable[str]) -> str:
-    close = get_close_matches(name, list(names), n=1)
-    return f"; did you mean {close[0]!r}" if close else f"; it has {', '.join(names)}"
-
-
 def _check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:
     for name in names:
         if name not in known:
-            close = get_close_matches(str(name), known, n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known)}."
+            hint = did_you_mean(str(name), known, f"There are: {', '.join(known)}.")
             raise InputError(f"{name!r} is no {what}. {hint}")
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from functools import partial
 
-from hub_recipes.baselines.catalogue_closeness import TagCosine, YearCloseness
-from hub_recipes.baselines.item_knn import ItemKnn
-from hub_recipes.baselines.markov import Markov
-from hub_recipes.baselines.popularity import Popularity
-from hub_recipes.baselines.random_choice import RandomChoice
-from hub_recipes.baselines.rankings import rankings_from_scores
-from hub_recipes.baselines.recommender import Recommender
-from hub_recipes.baselines.sasrec import SasRec
+from logs2lang.baselines.catalogue_closeness import TagCosine, YearCloseness
+from logs2lang.baselines.item_knn import ItemKnn
+from logs2lang.baselines.markov import Markov
+from logs2lang.baselines.popularity import Popularity
+from logs2lang.baselines.random_choice import RandomChoice
+from logs2lang.baselines.rankings import rankings_from_scores
+from logs2lang.baselines.recommender import Recommender
+from logs2lang.baselines.sasrec import SasRec
 
 BASELINES: dict[str, Callable[[], Recommender]] = {
     "random": RandomChoice,

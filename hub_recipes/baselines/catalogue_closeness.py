@@ -11,9 +11,9 @@ import pandas as pd
 from datasets import Dataset
 from scipy import sparse
 
-from dataset_builders.schema import TAGS, YEAR, Item
-from hub_recipes.baselines.decisions import Decisions
-from hub_recipes.baselines.recommender import Progress
+from logs2lang.baselines.decisions import Decisions
+from logs2lang.baselines.recommender import Progress
+from logs2lang.dataset_builders.schema import TAGS, YEAR, Item
 
 
 class YearCloseness:

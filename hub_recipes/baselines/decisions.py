@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from datasets import Dataset
 from scipy import sparse
 
-from dataset_builders.schema import CANDIDATES, EVENT, HISTORY, ITEM_ID, NOISE_EVENTS
+from logs2lang.dataset_builders.schema import CANDIDATES, EVENT, HISTORY, ITEM_ID, NOISE_EVENTS
 
 
 @dataclass(frozen=True, eq=False)

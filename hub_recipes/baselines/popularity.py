@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from dataset_builders.schema import Item
-from hub_recipes.baselines.decisions import Decisions
-from hub_recipes.baselines.recommender import Progress
-from hub_recipes.baselines.training_log import TrainingLog
+from logs2lang.baselines.decisions import Decisions
+from logs2lang.baselines.recommender import Progress
+from logs2lang.baselines.training_log import TrainingLog
+from logs2lang.dataset_builders.schema import Item
 
 
 class Popularity:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from dataset_builders.schema import CANDIDATES, Item
-from hub_recipes.baselines.recommender import Progress
+from logs2lang.baselines.recommender import Progress
+from logs2lang.dataset_builders.schema import CANDIDATES, Item
 
 
 class RandomChoice:

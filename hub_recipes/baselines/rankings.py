@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from datasets import Dataset
 
-from dataset_builders.schema import CANDIDATES, EXAMPLE_ID, ITEM_ID
-from hub_recipes.reasoners.ranking import Ranking, order_of, tie_draws
+from logs2lang.dataset_builders.schema import CANDIDATES, EXAMPLE_ID, ITEM_ID
+from logs2lang.reasoners.ranking import Ranking, order_of, tie_draws
 
 
 def rankings_from_scores(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from dataset_builders.schema import Item
+from logs2lang.dataset_builders.schema import Item
 
 Progress = Callable[[float], None]
 """Called with the share of the fitting that is done, in [0, 1], by what takes long."""

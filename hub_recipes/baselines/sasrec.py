@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from dataset_builders.schema import Item
-from hub_recipes.baselines.decisions import Decisions
-from hub_recipes.baselines.recommender import Progress
-from hub_recipes.baselines.sasrec_settings import SasRecSettings
-from hub_recipes.baselines.training_log import TrainingLog
+from logs2lang.baselines.decisions import Decisions
+from logs2lang.baselines.recommender import Progress
+from logs2lang.baselines.sasrec_settings import SasRecSettings
+from logs2lang.baselines.training_log import TrainingLog
+from logs2lang.dataset_builders.schema import Item
 
 SMOOTHING = 10
 """Users added to every item's audience before its logarithm is taken, because the logit of a rare item is as uncertain
@@ -37,8 +37,8 @@ class SasRec:
 
     def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item], progress: Progress | None = None) -> "SasRec":
         """Train the network, on an accelerator if there is one; see [`Recommender`]."""
-        from hub_recipes.baselines.sasrec_batches import Sequences
-        from hub_recipes.baselines.sasrec_training import Watch, fitted_network
+        from logs2lang.baselines.sasrec_batches import Sequences
+        from logs2lang.baselines.sasrec_training import Watch, fitted_network
 
         log = TrainingLog.of(interactions)
         self.item_ids, self.audience = log.item_ids, log.audience

@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hub_recipes.accelerators import accelerator
-from hub_recipes.baselines.recommender import Progress
-from hub_recipes.baselines.sasrec_batches import Batch, Sequences, batches
-from hub_recipes.baselines.sasrec_network import SasRecNetwork
-from hub_recipes.baselines.sasrec_settings import SasRecSettings
+from logs2lang.baselines.recommender import Progress
+from logs2lang.baselines.sasrec_batches import Batch, Sequences, batches
+from logs2lang.baselines.sasrec_network import SasRecNetwork
+from logs2lang.baselines.sasrec_settings import SasRecSettings
+from logs2lang.models.accelerators import accelerator
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from dataset_builders.schema import EVENT, ITEM_ID, NOISE_EVENTS, TIMESTAMP, USER
+from logs2lang.dataset_builders.schema import EVENT, ITEM_ID, NOISE_EVENTS, TIMESTAMP, USER
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from dataset_builders.prompts import neutralise, neutralise_lines, told_apart
-from dataset_builders.schema import CANDIDATE_LABELS, TITLE
-from hub_recipes.title_mentions import is_plain
+from logs2lang.dataset_builders.prompting.prompts import neutralise, neutralise_lines, told_apart
+from logs2lang.dataset_builders.schema import CANDIDATE_LABELS, TITLE
+from logs2lang.reasoners.title_mentions import is_plain
 
 _TYPED = str.maketrans("‘’ʼ“”„‐‑", "'''\"\"\"--")
 """Quotes and hyphens as a keyboard has them: a title and its copy may differ in those."""

@@ -11,9 +11,9 @@ from typing import Any
 from diskcache import Cache
 from huggingface_hub import cached_assets_path
 
-from dataset_builders.input_error import InputError
-from dataset_builders.prompts import Message
-from hub_recipes.reasoners.chat_server import ChatAnswer
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.prompts import Message
+from logs2lang.reasoners.chat_server import ChatAnswer
 
 
 def answers_folder() -> Path:

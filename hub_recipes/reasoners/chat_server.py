@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from huggingface_hub import AsyncInferenceClient, get_token
 from huggingface_hub.errors import HfHubHTTPError, HTTPError, InferenceTimeoutError, OfflineModeIsEnabled
 
-from dataset_builders.input_error import InputError
-from dataset_builders.prompts import Message
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.prompts import Message
 
 INFERENCE_PROVIDERS_URL = "https://router.huggingface.co/v1"
 

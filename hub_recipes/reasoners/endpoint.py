@@ -20,13 +20,13 @@ from tenacity import (
 )
 from transformers.utils import logging
 
-from dataset_builders.input_error import InputError
-from dataset_builders.prompts import Message, neutralise, to_reasoner_prompt
-from dataset_builders.schema import ITEM_ID
-from hub_recipes.reasoners import ranking
-from hub_recipes.reasoners.answer import is_unfinished_thought, parse_answer, thinks
-from hub_recipes.reasoners.answer_cache import AnswerCache, open_answers, question_key
-from hub_recipes.reasoners.chat_server import (
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.prompts import Message, neutralise, to_reasoner_prompt
+from logs2lang.dataset_builders.schema import ITEM_ID
+from logs2lang.reasoners import ranking
+from logs2lang.reasoners.answer import is_unfinished_thought, parse_answer, thinks
+from logs2lang.reasoners.answer_cache import AnswerCache, open_answers, question_key
+from logs2lang.reasoners.chat_server import (
     INFERENCE_PROVIDERS_URL,
     ChatAnswer,
     EndpointError,
@@ -36,12 +36,12 @@ from hub_recipes.reasoners.chat_server import (
     check_url,
     read_api_key,
 )
-from hub_recipes.reasoners.dialect import Dialect
-from hub_recipes.reasoners.label_probabilities import label_probabilities
-from hub_recipes.reasoners.questions import Candidates, drop_oldest
-from hub_recipes.reasoners.ranking import Ranking
-from hub_recipes.reasoners.reasoner import Progress
-from hub_recipes.reasoners.spending import CapReached, Spending, SpendingCapError
+from logs2lang.reasoners.dialect import Dialect
+from logs2lang.reasoners.label_probabilities import label_probabilities
+from logs2lang.reasoners.questions import Candidates, drop_oldest
+from logs2lang.reasoners.ranking import Ranking
+from logs2lang.reasoners.reasoner import Progress
+from logs2lang.reasoners.spending import CapReached, Spending, SpendingCapError
 
 MAX_CONCURRENCY = 100
 """Connections that the HTTP client keeps at once; more calls would wait for one while their time-out runs."""

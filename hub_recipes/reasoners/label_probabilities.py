@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dataset_builders.schema import CANDIDATE_LABELS
+from logs2lang.dataset_builders.schema import CANDIDATE_LABELS
 
 _LEAST = 1e-9  # where rounding leaves nothing: the logarithm of a probability must stay finite
 

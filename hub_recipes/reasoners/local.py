@@ -11,13 +11,13 @@ import numpy as np
 from scipy.special import softmax
 from transformers.utils import logging
 
-from dataset_builders.input_error import InputError
-from dataset_builders.prompts import to_reasoner_prompt
-from dataset_builders.schema import ITEM_ID, TAGS
-from hub_recipes.language_models import DEFAULT_BASE_MODEL, LanguageModel, load_language_model
-from hub_recipes.model_folders import RUN_FILE, model_folder
-from hub_recipes.reasoners.answer import parse_answer
-from hub_recipes.reasoners.questions import (
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.prompts import to_reasoner_prompt
+from logs2lang.dataset_builders.schema import ITEM_ID, TAGS
+from logs2lang.models.language_models import DEFAULT_BASE_MODEL, LanguageModel, load_language_model
+from logs2lang.models.model_folders import RUN_FILE, model_folder
+from logs2lang.reasoners.answer import parse_answer
+from logs2lang.reasoners.questions import (
     Candidates,
     ScoredAnswer,
     ToPrompt,
@@ -26,7 +26,7 @@ from hub_recipes.reasoners.questions import (
     label_ids,
     to_prompt_of,
 )
-from hub_recipes.reasoners.ranking import Ranking, to_ranking
+from logs2lang.reasoners.ranking import Ranking, to_ranking
 
 Answer = Literal["label", "title", "tags", "generate"]
 

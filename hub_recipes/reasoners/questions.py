@@ -9,9 +9,16 @@ from importlib.resources import files
 from math import ceil
 from typing import Any, Literal
 
-from dataset_builders.prompts import Message, neutralise, neutralise_lines, tags_text, to_reasoner_prompt, told_apart
-from dataset_builders.schema import CANDIDATE_LABELS, TITLE
-from hub_recipes.language_models import LanguageModel
+from logs2lang.dataset_builders.prompting.prompts import (
+    Message,
+    neutralise,
+    neutralise_lines,
+    tags_text,
+    to_reasoner_prompt,
+    told_apart,
+)
+from logs2lang.dataset_builders.schema import CANDIDATE_LABELS, TITLE
+from logs2lang.models.language_models import LanguageModel
 
 Candidates = Sequence[Mapping[str, Any]]
 ToPrompt = Callable[[str, Candidates], list[Message]]
@@ -42,7 +49,7 @@ def to_tags_prompt(context: str, candidates: Candidates) -> list[Message]:
 @cache
 def question(name: Literal["title", "tags"]) -> str:
     """The prose of the prompt that asks for a title or for tags, with its `{context}` still open."""
-    return (files("hub_recipes") / "reasoners" / f"{name}.txt").read_text(encoding="utf-8").strip()
+    return (files(__package__) / f"{name}.txt").read_text(encoding="utf-8").strip()
 
 
 def label_ids(language_model: LanguageModel) -> list[int]:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from hub_recipes.reasoners.questions import Candidates
-from hub_recipes.reasoners.ranking import Ranking
+from logs2lang.reasoners.questions import Candidates
+from logs2lang.reasoners.ranking import Ranking
 
 Progress = Callable[[int], None]
 """Called with the number of finished contexts."""

@@ -1,7 +1,6 @@
 """What all runs of one folder have spent at endpoints: one file, in which their processes take turns."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -9,7 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.whole_files import write_text
 
 LEDGER_FILE = "spending.json"
 
@@ -100,6 +100,4 @@ class SpendingLedger:
 
     def _write(self, spent: Spent) -> None:
         content = asdict(replace(spent, us_dollars=round(spent.us_dollars, _DECIMALS)))
-        partial = self.folder / f".{LEDGER_FILE}.partial"
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, self.file)
+        write_text(self.file, json.dumps(content, indent=2) + "\n")

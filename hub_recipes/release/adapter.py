@@ -7,14 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dataset_builders.checksums import sha256_of
-from dataset_builders.export import REPORT_FILE
-from dataset_builders.input_error import InputError
-from hub_recipes.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CHAT_TEMPLATE_CONFIG, VERBALIZER_CONFIG
-from hub_recipes.results import read_document
-from hub_recipes.training.curves import CURVES_FILE
-from hub_recipes.training.run_record import RUN_FILE, read_run
-from model_cards.render import CardError, Home, render_adapter_card
+from logs2lang.dataset_builders.checksums import sha256_of
+from logs2lang.dataset_builders.dataset_folder.export import REPORT_FILE
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.evaluation.results import read_document
+from logs2lang.model_cards.render import CardError, Home, render_adapter_card
+from logs2lang.models.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CHAT_TEMPLATE_CONFIG, VERBALIZER_CONFIG
+from logs2lang.training.runs.curves import CURVES_FILE
+from logs2lang.training.runs.run_record import RUN_FILE, read_run
 
 CARD_FILE = "README.md"
 RESULTS_FOLDER = "results"

@@ -4,16 +4,16 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.checksums import sha256_of
-from dataset_builders.input_error import InputError
-from hub_recipes.charts import CHART_FILE, GAP_CHART_FILE
-from hub_recipes.model_folders import ADAPTER_WEIGHTS
-from hub_recipes.release.adapter import KNOWN_FILES, RESULTS_FOLDER, differing_config
-from hub_recipes.release.cards import require_its_dataset, write_cards
-from hub_recipes.results import RESULTS_FILE, read_document
-from hub_recipes.training.adapters import move_aside, replaced_folder
-from hub_recipes.training.run_record import RUN_FILE, read_run, write_json
+from logs2lang.dataset_builders.checksums import sha256_of
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.whole_files import move_aside, whole_folder
+from logs2lang.evaluation.charts import CHART_FILE, GAP_CHART_FILE
+from logs2lang.evaluation.results import RESULTS_FILE, read_document
+from logs2lang.models.model_folders import ADAPTER_WEIGHTS
+from logs2lang.release.adapter import KNOWN_FILES, RESULTS_FOLDER, differing_config
+from logs2lang.release.cards import require_its_dataset, write_cards
+from logs2lang.training.runs.run_record import RUN_FILE, read_run, write_json
 
 EARLIER_FOLDER = "earlier"
 """Where an adapter is moved whose name a later one takes; no part of a release."""
@@ -60,12 +60,12 @@ def adopt_adapter(
     if row not in rows:
         raise InputError(f"{results / RESULTS_FILE} has no row {row!r}, only {', '.join(rows)}.")
     place = Path(RESULTS_FOLDER, name or f"{dataset.resolve().name}-{row}")
-    with replaced_folder(model_cards / place, _RESULTS) as partial:
+    with whole_folder(model_cards / place, _RESULTS) as partial:
         _copy(_RESULTS, results, partial)
     folder = model_cards / run["name"]
     if _weights(folder) not in (None, _weights(adapter)):  # what was trained is not deleted
         move_aside(folder, model_cards / EARLIER_FOLDER)
-    with replaced_folder(folder, KNOWN_FILES) as partial:
+    with whole_folder(folder, KNOWN_FILES) as partial:
         _copy(KNOWN_FILES, adapter, partial)
         write_json({**run, "results": {"path": (place / RESULTS_FILE).as_posix(), "row": row}}, partial / RUN_FILE)
     write_cards(folder, dataset)

@@ -1,23 +1,23 @@
 """Cards beside their sources: write them, and say which of them no longer match."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.checksums import sha256_of
-from dataset_builders.export import REPORT_FILE, render_card, write_card
-from dataset_builders.input_error import InputError
-from hub_recipes.release.adapter import (
+from logs2lang.dataset_builders.checksums import sha256_of
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.dataset_folder.export import REPORT_FILE, render_card, write_card
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.whole_files import whole_file, write_text
+from logs2lang.release.adapter import (
     CARD_FILE,
     KNOWN_FILES,
     RESULTS_FOLDER,
     ReleasedAdapter,
     find_adapters,
 )
-from hub_recipes.training.curves import CURVES_FILE, are_curves_current, curves_figure, draw_curves
-from hub_recipes.training.run_record import RUN_FILE
+from logs2lang.training.runs.curves import CURVES_FILE, are_curves_current, curves_figure, draw_curves
+from logs2lang.training.runs.run_record import RUN_FILE
 
 
 def write_cards(folder: Path, dataset: Path | None = None) -> list[Path]:
@@ -38,7 +38,7 @@ def write_cards(folder: Path, dataset: Path | None = None) -> list[Path]:
             if dataset is not None:
                 written.append(_keep_report(adapter, dataset))
             _refuse_empty_curves(adapter)
-            written += [draw_curves(place), _write_text(place / CARD_FILE, adapter.card())]
+            written += [draw_curves(place), write_text(place / CARD_FILE, adapter.card())]
         else:
             write_card(place, BuiltDataset.open(place).report)
             written.append(place / CARD_FILE)
@@ -121,15 +121,6 @@ def _keep_report(adapter: ReleasedAdapter, dataset: Path) -> Path:
     """Put the build report of a dataset beside the results, if the adapter was trained on that dataset."""
     source = require_its_dataset(adapter.name, adapter.fact("dataset", "report_sha256"), dataset)
     target = adapter.folder.parent / RESULTS_FOLDER / dataset.resolve().name / REPORT_FILE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.copyfile(source, partial)
-    os.replace(partial, target)
+    with whole_file(target) as partial:
+        shutil.copyfile(source, partial)
     return target
-
-
-def _write_text(path: Path, text: str) -> Path:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-    return path

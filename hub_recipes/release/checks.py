@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataset_builders.input_error import InputError
-from dataset_builders.schema import CONFIG_FEATURES, USER, USER_ID
-from hub_recipes.release.plan import AdapterRepo, DatasetRepo, Links, PlannedRepo, ReleaseFile
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.schema import CONFIG_FEATURES, USER, USER_ID
+from logs2lang.release.plan import AdapterRepo, DatasetRepo, Links, PlannedRepo, ReleaseFile
 
 USER_HASH = "^[0-9a-f]{16}$"
 """How a built dataset writes a user; an id of a service looks different."""

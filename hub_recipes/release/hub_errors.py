@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 
-from dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.input_error import InputError
 
 AGAIN = "Run the same command again: what is finished is not uploaded twice."
 

@@ -22,11 +22,11 @@ def main(words: list[str]) -> int:
     Args:
         words (`list[str]`): `logs2lang ...`, or `accelerate launch ...` for several GPUs.
     """
-    import hub_recipes
+    import logs2lang
 
-    shipped = Path(hub_recipes.__file__).parent
+    shipped = Path(logs2lang.__file__).parent
     prefix = "hub_recipes/configs/"
-    paths = [str(shipped.parent / word) if word.startswith(prefix) else word for word in words]
+    paths = [str(shipped / word.removeprefix("hub_recipes/")) if word.startswith(prefix) else word for word in words]
     # Beside the interpreter of this environment, which need not be on PATH.
     program = Path(sys.executable).with_name(paths[0])
     return subprocess.run([str(program), *paths[1:]], cwd=BUCKET, env=os.environ).returncode

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.input_error import InputError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SCRIPT = Path(__file__).with_name("job_script.py")

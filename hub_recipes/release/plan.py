@@ -1,12 +1,12 @@
 """What a release consists of: which repositories, in which order, and which files each of them gets."""
 
-import difflib
 import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
@@ -15,18 +15,24 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from huggingface_hub.utils.sha import git_hash
 
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.checksums import sha256_of
-from dataset_builders.export import CARD_FILE, REPORT_FILE, TRUTH_FOLDER, render_card, shards_of
-from dataset_builders.input_error import InputError
-from dataset_builders.schema import CONFIGS, SPLITS
-from hub_recipes.metric import METRIC, metric_folder
-from hub_recipes.release.adapter import KNOWN_FILES, ReleasedAdapter, find_adapters
-from model_cards.render import Home
+from logs2lang.dataset_builders.checksums import sha256_of
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.dataset_folder.export import (
+    CARD_FILE,
+    REPORT_FILE,
+    TRUTH_FOLDER,
+    render_card,
+    shards_of,
+)
+from logs2lang.dataset_builders.input_error import InputError, did_you_mean
+from logs2lang.dataset_builders.schema import CONFIGS, SPLITS
+from logs2lang.evaluation.metric import METRIC, metric_folder
+from logs2lang.model_cards.render import Home
+from logs2lang.release.adapter import KNOWN_FILES, ReleasedAdapter, find_adapters
 
 RepoType = Literal["dataset", "model", "space"]
 
-MODEL_CARDS = Path(__file__).resolve().parents[2] / "model_cards"
+MODEL_CARDS = Path(str(files("logs2lang.model_cards"))).resolve()
 DEMO = "playground"
 """Folder of the demo."""
 DEMO_REPO = f"logs2lang-{DEMO}"
@@ -291,6 +297,22 @@ def check_place(namespace: str, data: Path, adapters: Path) -> None:
             )
 
 
+def writable_cards(option: str) -> Path:
+    """Where released adapters lie in a checkout.
+
+    Args:
+        option (`str`): What names another folder, for the error.
+
+    Raises:
+        InputError: This is an installation: what is written there belongs to the package.
+    """
+    if not (MODEL_CARDS.parent / "pyproject.toml").is_file():
+        raise InputError(
+            f"logs2lang is installed as a package here, so it has no folder for your cards. Give {option}."
+        )
+    return MODEL_CARDS
+
+
 def is_checkout(folder: Path) -> bool:
     """Whether a folder is a checkout of this project, whose metric and demo belong to a release."""
     return (folder / "space").resolve() == metric_folder().parent.resolve()
@@ -358,9 +380,8 @@ def _chosen(repos: Sequence[PlannedRepo], only: Sequence[str]) -> list[PlannedRe
     known = [*GROUPS, *(repo.name for repo in repos)]
     for name in only:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(known)}."
-            raise InputError(f"--only names {name!r}, which is not part of the release: {hint}")
+            hint = did_you_mean(name, known, f"Choose from {', '.join(known)}.")
+            raise InputError(f"--only names {name!r}, which is not part of the release. {hint}")
     return [repo for repo in repos if not only or repo.name in only or repo.group in only]
 
 

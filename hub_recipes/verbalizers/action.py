@@ -12,14 +12,14 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from dataset_builders.described_records import best_successors, items_of, next_text
-from dataset_builders.input_error import InputError
-from dataset_builders.prompts import Message, detail_text, prompt_text, template_text
-from dataset_builders.schema import ALL_USERS, FOLD, HISTORY, ITEM_ID, Item, Record
-from dataset_builders.successor_lists import Successor, SuccessorLists
-from hub_recipes.language_models import Constraint, LanguageModel
-from hub_recipes.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
-from hub_recipes.verbalizers.verbalizer import History
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.described_records import best_successors, items_of, next_text
+from logs2lang.dataset_builders.prompting.prompts import Message, detail_text, prompt_text, template_text
+from logs2lang.dataset_builders.schema import ALL_USERS, FOLD, HISTORY, ITEM_ID, Item, Record
+from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
+from logs2lang.models.language_models import Constraint, LanguageModel
+from logs2lang.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
+from logs2lang.verbalizers.verbalizer import History
 
 DROP = "drop"
 KEEP = "keep"

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from dataset_builders.built_dataset import BuiltDataset
-from hub_recipes.verbalizers.action import ActionVerbalizer
-from hub_recipes.verbalizers.decision_rules import RULES, RuleDecisions, is_rule, needs_successors
-from hub_recipes.verbalizers.profile import ProfileVerbalizer
-from hub_recipes.verbalizers.successors import SuccessorsVerbalizer
-from hub_recipes.verbalizers.template import TemplateVerbalizer
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.verbalizers.action import ActionVerbalizer
+from logs2lang.verbalizers.decision_rules import RULES, RuleDecisions, is_rule, needs_successors
+from logs2lang.verbalizers.profile import ProfileVerbalizer
+from logs2lang.verbalizers.successors import SuccessorsVerbalizer
+from logs2lang.verbalizers.template import TemplateVerbalizer
 
 _DECIDED = f"{ActionVerbalizer.name}:"
 TEXT_RULES = ("template", "profile", "successors")

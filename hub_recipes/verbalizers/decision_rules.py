@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dataset_builders.input_error import InputError
-from dataset_builders.schema import Item
-from dataset_builders.successor_lists import SuccessorLists
-from hub_recipes.verbalizers.action import (
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.schema import Item
+from logs2lang.dataset_builders.successor_lists import SuccessorLists
+from logs2lang.verbalizers.action import (
     DECISIONS,
     DROP,
     NEXT,
@@ -17,8 +17,8 @@ from hub_recipes.verbalizers.action import (
     draw_decisions,
     execute,
 )
-from hub_recipes.verbalizers.language_model_verbalizer import folds_of
-from hub_recipes.verbalizers.verbalizer import History, Progress
+from logs2lang.verbalizers.language_model_verbalizer import folds_of
+from logs2lang.verbalizers.verbalizer import History, Progress
 
 RANDOM = "random"
 NEWEST = "newest"

@@ -1,7 +1,6 @@
 """What verbalizers that write with a language model share: the window, the cache on disk, loading."""
 
 import json
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,14 +8,15 @@ from typing import Any, ClassVar, NamedTuple
 
 from transformers.utils import logging
 
-from dataset_builders.input_error import InputError
-from dataset_builders.prompts import Message
-from dataset_builders.schema import ALL_USERS, FOLD, HISTORY, Item
-from dataset_builders.successor_lists import SuccessorLists
-from hub_recipes.language_models import Constraint, LanguageModel, load_language_model
-from hub_recipes.model_folders import VERBALIZER_CONFIG, model_folder
-from hub_recipes.verbalizers.text_cache import cache_key, write_missing
-from hub_recipes.verbalizers.verbalizer import History, Progress
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.prompts import Message
+from logs2lang.dataset_builders.schema import ALL_USERS, FOLD, HISTORY, Item
+from logs2lang.dataset_builders.successor_lists import SuccessorLists
+from logs2lang.dataset_builders.whole_files import write_text
+from logs2lang.models.language_models import Constraint, LanguageModel, load_language_model
+from logs2lang.models.model_folders import VERBALIZER_CONFIG, model_folder
+from logs2lang.verbalizers.text_cache import cache_key, write_missing
+from logs2lang.verbalizers.verbalizer import History, Progress
 
 """Lies beside the weights of an adapter: which verbalizer it was taught to be, and with which settings."""
 
@@ -127,9 +127,7 @@ class LanguageModelVerbalizer(ABC):
     def save_config(self, folder: Path) -> None:
         """Write the settings beside an adapter, so that `from_pretrained` shows it what it was trained on."""
         config = {"verbalizer": self.name, **{choice: getattr(self, choice) for choice in self.choices}}
-        partial = folder / f".{VERBALIZER_CONFIG}.partial"
-        partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, folder / VERBALIZER_CONFIG)
+        write_text(folder / VERBALIZER_CONFIG, json.dumps(config, indent=2) + "\n")
 
     @abstractmethod
     def prompt(self, example: Mapping[str, Any]) -> list[Message]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
-from dataset_builders.input_error import InputError
-from dataset_builders.schema import Item
-from dataset_builders.successor_lists import SuccessorLists
-from hub_recipes.verbalizers.action import ActionVerbalizer
-from hub_recipes.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
-from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.schema import Item
+from logs2lang.dataset_builders.successor_lists import SuccessorLists
+from logs2lang.verbalizers.action import ActionVerbalizer
+from logs2lang.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
+from logs2lang.verbalizers.rewrite import RewriteVerbalizer
 
 LEARNED_VERBALIZERS: dict[str, type[LanguageModelVerbalizer]] = {
     "action": ActionVerbalizer,

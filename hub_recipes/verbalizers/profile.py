@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from dataset_builders.prompts import neutralise
-from dataset_builders.schema import DURATION, EVENT, ITEM_ID, NOISE_EVENTS, TITLE, Item, Record
-from hub_recipes.verbalizers.verbalizer import History, Progress
+from logs2lang.dataset_builders.prompting.prompts import neutralise
+from logs2lang.dataset_builders.schema import DURATION, EVENT, ITEM_ID, NOISE_EVENTS, TITLE, Item, Record
+from logs2lang.verbalizers.verbalizer import History, Progress
 
 MAX_INTERESTS = 8
 MAX_DECADES = 4

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dataset_builders.described_records import RECORD_TOKENS, described_text, newest_within
-from dataset_builders.input_error import InputError
-from dataset_builders.prompts import Message, neutralise_lines, template_text, to_verbalizer_prompt
-from dataset_builders.schema import ALL_USERS, FOLD, HISTORY, Item
-from dataset_builders.successor_lists import SuccessorLists
-from hub_recipes.language_models import LanguageModel
-from hub_recipes.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
-from hub_recipes.verbalizers.profile import ProfileVerbalizer
-from hub_recipes.verbalizers.verbalizer import History
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.described_records import RECORD_TOKENS, described_text, newest_within
+from logs2lang.dataset_builders.prompting.prompts import Message, neutralise_lines, template_text, to_verbalizer_prompt
+from logs2lang.dataset_builders.schema import ALL_USERS, FOLD, HISTORY, Item
+from logs2lang.dataset_builders.successor_lists import SuccessorLists
+from logs2lang.models.language_models import LanguageModel
+from logs2lang.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
+from logs2lang.verbalizers.profile import ProfileVerbalizer
+from logs2lang.verbalizers.verbalizer import History
 
 _CHARS_PER_TOKEN = 2
 """Of a profile, counted low: on MovieTweetings, with SmolLM2's tokenizer, 95% of those cut to 96 tokens have more."""

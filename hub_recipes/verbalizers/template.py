@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from dataset_builders.prompts import template_text
-from hub_recipes.verbalizers.verbalizer import History, Progress
+from logs2lang.dataset_builders.prompting.prompts import template_text
+from logs2lang.verbalizers.verbalizer import History, Progress
 
 
 class TemplateVerbalizer:

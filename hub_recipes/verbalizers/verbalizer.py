@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from dataset_builders.schema import Record
+from logs2lang.dataset_builders.schema import Record
 
 History = Sequence[Record]
 """The records of one user, oldest first."""

@@ -5,11 +5,11 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from hub_recipes.language_models import DEFAULT_BASE_MODEL
-from space.playground.loaded_models import LoadedModels
-from space.playground.page import Setup, launch_options, to_page
-from space.playground.released_adapters import MODEL_CARDS
-from space.playground.results_view import RESULTS
+from logs2lang.models.language_models import DEFAULT_BASE_MODEL
+from logs2lang.space.playground.loaded_models import LoadedModels
+from logs2lang.space.playground.page import Setup, launch_options, to_page
+from logs2lang.space.playground.released_adapters import MODEL_CARDS
+from logs2lang.space.playground.results_view import RESULTS
 
 
 def serve(

@@ -1,31 +1,27 @@
 """The code that does what is on screen: adapters, data and metric, each loaded with the library that people know."""
 
-from space.playground.comparison import Choices
-from space.playground.released_adapters import released_folder
+from logs2lang.space.playground.comparison import Choices
+from logs2lang.space.playground.released_adapters import released_folder
 
 _VERBALIZE = """\
 from datasets import load_dataset
 
-from hub_recipes.reasoners.local import LocalReasoner
-from hub_recipes.verbalizers.action import ActionVerbalizer
-from hub_recipes.verbalizers.profile import ProfileVerbalizer
-from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
-from hub_recipes.verbalizers.template import TemplateVerbalizer
+import logs2lang
 
 examples = load_dataset("data/own", "examples", split="test")
 items = {{item["item_id"]: item for item in load_dataset("data/own", "items", split="train")}}
 
 histories = [history[-{history_length}:] for history in examples["history"][:8]]
 verbalizers = {{
-    "template": TemplateVerbalizer(),
-    "profile": ProfileVerbalizer(items),
-    "zero_shot": RewriteVerbalizer.from_pretrained({base!r}, items),
-    "action": ActionVerbalizer.from_pretrained({action!r}, items),
-    "rewrite": RewriteVerbalizer.from_pretrained({rewrite!r}, items),
+    "template": logs2lang.TemplateVerbalizer(),
+    "profile": logs2lang.ProfileVerbalizer(items),
+    "zero_shot": logs2lang.RewriteVerbalizer.from_pretrained({base!r}, items),
+    "action": logs2lang.ActionVerbalizer.from_pretrained({action!r}, items),
+    "rewrite": logs2lang.RewriteVerbalizer.from_pretrained({rewrite!r}, items),
 }}
 texts = {{name: verbalizer.verbalize(histories) for name, verbalizer in verbalizers.items()}}
 
-reasoner = LocalReasoner.from_pretrained({reasoner!r}, answer={answer!r})
+reasoner = logs2lang.LocalReasoner.from_pretrained({reasoner!r}, answer={answer!r})
 candidates = [[items[shown["item_id"]] for shown in row] for row in examples["candidates"][:8]]
 rankings = {{name: reasoner.rank(written, candidates) for name, written in texts.items()}}
 """

@@ -5,20 +5,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from dataset_builders.schema import HISTORY
-from hub_recipes.language_models import LanguageModel
-from hub_recipes.model_folders import model_folder
-from hub_recipes.reasoners.local import Answer, LocalReasoner
-from hub_recipes.verbalization_file import count_tokens
-from hub_recipes.verbalizers.action import ActionVerbalizer, parse_decisions
-from hub_recipes.verbalizers.language_model_verbalizer import VERBALIZER_CONFIG, LanguageModelVerbalizer
-from hub_recipes.verbalizers.learned import LEARNED_VERBALIZERS
-from hub_recipes.verbalizers.profile import ProfileVerbalizer
-from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
-from hub_recipes.verbalizers.template import TemplateVerbalizer
-from space.playground.decision import Decision
-from space.playground.loaded_models import LoadedModels
-from space.playground.released_adapters import MODEL_CARDS, default_adapter
+from logs2lang.dataset_builders.schema import HISTORY
+from logs2lang.models.language_models import LanguageModel
+from logs2lang.models.model_folders import model_folder
+from logs2lang.reasoners.local import Answer, LocalReasoner
+from logs2lang.space.playground.decision import Decision
+from logs2lang.space.playground.loaded_models import LoadedModels
+from logs2lang.space.playground.released_adapters import MODEL_CARDS, default_adapter
+from logs2lang.verbalizers.action import ActionVerbalizer, parse_decisions
+from logs2lang.verbalizers.language_model_verbalizer import VERBALIZER_CONFIG, LanguageModelVerbalizer
+from logs2lang.verbalizers.learned import LEARNED_VERBALIZERS
+from logs2lang.verbalizers.profile import ProfileVerbalizer
+from logs2lang.verbalizers.rewrite import RewriteVerbalizer
+from logs2lang.verbalizers.template import TemplateVerbalizer
+from logs2lang.verbalizers.verbalization_file import count_tokens
 
 VERBALIZERS = ("template", "profile", "zero_shot", "action", "rewrite")
 State = Literal["empty", "waiting", "writing", "reading", "done"]

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dataset_builders.schema import Item, Record
+from logs2lang.dataset_builders.schema import Item, Record
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from dataset_builders.input_error import InputError
-from dataset_builders.prompts import neutralise, told_apart
-from dataset_builders.schema import NUM_CANDIDATES, TITLE, Item
-from hub_recipes.results import RESULTS_FILE, read_document
-from space.playground.comparison import (
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.prompts import neutralise, told_apart
+from logs2lang.dataset_builders.schema import NUM_CANDIDATES, TITLE, Item
+from logs2lang.evaluation.results import RESULTS_FILE, read_document
+from logs2lang.space.playground.comparison import (
     VERBALIZERS,
     Choices,
     Comparison,
@@ -22,13 +22,13 @@ from space.playground.comparison import (
     default_choices,
     to_reasoner,
 )
-from space.playground.decision import Decision
-from space.playground.example_users import example_users, invented_items
-from space.playground.loaded_models import LoadedModels
-from space.playground.received_file import take
-from space.playground.results_view import result_names
-from space.playground.text_marks import TextMarks
-from space.playground.uploaded_log import ROLES, look_at, read_upload, to_decision
+from logs2lang.space.playground.decision import Decision
+from logs2lang.space.playground.example_users import example_users, invented_items
+from logs2lang.space.playground.loaded_models import LoadedModels
+from logs2lang.space.playground.received_file import take
+from logs2lang.space.playground.results_view import result_names
+from logs2lang.space.playground.text_marks import TextMarks
+from logs2lang.space.playground.uploaded_log import ROLES, look_at, read_upload, to_decision
 
 MAX_CONTEXT_CHARACTERS = 20_000
 _BROKEN = "Something went wrong here, and nothing of your log was kept. Try again, or choose an example."

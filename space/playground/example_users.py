@@ -1,13 +1,12 @@
 """The example users of the page: invented people of the simulated streaming service, shipped in one small file.
 
-    python -m space.playground.example_users
+    python -m logs2lang.space.playground.example_users
 
 writes `example_users.json` again: it simulates a service, takes a few of its accounts, and writes down ahead of time
 what each verbalizer makes of their logs and what the reasoner then picks, so that the page opens with all of it.
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import build_dataset
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.schema import (
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.builder import build_dataset
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.schema import (
     CANDIDATES,
     DESCRIPTION,
     EVENT,
@@ -36,11 +35,12 @@ from dataset_builders.schema import (
     Item,
     Record,
 )
-from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
-from hub_recipes.noise_truth import NOISE_KIND
-from space.playground.comparison import written_ahead
-from space.playground.decision import Decision
-from space.playground.loaded_models import LoadedModels
+from logs2lang.dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
+from logs2lang.dataset_builders.whole_files import write_text
+from logs2lang.evaluation.noise_measures import NOISE_KIND
+from logs2lang.space.playground.comparison import written_ahead
+from logs2lang.space.playground.decision import Decision
+from logs2lang.space.playground.loaded_models import LoadedModels
 
 EXAMPLES_FILE = Path(__file__).with_name("example_users.json")
 NAMES = ("Ada", "Bruno", "Chidi", "Dagny", "Emre", "Farah")
@@ -166,14 +166,12 @@ def write_examples(path: Path = EXAMPLES_FILE, base_model: str | None = None) ->
     for user in users:
         user["written"] = written_ahead(_to_example({**user, "written": {}}, items).decision, models)
     content = {
-        "made_by": "python -m space.playground.example_users",
+        "made_by": "python -m logs2lang.space.playground.example_users",
         "licence": "apache-2.0; no person, film or series in it is real",
         "users": users,
         "items": items,
     }
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 if __name__ == "__main__":

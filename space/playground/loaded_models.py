@@ -9,10 +9,10 @@ from threading import Lock
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import HFValidationError, HTTPError
 
-from dataset_builders.input_error import InputError
-from hub_recipes.language_models import DEFAULT_BASE_MODEL, LanguageModel, load_language_model
-from hub_recipes.model_folders import ADAPTER_CONFIG
-from space.playground.released_adapters import MODEL_CARDS, released_folder
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.models.language_models import DEFAULT_BASE_MODEL, LanguageModel, load_language_model
+from logs2lang.models.model_folders import ADAPTER_CONFIG
+from logs2lang.space.playground.released_adapters import MODEL_CARDS, released_folder
 
 MAX_ADAPTERS = 3
 """Adapters kept in memory, each with a base of its own: one to decide, one to rewrite, one to choose."""

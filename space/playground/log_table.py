@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from dataset_builders.prompts import has_clock, neutralise
-from dataset_builders.schema import (
+from logs2lang.dataset_builders.prompting.prompts import has_clock, neutralise
+from logs2lang.dataset_builders.schema import (
     DEVICE,
     DURATION,
     EVENT,
@@ -19,9 +19,9 @@ from dataset_builders.schema import (
     YEAR,
     Record,
 )
-from hub_recipes.verbalizers.action import DETAIL, DROP, KEEP
-from space.playground.decision import Decision
-from space.playground.markup import render
+from logs2lang.space.playground.decision import Decision
+from logs2lang.space.playground.markup import render
+from logs2lang.verbalizers.action import DETAIL, DROP, KEEP
 
 VERDICT_WORDS = {KEEP: "kept", DROP: "dropped", DETAIL: "enriched"}
 

@@ -11,17 +11,17 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: n
 
 import gradio as gr
 
-from dataset_builders.schema import ITEM_ID, TIMESTAMP, TITLE, USER_ID
-from space.playground.code_snippets import code_of
-from space.playground.comparison import VERBALIZERS, Choices
-from space.playground.decision import Decision
-from space.playground.endpoints import add_endpoints, sentence_of
-from space.playground.example_users import example_users, invented_items
-from space.playground.loaded_models import LoadedModels
-from space.playground.markup import render
-from space.playground.received_file import take
-from space.playground.released_adapters import MODEL_CARDS, default_adapter, released_adapters
-from space.playground.results_view import (
+from logs2lang.dataset_builders.schema import ITEM_ID, TIMESTAMP, TITLE, USER_ID
+from logs2lang.space.playground.code_snippets import code_of
+from logs2lang.space.playground.comparison import VERBALIZERS, Choices
+from logs2lang.space.playground.decision import Decision
+from logs2lang.space.playground.endpoints import add_endpoints, sentence_of
+from logs2lang.space.playground.example_users import example_users, invented_items
+from logs2lang.space.playground.loaded_models import LoadedModels
+from logs2lang.space.playground.markup import render
+from logs2lang.space.playground.received_file import take
+from logs2lang.space.playground.released_adapters import MODEL_CARDS, default_adapter, released_adapters
+from logs2lang.space.playground.results_view import (
     RESULTS,
     largest_evaluation,
     result_names,
@@ -29,7 +29,7 @@ from space.playground.results_view import (
     reward_curves,
     run_names,
 )
-from space.playground.session import (
+from logs2lang.space.playground.session import (
     QUEUED,
     Scene,
     begun,
@@ -43,7 +43,7 @@ from space.playground.session import (
     status_html,
     stopped,
 )
-from space.playground.uploaded_log import (
+from logs2lang.space.playground.uploaded_log import (
     MAX_BYTES,
     ROLES,
     SUFFIXES,

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from hub_recipes.model_folders import ADAPTER_WEIGHTS, RUN_FILE
+from logs2lang.models.model_folders import ADAPTER_WEIGHTS, RUN_FILE
 
-MODEL_CARDS = Path(__file__).parents[2] / "model_cards"
+MODEL_CARDS = Path(str(files("logs2lang.model_cards"))).resolve()
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from dataset_builders.input_error import InputError
-from hub_recipes.charts import headline_measure
-from hub_recipes.report import COLUMNS, setting_line
-from hub_recipes.results import RESULTS_FILE, ROW, read_document
-from space.playground.markup import render
-from space.playground.released_adapters import MODEL_CARDS, ReleasedAdapter
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.evaluation.charts import headline_measure
+from logs2lang.evaluation.report import COLUMNS, setting_line
+from logs2lang.evaluation.results import RESULTS_FILE, ROW, read_document
+from logs2lang.space.playground.markup import render
+from logs2lang.space.playground.released_adapters import MODEL_CARDS, ReleasedAdapter
 
 RESULTS = MODEL_CARDS / "results"
 _HEADINGS = {"discovery_recall@1": "Discovery Recall@1", "recall@1": "Recall@1"}

@@ -6,15 +6,23 @@ Nothing here knows of Gradio; `page.py` binds these steps to components, and `en
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from dataset_builders.input_error import InputError
-from space.playground.comparison import VERBALIZERS, Choices, Comparison, Written, compare, reread, written_by_rules
-from space.playground.decision import Decision
-from space.playground.example_users import ExampleUser, example_users
-from space.playground.loaded_models import LoadedModels
-from space.playground.log_table import log_table
-from space.playground.markup import render
-from space.playground.text_marks import TextMarks
-from space.playground.writing import writing_card
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.space.playground.comparison import (
+    VERBALIZERS,
+    Choices,
+    Comparison,
+    Written,
+    compare,
+    reread,
+    written_by_rules,
+)
+from logs2lang.space.playground.decision import Decision
+from logs2lang.space.playground.example_users import ExampleUser, example_users
+from logs2lang.space.playground.loaded_models import LoadedModels
+from logs2lang.space.playground.log_table import log_table
+from logs2lang.space.playground.markup import render
+from logs2lang.space.playground.text_marks import TextMarks
+from logs2lang.space.playground.writing import writing_card
 
 READY = "Ready."
 AHEAD = "Computed ahead of time. Change anything and press “Write and recommend” to see it happen."

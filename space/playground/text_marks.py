@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dataset_builders.prompts import neutralise
-from dataset_builders.schema import ITEM_ID, SERIES, TAGS, TITLE, YEAR, Item, Record
-from hub_recipes.title_mentions import TitleIndex, find_titles
+from logs2lang.dataset_builders.prompting.prompts import neutralise
+from logs2lang.dataset_builders.schema import ITEM_ID, SERIES, TAGS, TITLE, YEAR, Item, Record
+from logs2lang.reasoners.title_mentions import TitleIndex, find_titles
 
 # After a full stop, or after a semicolon: profiles list works so. The mark stays with what it ends.
 _SENTENCE = re.compile(r".+?(?:[.!?;](?=\s)|$)\s*", re.DOTALL)

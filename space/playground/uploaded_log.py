@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend as DuckDB
 from pyarrow import ArrowException
 
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, WORK_KEY, key_log
-from dataset_builders.input_error import InputError
-from dataset_builders.interactions import CanonicalLog, canonicalize
-from dataset_builders.raw_log import RawLog, connect
-from dataset_builders.schema import (
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, WORK_KEY, key_log
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.interactions import CanonicalLog, canonicalize
+from logs2lang.dataset_builders.raw_log import RawLog, connect
+from logs2lang.dataset_builders.schema import (
     DURATION,
     EVENT,
     ITEM_COLUMNS,
@@ -41,11 +41,11 @@ from dataset_builders.schema import (
     Item,
     Record,
 )
-from dataset_builders.sources.tabular import column_names, guess_columns, read_tabular
-from dataset_builders.sources.viewing_history import read_viewing_history
-from dataset_builders.sources.viewing_history.export_files import head_of, open_export
-from dataset_builders.sources.viewing_history.exports import export_of
-from space.playground.decision import Decision
+from logs2lang.dataset_builders.sources.tabular import column_names, guess_columns, read_tabular
+from logs2lang.dataset_builders.sources.viewing_history import read_viewing_history
+from logs2lang.dataset_builders.sources.viewing_history.export_files import head_of, open_export
+from logs2lang.dataset_builders.sources.viewing_history.exports import export_of
+from logs2lang.space.playground.decision import Decision
 
 MAX_BYTES = 20 * 2**20
 """What Gradio calls 20 Mb where it refuses a file before it is sent."""

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dataset_builders.prompts import neutralise
-from dataset_builders.schema import CANDIDATE_LABELS, TITLE, YEAR
-from space.playground.comparison import Written
-from space.playground.decision import Decision
-from space.playground.markup import render
-from space.playground.text_marks import TextMarks
+from logs2lang.dataset_builders.prompting.prompts import neutralise
+from logs2lang.dataset_builders.schema import CANDIDATE_LABELS, TITLE, YEAR
+from logs2lang.space.playground.comparison import Written
+from logs2lang.space.playground.decision import Decision
+from logs2lang.space.playground.markup import render
+from logs2lang.space.playground.text_marks import TextMarks
 
 TITLES = {
     "template": ("Template", "Every field of every record, one line each. The baseline."),

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import SplitLog, to_split_log, write_examples
-from dataset_builders.interactions import CanonicalLog
-from dataset_builders.raw_log import connect
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.builder import SplitLog, to_split_log, write_examples
+from logs2lang.dataset_builders.interactions import CanonicalLog
+from logs2lang.dataset_builders.raw_log import connect
 
 ITEMS = 20_000
 DAY = 86_400

@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 
 from datasets import Dataset
 
-from hub_recipes.reasoners.ranking import Ranking
+from logs2lang.reasoners.ranking import Ranking
 
 LETTERS = "abcdefghk"
 ITEMS = {

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.candidates import MANY_DRAWS
-from dataset_builders.schema import NOISE_EVENTS
-from dataset_builders.seeded_draws import PRIME
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.candidates import MANY_DRAWS
+from logs2lang.dataset_builders.schema import NOISE_EVENTS
+from logs2lang.dataset_builders.tables.seeded_draws import PRIME
 
 _MULTIPLIERS = (48271, 69621, 40692)
 

@@ -13,12 +13,12 @@ from peft import LoraConfig, get_peft_model
 from small_release import DATASET, build_simulation
 from transformers import AutoModelForCausalLM
 
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.schema import CANDIDATES, HISTORY, ITEM_ID
-from hub_recipes.language_models import DEFAULT_BASE_MODEL, load_language_model
-from hub_recipes.model_folders import model_folder
-from hub_recipes.reasoners.local import LocalReasoner
-from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.schema import CANDIDATES, HISTORY, ITEM_ID
+from logs2lang.models.language_models import DEFAULT_BASE_MODEL, load_language_model
+from logs2lang.models.model_folders import model_folder
+from logs2lang.reasoners.local import LocalReasoner
+from logs2lang.verbalizers.rewrite import RewriteVerbalizer
 
 MOST_SECONDS = 10.0
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import ibis
 from build_speed_log import build_examples, movielens_like_log
 
-from dataset_builders.export import ROW_GROUP_ROWS
+from logs2lang.dataset_builders.dataset_folder.export import ROW_GROUP_ROWS
 
 INTERACTIONS = 5_000_000
 

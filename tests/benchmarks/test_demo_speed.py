@@ -38,7 +38,7 @@ def demo() -> Iterator[tuple[str, psutil.Process]]:
     words = ["demo", "--no-browser", "--port", str(port)]
     # Without the one thread that tests are held to: a visitor's machine has two cores.
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    command = [sys.executable, "-c", "from hub_recipes.cli import main; main()", *words]
+    command = [sys.executable, "-c", "from logs2lang.commands.cli import main; main()", *words]
     process = subprocess.Popen(command, env=environment)
     url = f"http://127.0.0.1:{port}"
     try:

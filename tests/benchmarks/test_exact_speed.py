@@ -12,12 +12,12 @@ from toy_taste import ITEMS, to_examples
 from transformers import TrainerCallback, TrainingArguments
 from trl import GRPOConfig, GRPOTrainer
 
-from dataset_builders.prompts import to_reasoner_prompt
-from dataset_builders.schema import CANDIDATE_LABELS
-from hub_recipes.language_models import LanguageModel, load_language_model
-from hub_recipes.reasoners.local import LocalReasoner
-from hub_recipes.training.adapters import allow_only
-from hub_recipes.training.reasoner_objectives import ObjectiveSettings, train_objective
+from logs2lang.dataset_builders.prompting.prompts import to_reasoner_prompt
+from logs2lang.dataset_builders.schema import CANDIDATE_LABELS
+from logs2lang.models.language_models import LanguageModel, load_language_model
+from logs2lang.reasoners.local import LocalReasoner
+from logs2lang.training.objectives.reasoner_objectives import ObjectiveSettings, train_objective
+from logs2lang.training.runs.adapters import allow_only
 
 ENOUGH = 0.9
 GROUP = 8

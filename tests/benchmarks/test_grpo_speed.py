@@ -12,14 +12,14 @@ from datasets import Dataset
 from tiny_model import save_tiny_model
 from trl import GRPOConfig, GRPOTrainer
 
-from hub_recipes.grpo_run import ResumableGRPOTrainer, to_grpo_trainer
-from hub_recipes.language_models import LanguageModel, load_language_model
-from hub_recipes.reasoners.local import LocalReasoner
-from hub_recipes.rewards import OracleReward
-from hub_recipes.training.adapters import AdapterArguments, allow_only, trainable_model
-from hub_recipes.training.prompt_rows import to_verbalizer_rows
-from hub_recipes.verbalizers.action import ActionVerbalizer, decision_token_ids
-from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
+from logs2lang.models.language_models import LanguageModel, load_language_model
+from logs2lang.reasoners.local import LocalReasoner
+from logs2lang.training.grpo.grpo_run import ResumableGRPOTrainer, to_grpo_trainer
+from logs2lang.training.objectives.prompt_rows import to_verbalizer_rows
+from logs2lang.training.objectives.rewards import OracleReward
+from logs2lang.training.runs.adapters import AdapterArguments, allow_only, trainable_model
+from logs2lang.verbalizers.action import ActionVerbalizer, decision_token_ids
+from logs2lang.verbalizers.rewrite import RewriteVerbalizer
 
 PROMPTS, GROUP, RECORDS = 2, 8, 5
 MOST_OF_FLOOR = 1.25

@@ -11,11 +11,11 @@ from letter_world import ITEMS, Reader, letter_examples
 from tiny_model import save_tiny_model
 from trl import GRPOConfig
 
-from hub_recipes.grpo_run import to_grpo_trainer
-from hub_recipes.rewards import LengthReward, OracleReward
-from hub_recipes.training.adapters import AdapterArguments, trainable_model
-from hub_recipes.training.prompt_rows import to_verbalizer_rows
-from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
+from logs2lang.training.grpo.grpo_run import to_grpo_trainer
+from logs2lang.training.objectives.prompt_rows import to_verbalizer_rows
+from logs2lang.training.objectives.rewards import LengthReward, OracleReward
+from logs2lang.training.runs.adapters import AdapterArguments, trainable_model
+from logs2lang.verbalizers.rewrite import RewriteVerbalizer
 
 SEEDS = range(5)
 STEPS = 30

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hub_recipes.metric import load_metric
+from logs2lang.evaluation.metric import load_metric
 
 EXAMPLES = 1_000_000
 CATALOGUE = [f"item{number:06d}" for number in range(20_000)]

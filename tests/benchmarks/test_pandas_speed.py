@@ -11,7 +11,7 @@ from build_speed_log import build_examples, movielens_like_log
 from matplotlib.figure import Figure
 from plain_pandas import plain_examples
 
-from dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.build_options import BuildOptions
 
 SIZES = (30_000, 100_000, 300_000, 1_000_000)
 LEAST_SPEEDUP = 10

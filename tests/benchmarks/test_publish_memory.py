@@ -12,14 +12,14 @@ import pytest
 from loopback_hub import TOKEN, USER, serve, stranger_environment
 from small_release import DATASET, build_simulation
 
-from dataset_builders.schema import TRAINING_INTERACTION_FEATURES
+from logs2lang.dataset_builders.schema import TRAINING_INTERACTION_FEATURES
 
 PARQUET_BYTES = 1_000_000_000
 MOST_MEMORY = 1 << 30
 ROWS, WIDTH = 100_000, 240
 PUBLISH = """
 import json, resource, sys
-from hub_recipes.cli import main
+from logs2lang.commands.cli import main
 try:
     main()
 finally:

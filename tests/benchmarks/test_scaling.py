@@ -21,11 +21,11 @@ PLOT = Path(__file__).with_name("scaling.svg")
 BUILD = """
 import json, resource, sys, time
 from pathlib import Path
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import to_split_log, write_examples
-from dataset_builders.interactions import canonicalize
-from dataset_builders.raw_log import connect
-from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.builder import to_split_log, write_examples
+from logs2lang.dataset_builders.interactions import canonicalize
+from logs2lang.dataset_builders.raw_log import connect
+from logs2lang.dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
 
 millions, folder = int(sys.argv[1]), Path(sys.argv[2])
 connection = connect(folder)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from dataset_builders.prompts import to_reasoner_prompt
-from dataset_builders.schema import CANDIDATE_LABELS
-from hub_recipes.language_models import load_language_model
-from hub_recipes.reasoners.answer import parse_answer
-from hub_recipes.reasoners.local import MAX_ANSWER_TOKENS, LocalReasoner
+from logs2lang.dataset_builders.prompting.prompts import to_reasoner_prompt
+from logs2lang.dataset_builders.schema import CANDIDATE_LABELS
+from logs2lang.models.language_models import load_language_model
+from logs2lang.reasoners.answer import parse_answer
+from logs2lang.reasoners.local import MAX_ANSWER_TOKENS, LocalReasoner
 
 EXAMPLES = 24
 LEAST_SHARE_OF_MATMUL = 0.75

@@ -6,8 +6,8 @@ Processor time is counted, all threads together: an idle machine takes no longer
 import resource
 import time
 
-from dataset_builders.raw_log import connect
-from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
+from logs2lang.dataset_builders.raw_log import connect
+from logs2lang.dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
 
 EVENTS, ACCOUNTS = 10_000_000, 100_000
 

@@ -9,7 +9,7 @@ import time
 
 from build_speed_log import keyed_log, movielens_like_log
 
-from dataset_builders.builder import write_examples, write_successors
+from logs2lang.dataset_builders.builder import write_examples, write_successors
 
 INTERACTIONS = 5_000_000
 MOST_TIMES = 2

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builders.schema import ALL_USERS, MAX_SUCCESSORS
-from dataset_builders.successor_lists import Successor, SuccessorLists
-from hub_recipes.verbalizers.profile import ProfileVerbalizer
-from hub_recipes.verbalizers.successors import SuccessorsVerbalizer
-from hub_recipes.verbalizers.template import TemplateVerbalizer
+from logs2lang.dataset_builders.schema import ALL_USERS, MAX_SUCCESSORS
+from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
+from logs2lang.verbalizers.profile import ProfileVerbalizer
+from logs2lang.verbalizers.successors import SuccessorsVerbalizer
+from logs2lang.verbalizers.template import TemplateVerbalizer
 
 HISTORIES, RECORDS, CATALOGUE = 4_000, 100, 20_000
 FLOOR_PER_SECOND = 5_000

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 from datasets import Dataset
 
-from dataset_builders.schema import EXAMPLE_FEATURES
+from logs2lang.dataset_builders.schema import EXAMPLE_FEATURES
 
 KINDS = "pqrstuvw"
 NUMBERS = 8

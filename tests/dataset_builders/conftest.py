@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.raw_log import OWN_LOG, RawLog, connect
+from logs2lang.dataset_builders.raw_log import OWN_LOG, RawLog, connect
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 Row = tuple[str, str, int]

@@ -14,14 +14,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from dataset_builders import events
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import build_dataset
-from dataset_builders.sources.movielens import read_movielens
-from dataset_builders.sources.movietweetings import read_movietweetings
-from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
-from dataset_builders.sources.tabular import read_tabular
-from dataset_builders.sources.viewing_history import read_viewing_history
+from logs2lang.dataset_builders import events
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.builder import build_dataset
+from logs2lang.dataset_builders.sources.movielens import read_movielens
+from logs2lang.dataset_builders.sources.movietweetings import read_movietweetings
+from logs2lang.dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
+from logs2lang.dataset_builders.sources.tabular import read_tabular
+from logs2lang.dataset_builders.sources.viewing_history import read_viewing_history
 
 OPTIONS = BuildOptions(num_candidates=2)
 SECONDS = 1_714_521_600  # 2024-05-01

@@ -13,18 +13,18 @@ from datasets import load_dataset
 from filelock import FileLock
 from huggingface_hub import DatasetCard
 
-from dataset_builders import builder, user_groups
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import build_dataset
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.checks import violations
-from dataset_builders.export import shards_of
-from dataset_builders.input_error import InputError
-from dataset_builders.log_dataset import LogDatasetBuilder
-from dataset_builders.prompts import template_text
-from dataset_builders.raw_log import OWN_LOG, RawLog
-from dataset_builders.schema import CONFIG_FEATURES, SPLITS
-from dataset_builders.sources.tabular import read_tabular
+from logs2lang.dataset_builders import builder, user_groups
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.builder import build_dataset
+from logs2lang.dataset_builders.checks import violations
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.dataset_folder.export import shards_of
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.log_dataset import LogDatasetBuilder
+from logs2lang.dataset_builders.prompting.prompts import template_text
+from logs2lang.dataset_builders.raw_log import OWN_LOG, RawLog
+from logs2lang.dataset_builders.schema import CONFIG_FEATURES, SPLITS
+from logs2lang.dataset_builders.sources.tabular import read_tabular
 
 OPTIONS = BuildOptions(num_candidates=5)
 
@@ -380,7 +380,7 @@ def test_checks_find_what_is_broken(built, connection):
 
 
 def test_open_says_what_is_wrong_with_a_folder(built, tmp_path):
-    with pytest.raises(InputError, match="did you mean 'validation'"):
+    with pytest.raises(InputError, match="Did you mean 'validation'"):
         BuiltDataset.open(built).examples("validaton")
     for text, message in {'{"dataset_version": 0}': "Build it again", "{": "cannot be read as JSON"}.items():
         (tmp_path / "build_report.json").write_text(text)

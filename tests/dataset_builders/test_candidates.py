@@ -2,10 +2,10 @@ from collections import Counter
 
 import pytest
 
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import to_split_log
-from dataset_builders.candidates import draw_candidates, to_pool
-from dataset_builders.interactions import canonicalize
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.builder import to_split_log
+from logs2lang.dataset_builders.candidates import draw_candidates, to_pool
+from logs2lang.dataset_builders.interactions import canonicalize
 
 
 def drawn_by_example(source, connection, options):

@@ -2,7 +2,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataset_builders.checks import count_rules
+from logs2lang.dataset_builders.checks import count_rules
 
 
 @pytest.fixture

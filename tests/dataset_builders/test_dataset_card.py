@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import build_dataset
-from dataset_builders.export import render_card
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.builder import build_dataset
+from logs2lang.dataset_builders.dataset_folder.export import render_card
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@ from datetime import datetime, timedelta, timezone
 import pyarrow.parquet as pq
 import pytest
 
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import build_dataset
-from dataset_builders.export import shards_of
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.builder import build_dataset
+from logs2lang.dataset_builders.dataset_folder.export import shards_of
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 CATALOGUE = [("stranger", f"x{place}", 0) for place in range(12)]  # what the others' candidates are drawn from

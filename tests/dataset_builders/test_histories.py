@@ -2,12 +2,12 @@ from datetime import timedelta
 
 import pytest
 
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import build_dataset
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.histories import to_histories
-from dataset_builders.interactions import canonicalize
-from dataset_builders.prompts import template_text
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.builder import build_dataset
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.histories import to_histories
+from logs2lang.dataset_builders.interactions import canonicalize
+from logs2lang.dataset_builders.prompting.prompts import template_text
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataset_builders.input_error import InputError
-from dataset_builders.interactions import (
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.interactions import (
     BROKEN_ENCODING,
     EMPTY_ITEM,
     EMPTY_TIME,
@@ -19,8 +19,8 @@ from dataset_builders.interactions import (
     UNREADABLE_TIME,
     canonicalize,
 )
-from dataset_builders.raw_log import OWN_LOG, RawLog, connect
-from dataset_builders.schema import INTERACTION_COLUMNS, ITEM_COLUMNS
+from logs2lang.dataset_builders.raw_log import OWN_LOG, RawLog, connect
+from logs2lang.dataset_builders.schema import INTERACTION_COLUMNS, ITEM_COLUMNS
 
 GOOD = {
     "user_id": "ann",

@@ -2,10 +2,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import to_split_log
-from dataset_builders.input_error import InputError
-from dataset_builders.interactions import canonicalize
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.builder import to_split_log
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.interactions import canonicalize
 
 LONG = [("long", f"m{place}", place) for place in range(1, 10)]  # nine interactions: positions 1 to 9
 SHORT = [("short", f"m{place}", place) for place in range(1, 7)]  # six: one too few for min_history 5 and two targets

@@ -3,12 +3,12 @@ from dataclasses import replace
 import pytest
 from datasets import load_dataset
 
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import build_dataset
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.input_error import InputError
-from dataset_builders.schema import ALL_USERS
-from dataset_builders.successors import fold_of
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.builder import build_dataset
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.schema import ALL_USERS
+from logs2lang.dataset_builders.successors import fold_of
 
 
 @pytest.fixture

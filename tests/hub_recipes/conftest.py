@@ -13,10 +13,10 @@ from small_release import ADAPTER, DATASET, build_simulation, write_adapter
 from tiny_model import save_tiny_model
 from transformers import AutoModelForCausalLM
 
-from hub_recipes.cli import main
-from hub_recipes.language_models import LanguageModel, load_language_model
-from hub_recipes.verbalizers import language_model_verbalizer
-from hub_recipes.verbalizers.text_cache import write_missing
+from logs2lang.commands.cli import main
+from logs2lang.models.language_models import LanguageModel, load_language_model
+from logs2lang.verbalizers import language_model_verbalizer
+from logs2lang.verbalizers.text_cache import write_missing
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from small_release import BASE_MODEL, write_adapter
 from stranger_reads import write
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from hub_recipes.metric import METRIC
-from hub_recipes.release.plan import DEMO_REPO, GROUPS
+from logs2lang.evaluation.metric import METRIC
+from logs2lang.release.plan import DEMO_REPO, GROUPS
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE, OWNER = "me", BASE_MODEL.split("/")[0]
@@ -66,7 +66,7 @@ def release(tmp_path_factory, tiny_model_folder, simulation_folder) -> Iterator[
 
 def publish(hub: LoopbackHub, folder: Path) -> str:
     """The command, in a process of its own."""
-    program = [sys.executable, "-c", "from hub_recipes.cli import main; main()", "publish"]
+    program = [sys.executable, "-c", "from logs2lang.commands.cli import main; main()", "publish"]
     environment = stranger_environment(hub.endpoint, folder / "homes", "publisher", HF_TOKEN=TOKEN)
     command = [*program, "--namespace", NAMESPACE, "--only", ",".join(GROUPS)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)

@@ -9,11 +9,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from dataset_builders.builder import build_dataset
-from dataset_builders.checksums import sha256_of
-from dataset_builders.export import REPORT_FILE
-from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
-from hub_recipes.release.cards import write_cards
+from logs2lang.dataset_builders.builder import build_dataset
+from logs2lang.dataset_builders.checksums import sha256_of
+from logs2lang.dataset_builders.dataset_folder.export import REPORT_FILE
+from logs2lang.dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
+from logs2lang.release.cards import write_cards
 
 BASE_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 DATASET = "small-simulation"

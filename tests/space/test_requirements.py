@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from hub_recipes.release.plan import Links, SpaceRepo
+from logs2lang.release.plan import Links, SpaceRepo
 
 SPACES = Path(__file__).parents[2] / "space"
 INSTALLED_BY_THE_HUB = {"gradio"}
@@ -24,7 +24,12 @@ def space_files(name: str) -> dict[str, bytes]:
 
 def imported(source: bytes) -> Iterator[str]:
     """Full names of what a file imports, those inside functions included; of `from a import b` also `a.b`."""
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    for block in [
+        node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]:
+        tree.body.remove(block)  # never run
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -13,9 +13,9 @@ import pandas as pd
 from datasets import Dataset
 from scipy.special import logsumexp, softmax
 
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.input_error import InputError
-from dataset_builders.schema import (
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.schema import (
     CANDIDATES,
     EVENT,
     IS_DISCOVERY,
@@ -164,7 +164,7 @@ class CandidatePool:
     """What the other candidates of an example were drawn from.
 
     Args:
-        weights (`pandas.Series`): By item id; see `dataset_builders.candidates.candidate_weights`.
+        weights (`pandas.Series`): By item id; see `logs2lang.dataset_builders.candidates.candidate_weights`.
         first_seen (`pandas.Series`): By item id, when the item came into the log.
         touched (`pandas.DataFrame`): `user` and `item_id` of every work that an account ever touched, each once.
     """

@@ -13,21 +13,30 @@ import numpy as np
 import pyarrow as pa
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.raw_log import LogLicense, RawLog
-from dataset_builders.schema import DEVICE, DURATION, EVENT, ITEM_ID, SOURCE_FILE, SOURCE_ROW, TIMESTAMP, USER_ID
-from dataset_builders.sources.streaming_simulation.catalogue import (
+from logs2lang.dataset_builders.raw_log import LogLicense, RawLog
+from logs2lang.dataset_builders.schema import (
+    DEVICE,
+    DURATION,
+    EVENT,
+    ITEM_ID,
+    SOURCE_FILE,
+    SOURCE_ROW,
+    TIMESTAMP,
+    USER_ID,
+)
+from logs2lang.dataset_builders.sources.streaming_simulation.catalogue import (
     ITEM_ID_PREFIX,
     TAG_NAMES,
     Catalogue,
     make_catalogue,
 )
-from dataset_builders.sources.streaming_simulation.households import Households, draw_households
-from dataset_builders.sources.streaming_simulation.invented_words import DEVICES
-from dataset_builders.sources.streaming_simulation.noise import EVENTS, KINDS
-from dataset_builders.sources.streaming_simulation.records import Records, draw_records, number_episodes
-from dataset_builders.sources.streaming_simulation.sessions import Sessions, draw_sessions
-from dataset_builders.sources.streaming_simulation.simulation_config import PERIOD_DAYS, SimulationConfig
-from dataset_builders.stored_tables import drop_stored
+from logs2lang.dataset_builders.sources.streaming_simulation.households import Households, draw_households
+from logs2lang.dataset_builders.sources.streaming_simulation.invented_words import DEVICES
+from logs2lang.dataset_builders.sources.streaming_simulation.noise import EVENTS, KINDS
+from logs2lang.dataset_builders.sources.streaming_simulation.records import Records, draw_records, number_episodes
+from logs2lang.dataset_builders.sources.streaming_simulation.sessions import Sessions, draw_sessions
+from logs2lang.dataset_builders.sources.streaming_simulation.simulation_config import PERIOD_DAYS, SimulationConfig
+from logs2lang.dataset_builders.tables.stored_tables import drop_stored
 
 LICENSE = LogLicense(
     "apache-2.0",
@@ -56,7 +65,7 @@ def read_streaming_simulation(connection: DuckDB, config: SimulationConfig = Sim
 
     Example:
         >>> from tempfile import TemporaryDirectory
-        >>> from dataset_builders.raw_log import connect
+        >>> from logs2lang.dataset_builders.raw_log import connect
         >>> with TemporaryDirectory() as folder:
         ...     raw = read_streaming_simulation(connect(folder), SimulationConfig(events=500, accounts=10))
         ...     int(raw.interactions.user_id.nunique().execute())

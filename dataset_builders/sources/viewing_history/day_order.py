@@ -7,8 +7,8 @@ the file: they are below what any text shows, and the first episode stays before
 import ibis
 import ibis.expr.types as ir
 
-from dataset_builders.schema import ITEM_ID, SOURCE_FILE, SOURCE_ROW, TIMESTAMP, USER_ID
-from dataset_builders.written_times import UTC_MICROSECONDS
+from logs2lang.dataset_builders.cells.written_times import UTC_MICROSECONDS
+from logs2lang.dataset_builders.schema import ITEM_ID, SOURCE_FILE, SOURCE_ROW, TIMESTAMP, USER_ID
 
 
 def keep_file_order(rows: ir.Table, *, newest_first: bool) -> ir.Table:
@@ -24,7 +24,7 @@ def keep_file_order(rows: ir.Table, *, newest_first: bool) -> ir.Table:
         microseconds after midnight; rows equal in user, item and day stay equal.
 
     Example:
-        >>> from dataset_builders.raw_log import connect
+        >>> from logs2lang.dataset_builders.raw_log import connect
         >>> table = ibis.memtable({"user_id": ["ann"] * 3, "item_id": ["E2", "E1", "E0"], "source_file": ["f"] * 3,
         ...     "timestamp": ["2024-05-02", "2024-05-02", "2024-05-01"], "source_row": [2, 3, 4]})
         >>> keep_file_order(table, newest_first=True).order_by("source_row").execute()["timestamp"].str[8:-3].to_list()

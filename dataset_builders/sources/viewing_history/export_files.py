@@ -9,12 +9,11 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from dataset_builders.input_error import InputError
-from dataset_builders.sources.delimited import copy_as_utf8
+from logs2lang.dataset_builders.input_error import InputError, did_you_mean_file
+from logs2lang.dataset_builders.sources.delimited import copy_as_utf8
 
 MAX_UNPACKED_BYTES = 4 << 30
 """What the files of an archive that are read may take unpacked, all together. Real exports stay far below."""
@@ -92,7 +91,7 @@ def open_export(path: str | Path, encoding: str | None = None) -> Iterator[list[
     if path.is_dir():
         yield [replace(file, encoding=encoding) for file in _files_below(path)]
     elif not path.is_file():
-        raise InputError(f"There is no file or folder {path}{_neighbour(path)}. Check the path.")
+        raise InputError(f"There is no file or folder {path}. {did_you_mean_file(path)}")
     elif _begins(path, _ZIP_START) and not zipfile.is_zipfile(path):
         raise InputError(f"{path} is a zip archive that was cut off. Download it again.")
     elif zipfile.is_zipfile(path):
@@ -174,12 +173,6 @@ def _may_be_read(name: str) -> bool:
     path = PurePosixPath(name)
     # macOS writes a second, binary file "._name" beside each file.
     return path.suffix.lower() in _SUFFIXES and not name.endswith("/") and not path.name.startswith("._")
-
-
-def _neighbour(path: Path) -> str:
-    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = get_close_matches(path.name, names, n=1)
-    return f"; did you mean {path.parent / close[0]}" if close else ""
 
 
 def _files_below(folder: Path) -> list[ExportFile]:

@@ -7,10 +7,10 @@ from tempfile import TemporaryDirectory
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.input_error import InputError
-from dataset_builders.plain_text import plain_text
-from dataset_builders.raw_log import LogLicense, RawLog
-from dataset_builders.schema import (
+from logs2lang.dataset_builders.cells.plain_text import plain_text
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.raw_log import LogLicense, RawLog
+from logs2lang.dataset_builders.schema import (
     DURATION,
     INTERACTION_COLUMNS,
     ITEM_ID,
@@ -22,17 +22,17 @@ from dataset_builders.schema import (
     USER_ID,
     YEAR,
 )
-from dataset_builders.sources.delimited import ReadRows, known_encoding
-from dataset_builders.sources.viewing_history import exports
-from dataset_builders.sources.viewing_history.export_files import ExportFile, open_export, unpack
-from dataset_builders.sources.viewing_history.exports import Export, recognise
-from dataset_builders.sources.viewing_history.letterboxd import read_letterboxd
-from dataset_builders.sources.viewing_history.netflix import read_netflix_activity, read_netflix_titles
-from dataset_builders.sources.viewing_history.spotify import read_spotify_account, read_spotify_extended
-from dataset_builders.sources.viewing_history.trakt import read_trakt_csv, read_trakt_json
-from dataset_builders.sources.viewing_history.viewings import OWNER, set_aside
-from dataset_builders.sources.viewing_history.youtube import read_youtube
-from dataset_builders.stored_tables import store
+from logs2lang.dataset_builders.sources.delimited import ReadRows, known_encoding
+from logs2lang.dataset_builders.sources.viewing_history import exports
+from logs2lang.dataset_builders.sources.viewing_history.export_files import ExportFile, open_export, unpack
+from logs2lang.dataset_builders.sources.viewing_history.exports import Export, recognise
+from logs2lang.dataset_builders.sources.viewing_history.letterboxd import read_letterboxd
+from logs2lang.dataset_builders.sources.viewing_history.netflix import read_netflix_activity, read_netflix_titles
+from logs2lang.dataset_builders.sources.viewing_history.spotify import read_spotify_account, read_spotify_extended
+from logs2lang.dataset_builders.sources.viewing_history.trakt import read_trakt_csv, read_trakt_json
+from logs2lang.dataset_builders.sources.viewing_history.viewings import OWNER, set_aside
+from logs2lang.dataset_builders.sources.viewing_history.youtube import read_youtube
+from logs2lang.dataset_builders.tables.stored_tables import store
 
 LICENSE = LogLicense(
     "other", redistributable=False, notice="A person's own history. It was read on their machine and stays there."
@@ -83,7 +83,7 @@ def read_viewing_history(
             profile.
 
     Example:
-        >>> from dataset_builders.raw_log import connect
+        >>> from logs2lang.dataset_builders.raw_log import connect
         >>> with TemporaryDirectory() as folder:
         ...     file = Path(folder) / "history.csv"
         ...     size = file.write_text("Titel,Datum\\nDark: Staffel 1: Geheimnisse,13.04.24\\n")

@@ -9,10 +9,10 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from dataset_builders.sources.delimited import ReadRows
-from dataset_builders.sources.viewing_history.export_files import ExportFile
-from dataset_builders.sources.viewing_history.json_rows import read_json_rows
-from dataset_builders.sources.viewing_history.viewings import OWNER, PLAY, TRAILER, set_aside, to_viewings
+from logs2lang.dataset_builders.sources.delimited import ReadRows
+from logs2lang.dataset_builders.sources.viewing_history.export_files import ExportFile
+from logs2lang.dataset_builders.sources.viewing_history.json_rows import read_json_rows
+from logs2lang.dataset_builders.sources.viewing_history.viewings import OWNER, PLAY, TRAILER, set_aside, to_viewings
 
 NO_ADDRESS = "no video address: removed or private"
 NO_VIDEO = "not a video: a search, a post or a visit"
@@ -118,7 +118,7 @@ def shared_words(rows: ir.Table, connection: DuckDB) -> tuple[str, str]:
         `tuple[str, str]`: Whole words, with the space beside them; empty where titles share none, or are few.
 
     Example:
-        >>> from dataset_builders.raw_log import connect
+        >>> from logs2lang.dataset_builders.raw_log import connect
         >>> from tempfile import TemporaryDirectory
         >>> titles = [f"{number} hajó megtekintve" if number % 2 else f"{number} megtekintve" for number in range(10)]
         >>> with TemporaryDirectory() as folder:

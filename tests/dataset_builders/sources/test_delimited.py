@@ -2,9 +2,9 @@ import gzip
 
 import pytest
 
-from dataset_builders.input_error import InputError
-from dataset_builders.raw_log import connect
-from dataset_builders.sources.delimited import Dialect, read_delimited
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.raw_log import connect
+from logs2lang.dataset_builders.sources.delimited import Dialect, read_delimited
 
 CSV = Dialect(("a", "b"), ",", '"', header=True)
 

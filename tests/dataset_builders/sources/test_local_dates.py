@@ -1,8 +1,8 @@
 import ibis
 import pytest
 
-from dataset_builders.input_error import InputError
-from dataset_builders.sources.local_dates import parse_local_times
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.sources.local_dates import parse_local_times
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@ import zipfile
 import ibis
 import pytest
 
-from dataset_builders.input_error import InputError
-from dataset_builders.interactions import canonicalize
-from dataset_builders.raw_log import connect
-from dataset_builders.sources import movielens
-from dataset_builders.sources.movie_titles import spoken_title_of
-from dataset_builders.sources.movielens import GENRES_100K, read_movielens
-from dataset_builders.sources.tabular import read_tabular
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.interactions import canonicalize
+from logs2lang.dataset_builders.raw_log import connect
+from logs2lang.dataset_builders.sources import movielens
+from logs2lang.dataset_builders.sources.movie_titles import spoken_title_of
+from logs2lang.dataset_builders.sources.movielens import GENRES_100K, read_movielens
+from logs2lang.dataset_builders.sources.tabular import read_tabular
 
 RATINGS = [("7", "1", "4", "881250949"), ("7", "267", "3", "881250950"), ("8", "1412", "5", "881250951")]
 

@@ -1,10 +1,10 @@
 import pytest
 
-from dataset_builders.input_error import InputError
-from dataset_builders.interactions import canonicalize
-from dataset_builders.raw_log import connect
-from dataset_builders.sources import movietweetings
-from dataset_builders.sources.movietweetings import read_movietweetings
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.interactions import canonicalize
+from logs2lang.dataset_builders.raw_log import connect
+from logs2lang.dataset_builders.sources import movietweetings
+from logs2lang.dataset_builders.sources.movietweetings import read_movietweetings
 
 
 @pytest.fixture

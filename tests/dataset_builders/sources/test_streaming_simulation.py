@@ -7,12 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dataset_builders.input_error import InputError
-from dataset_builders.raw_log import connect
-from dataset_builders.sources.streaming_simulation import SimulationConfig, households, read_streaming_simulation
-from dataset_builders.sources.streaming_simulation.catalogue import TAG_NAMES, make_catalogue, make_titles
-from dataset_builders.sources.streaming_simulation.households import draw_works
-from dataset_builders.sources.streaming_simulation.noise import ACCIDENTAL, LOOP, RECORD_SHARES
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.raw_log import connect
+from logs2lang.dataset_builders.sources.streaming_simulation import (
+    SimulationConfig,
+    households,
+    read_streaming_simulation,
+)
+from logs2lang.dataset_builders.sources.streaming_simulation.catalogue import TAG_NAMES, make_catalogue, make_titles
+from logs2lang.dataset_builders.sources.streaming_simulation.households import draw_works
+from logs2lang.dataset_builders.sources.streaming_simulation.noise import ACCIDENTAL, LOOP, RECORD_SHARES
 
 CONFIG = SimulationConfig(events=60_000, accounts=600, seed=1)
 

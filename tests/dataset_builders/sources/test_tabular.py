@@ -5,10 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataset_builders.input_error import InputError
-from dataset_builders.interactions import canonicalize
-from dataset_builders.raw_log import connect
-from dataset_builders.sources.tabular import TabularMapping, read_mapping, read_tabular
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.interactions import canonicalize
+from logs2lang.dataset_builders.raw_log import connect
+from logs2lang.dataset_builders.sources.tabular import TabularMapping, read_mapping, read_tabular
 
 ROWS = [("ann", "i1", "1714521600"), ("bob", "i2", "1714521601")]
 TRIPLES = [("ann", "i1", 1714521600), ("bob", "i2", 1714521601)]
@@ -188,7 +188,7 @@ def test_a_truncated_parquet_file_is_refused(tmp_path, connection):
 
 def test_a_path_that_leads_nowhere(tmp_path, connection):
     (tmp_path / "ratings.csv").write_text(csv_text())
-    with pytest.raises(InputError, match=r"did you mean .*ratings\.csv"):
+    with pytest.raises(InputError, match=r"Did you mean .*ratings\.csv"):
         read_tabular(connection, str(tmp_path / "rating.csv"))
     with pytest.raises(InputError, match="is a folder"):
         read_tabular(connection, str(tmp_path))
@@ -207,7 +207,7 @@ def test_wrong_names_are_answered_with_the_nearest(tmp_path, connection):
     (tmp_path / "log.csv").write_text(csv_text("uid,item_id,timestamp"))
     with pytest.raises(InputError, match=r"'usr_id' is no interaction column\. Did you mean 'user_id'"):
         read_tabular(connection, str(tmp_path / "log.csv"), columns={"usr_id": "uid"})
-    with pytest.raises(InputError, match="no column 'uidd' for user_id; did you mean 'uid'"):
+    with pytest.raises(InputError, match=r"no column 'uidd' for user_id\. Did you mean 'uid'"):
         read_tabular(connection, str(tmp_path / "log.csv"), columns={"user_id": "uidd"})
 
 
@@ -262,7 +262,7 @@ def test_dates_that_can_be_read_two_ways_are_refused_until_the_user_says_which(t
 
 
 def test_a_log_of_numbers_or_iso_dates_is_not_searched_for_local_ones(tmp_path, triples, monkeypatch):
-    monkeypatch.setattr("dataset_builders.sources.tabular.parse_local_times", None)
+    monkeypatch.setattr("logs2lang.dataset_builders.sources.tabular.parse_local_times", None)
     for name, content in {"numbers.csv": csv_text(), "iso.csv": dated("2024-05-02", "2024-05-03T00:00:00Z")}.items():
         (tmp_path / name).write_text(content)
         assert len(triples(tmp_path / name)) == 2

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from datasets import Dataset
 
-from dataset_builders.schema import EXAMPLE_FEATURES, TRAINING_INTERACTION_FEATURES
+from logs2lang.dataset_builders.schema import EXAMPLE_FEATURES, TRAINING_INTERACTION_FEATURES
 
 START = datetime(2024, 5, 1, tzinfo=timezone.utc)
 

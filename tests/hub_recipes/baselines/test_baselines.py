@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from hub_recipes.baselines import BASELINES
+from logs2lang.baselines import BASELINES
 
 LEARNED = [name for name in BASELINES if name not in ("random", "inverse-popularity")]
 LOG = ("abcde", "bcdea", "cdeab", "deabc", "ace", "bda")
@@ -66,6 +66,6 @@ def test_noise_events_change_nothing(name, items, training, examples):
 
 
 def test_torch_is_imported_when_it_is_needed():
-    code = "import sys, hub_recipes.baselines; print('torch' in sys.modules)"
+    code = "import sys, logs2lang.baselines; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

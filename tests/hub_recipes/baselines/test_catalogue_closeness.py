@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hub_recipes.baselines.catalogue_closeness import TagCosine, YearCloseness
+from logs2lang.baselines.catalogue_closeness import TagCosine, YearCloseness
 
 
 @pytest.fixture

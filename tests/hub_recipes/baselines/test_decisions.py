@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from hub_recipes.baselines.decisions import Decisions
+from logs2lang.baselines.decisions import Decisions
 
 KNOWN = pd.Index(list("abcde"))
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from hub_recipes.baselines import item_knn
-from hub_recipes.baselines.item_knn import SHRINKAGE, ItemKnn
+from logs2lang.baselines import item_knn
+from logs2lang.baselines.item_knn import SHRINKAGE, ItemKnn
 
 # Of five users three chose a, two chose b, four chose p; a and b have two in common, a and p two, b and p one.
 LOG = ("abp", "ab", "ap", "p", "p")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hub_recipes.baselines.markov import SHRINKAGE, Markov
+from logs2lang.baselines.markov import SHRINKAGE, Markov
 
 
 def scores(log, pairs, examples, **choices):

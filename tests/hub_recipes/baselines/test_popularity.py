@@ -1,7 +1,7 @@
 import pytest
 
-from hub_recipes.baselines.popularity import Popularity
-from hub_recipes.baselines.random_choice import RandomChoice
+from logs2lang.baselines.popularity import Popularity
+from logs2lang.baselines.random_choice import RandomChoice
 
 
 def test_popularity_counts_the_users_of_training(training, examples):

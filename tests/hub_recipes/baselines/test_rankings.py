@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from hub_recipes.baselines import rankings_from_scores
+from logs2lang.baselines import rankings_from_scores
 
 
 def ranked(scores, examples, seed=0):

@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from dataset_builders.builder import build_dataset
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.schema import TARGET
-from dataset_builders.sources.movielens import read_movielens
-from hub_recipes.baselines import BASELINES, rankings_from_scores
+from logs2lang.baselines import BASELINES, rankings_from_scores
+from logs2lang.dataset_builders.builder import build_dataset
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.schema import TARGET
+from logs2lang.dataset_builders.sources.movielens import read_movielens
 
 # Recall@1 on test, leave-last-out, candidates in proportion to popularity.
 REFERENCE = {

@@ -5,12 +5,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hub_recipes.baselines.sasrec import SasRec
-from hub_recipes.baselines.sasrec_batches import Sequences, batches
-from hub_recipes.baselines.sasrec_network import SasRecNetwork
-from hub_recipes.baselines.sasrec_settings import SasRecSettings
-from hub_recipes.baselines.sasrec_training import fitted_network, next_item_loss
-from hub_recipes.baselines.training_log import TrainingLog
+from logs2lang.baselines.sasrec import SasRec
+from logs2lang.baselines.sasrec_batches import Sequences, batches
+from logs2lang.baselines.sasrec_network import SasRecNetwork
+from logs2lang.baselines.sasrec_settings import SasRecSettings
+from logs2lang.baselines.sasrec_training import fitted_network, next_item_loss
+from logs2lang.baselines.training_log import TrainingLog
 
 CYCLE = "abcdef"
 SMALL = SasRecSettings(dim=16, window=8, dropout=0.0, epochs=60, batch_targets=64, learning_rate=1e-2)

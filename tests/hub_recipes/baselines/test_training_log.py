@@ -1,4 +1,4 @@
-from hub_recipes.baselines.training_log import TrainingLog
+from logs2lang.baselines.training_log import TrainingLog
 
 
 def named(log):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_recipes.reasoners.answer import parse_answer
+from logs2lang.reasoners.answer import parse_answer
 
 FILMS = [{"title": title} for title in ("Alien", "Alien Resurrection", "Heat", "It", "Se7en (Director's Cut)")]
 

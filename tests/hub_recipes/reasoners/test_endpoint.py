@@ -13,11 +13,11 @@ import huggingface_hub.constants
 import pytest
 from huggingface_hub.errors import HTTPError
 
-from dataset_builders.input_error import InputError
-from dataset_builders.prompts import to_reasoner_prompt
-from hub_recipes.reasoners.chat_server import EndpointError, read_api_key
-from hub_recipes.reasoners.endpoint import EndpointReasoner
-from hub_recipes.reasoners.spending import SpendingCapError
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.prompts import to_reasoner_prompt
+from logs2lang.reasoners.chat_server import EndpointError, read_api_key
+from logs2lang.reasoners.endpoint import EndpointReasoner
+from logs2lang.reasoners.spending import SpendingCapError
 
 KEY = "sk-planted-4711"
 TITLES = ("Alien", "Heat", "Fargo", "Toy Story")
@@ -53,9 +53,9 @@ def make_reasoner(chat_server, tmp_path, monkeypatch):
 def warnings(caplog, monkeypatch):
     """What transformers' loggers say; they do not propagate by themselves."""
     for name in ("endpoint", "chat_server"):
-        monkeypatch.setattr(logging.getLogger(f"hub_recipes.reasoners.{name}"), "propagate", True)
+        monkeypatch.setattr(logging.getLogger(f"logs2lang.reasoners.{name}"), "propagate", True)
     caplog.set_level(logging.DEBUG)
-    for name in ("huggingface_hub", "httpx", "httpx2", "httpcore", "hub_recipes.reasoners.endpoint"):
+    for name in ("huggingface_hub", "httpx", "httpx2", "httpcore", "logs2lang.reasoners.endpoint"):
         caplog.set_level(logging.DEBUG, logger=name)
         monkeypatch.setattr(logging.getLogger(name), "propagate", True)
     return caplog

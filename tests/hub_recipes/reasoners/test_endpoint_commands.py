@@ -26,7 +26,7 @@ def built(run_main, tmp_path) -> Path:
 @pytest.fixture
 def evaluate(run_main, built, chat_server, tmp_path, monkeypatch):
     monkeypatch.setenv("LOGS2LANG_API_KEY", KEY)
-    monkeypatch.setattr("hub_recipes.reasoners.answer_cache.answers_folder", lambda: tmp_path / "answers")
+    monkeypatch.setattr("logs2lang.reasoners.answer_cache.answers_folder", lambda: tmp_path / "answers")
 
     def run(*arguments: object) -> tuple[int, str, str]:
         server = ("--endpoint", chat_server.url, "--endpoint-model", "org/large")

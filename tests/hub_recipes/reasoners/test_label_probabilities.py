@@ -2,7 +2,7 @@ from math import log
 
 import pytest
 
-from hub_recipes.reasoners.label_probabilities import label_probabilities
+from logs2lang.reasoners.label_probabilities import label_probabilities
 
 
 @pytest.mark.parametrize(

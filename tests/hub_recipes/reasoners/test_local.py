@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dataset_builders.input_error import InputError
-from dataset_builders.prompts import to_reasoner_prompt
-from hub_recipes.reasoners.local import LocalReasoner
-from hub_recipes.reasoners.questions import answer_ids, drop_oldest, title_ids, to_prompt_of, to_title_prompt
-from hub_recipes.reasoners.ranking import Ranking
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.prompts import to_reasoner_prompt
+from logs2lang.reasoners.local import LocalReasoner
+from logs2lang.reasoners.questions import answer_ids, drop_oldest, title_ids, to_prompt_of, to_title_prompt
+from logs2lang.reasoners.ranking import Ranking
 
 TITLES = ("Alien", "Heat", "Fargo", "Toy Story")
 
@@ -98,7 +98,7 @@ def test_tags_answer_the_question_for_them_and_are_harmless(tiny_language_model)
 
 
 def test_candidates_without_any_tags_are_not_told_apart_in_silence(tiny_language_model, caplog, monkeypatch):
-    logger = logging.getLogger("hub_recipes.reasoners.local")
+    logger = logging.getLogger("logs2lang.reasoners.local")
     monkeypatch.setattr(logger, "propagate", True)
     bare = [{**item, "tags": []} for item in shown(*TITLES)]
     with caplog.at_level(logging.WARNING, logger=logger.name):
@@ -174,7 +174,7 @@ def test_a_generated_answer_without_a_pick_is_invalid(tiny_language_model, monke
 
 
 def test_a_long_context_loses_its_oldest_lines_and_is_counted(tiny_language_model, caplog, monkeypatch):
-    logger = logging.getLogger("hub_recipes.reasoners.local")
+    logger = logging.getLogger("logs2lang.reasoners.local")
     monkeypatch.setattr(logger, "propagate", True)
     prompts = []
     score = type(tiny_language_model).next_token_log_probs

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builders.input_error import InputError
-from hub_recipes.reasoners.endpoint import EndpointReasoner
-from hub_recipes.reasoners.spending import CapReached, Spending, SpendingCapError
-from hub_recipes.reasoners.spending_ledger import SpendingLedger, Spent
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.reasoners.endpoint import EndpointReasoner
+from logs2lang.reasoners.spending import CapReached, Spending, SpendingCapError
+from logs2lang.reasoners.spending_ledger import SpendingLedger, Spent
 
 CANDIDATES = [{"item_id": title, "title": title, "year": None, "tags": []} for title in ("Alien", "Heat", "Fargo")]
 PRICES = {"price_per_million_input_tokens": 10.0, "price_per_million_output_tokens": 100.0}
@@ -20,8 +20,8 @@ COST = 0.002
 """Of one call of the stand-in: 100 tokens at 10 dollars and 10 at 100 dollars a million."""
 RANK = """
 import json, sys
-from hub_recipes.reasoners.endpoint import EndpointReasoner
-from hub_recipes.reasoners.spending import SpendingCapError
+from logs2lang.reasoners.endpoint import EndpointReasoner
+from logs2lang.reasoners.spending import SpendingCapError
 choices, contexts, candidates = json.loads(sys.argv[1])
 try:
     EndpointReasoner(**choices).rank(contexts, [candidates] * len(contexts))
@@ -106,7 +106,7 @@ def test_calls_of_many_threads_add_up(tmp_path):
 def test_calls_without_a_price_are_said_where_money_is_capped(choices, chat_server, caplog, monkeypatch):
     import logging
 
-    monkeypatch.setattr(logging.getLogger("hub_recipes.reasoners.endpoint"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("logs2lang.reasoners.endpoint"), "propagate", True)
     free = {name: value for name, value in choices.items() if name not in PRICES}
     EndpointReasoner(**free).rank(["a", "b"], [CANDIDATES] * 2)
     reasoner = EndpointReasoner(**choices, max_cost=1.0)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from dataset_builders.schema import CANDIDATE_LABELS
-from hub_recipes.language_models import load_language_model
-from hub_recipes.reasoners.chat_server import EndpointError
-from hub_recipes.reasoners.endpoint import EndpointReasoner
-from hub_recipes.reasoners.local import LocalReasoner
+from logs2lang.dataset_builders.schema import CANDIDATE_LABELS
+from logs2lang.models.language_models import load_language_model
+from logs2lang.reasoners.chat_server import EndpointError
+from logs2lang.reasoners.endpoint import EndpointReasoner
+from logs2lang.reasoners.local import LocalReasoner
 
 STARTS_WITHIN_S = 120
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from small_release import ADAPTER, DATASET, results_document, run_record, write_json
 
-from dataset_builders.input_error import InputError
-from hub_recipes.release.adoption import adopt_adapter
-from hub_recipes.release.cards import stale_cards
-from hub_recipes.results import PREDICTIONS_FILE
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.evaluation.results import PREDICTIONS_FILE
+from logs2lang.release.adoption import adopt_adapter
+from logs2lang.release.cards import stale_cards
 
 
 @pytest.fixture

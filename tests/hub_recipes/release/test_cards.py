@@ -7,10 +7,10 @@ import pytest
 from huggingface_hub import ModelCard
 from small_release import ADAPTER, BASE_MODEL, PROMPT, run_record, write_json
 
-from dataset_builders.input_error import InputError
-from hub_recipes.release.adapter import ReleasedAdapter
-from hub_recipes.release.cards import stale_cards, write_cards
-from model_cards.render import Home
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.model_cards.render import Home
+from logs2lang.release.adapter import ReleasedAdapter
+from logs2lang.release.cards import stale_cards, write_cards
 
 HOME = Home("me/adapter", "me/log", "me/discovery_recall", "c" * 40, "http://hub/datasets/me/log/tree/" + "c" * 40)
 
@@ -61,7 +61,7 @@ def test_the_card_has_all_that_a_reader_asks_for(adapters):
 
 
 def test_no_row_of_a_history_stands_in_a_card(adapters, simulation_folder):
-    from dataset_builders.built_dataset import BuiltDataset
+    from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 
     dataset = BuiltDataset.open(simulation_folder)
     text = (adapters / ADAPTER / "README.md").read_text() + (simulation_folder / "README.md").read_text()

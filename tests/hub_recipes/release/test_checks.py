@@ -10,9 +10,9 @@ import pytest
 import torch
 from small_release import ADAPTER, DATASET, write_json
 
-from dataset_builders.input_error import InputError
-from hub_recipes.release.checks import check_file, check_release
-from hub_recipes.release.plan import AdapterRepo, DatasetRepo, Links, ReleaseFile, SpaceRepo
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.release.checks import check_file, check_release
+from logs2lang.release.plan import AdapterRepo, DatasetRepo, Links, ReleaseFile, SpaceRepo
 
 LINKS = Links("me", "http://hub")
 ROOT = Path(__file__).parents[3]

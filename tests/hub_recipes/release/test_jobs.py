@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from dataset_builders.input_error import InputError
-from hub_recipes.release.job_script import main
-from hub_recipes.release.jobs import SCRIPT, job_command, preparation, recipes, to_recipe
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.release.job_script import main
+from logs2lang.release.jobs import SCRIPT, job_command, preparation, recipes, to_recipe
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -68,10 +68,10 @@ def test_every_recipe_is_a_job():
 
 
 def test_a_recipe_over_several_lines_keeps_its_command_and_its_secret():
-    command = "LOGS2LANG_API_KEY=... accelerate launch -m hub_recipes.train_verbalizer \\\n#      --config x"
+    command = "LOGS2LANG_API_KEY=... accelerate launch -m logs2lang.train_verbalizer \\\n#      --config x"
     text = f"# On 8 GPUs:\n#   {command}\nmethod: grpo\n"
     recipe = to_recipe("m/verbalizer/paper.yaml", text)
-    assert recipe.words == ("accelerate", "launch", "-m", "hub_recipes.train_verbalizer", "--config", "x")
+    assert recipe.words == ("accelerate", "launch", "-m", "logs2lang.train_verbalizer", "--config", "x")
     assert recipe.secrets == ("LOGS2LANG_API_KEY",)
     assert "--secrets LOGS2LANG_API_KEY" in job_command("me", recipe.words, recipe.flavor, "6h", recipe.secrets)
 
@@ -102,7 +102,7 @@ def test_the_client_of_the_hub_understands_what_is_printed():
 
 
 def test_a_job_runs_its_command_in_the_bucket(tmp_path, monkeypatch):
-    monkeypatch.setattr("hub_recipes.release.job_script.BUCKET", tmp_path)
+    monkeypatch.setattr("logs2lang.release.job_script.BUCKET", tmp_path)
     script = "import pathlib, sys; pathlib.Path('seen').write_text(sys.argv[1])"
     assert main([Path(sys.executable).name, "-c", script, "hub_recipes/configs/accelerate/ddp.yaml"]) == 0
     assert Path((tmp_path / "seen").read_text()).is_file()

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from small_release import ADAPTER, DATASET, write_json
 
-from dataset_builders.input_error import InputError
-from dataset_builders.raw_log import OWN_LOG
-from dataset_builders.sources import movielens, movietweetings
-from hub_recipes.release.plan import MARKER, UNKNOWN_REVISION, Links, SpaceRepo, plan_release
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.raw_log import OWN_LOG
+from logs2lang.dataset_builders.sources import movielens, movietweetings
+from logs2lang.release.plan import MARKER, UNKNOWN_REVISION, Links, SpaceRepo, plan_release
 
 LINKS = Links("me", "http://hub")
 ROOT = Path(__file__).parents[3]
@@ -63,7 +63,7 @@ def test_the_licences_of_the_logs_say_which_rows_may_be_published():
 
 
 def test_an_unknown_name_has_a_suggestion(folders):
-    with pytest.raises(InputError, match="did you mean 'adapters'"):
+    with pytest.raises(InputError, match="Did you mean 'adapters'"):
         plan_release(LINKS, "v1", **folders, only=["adapter"])
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builders.builder import build_dataset
-from dataset_builders.sources.tabular import read_tabular
+from logs2lang.dataset_builders.builder import build_dataset
+from logs2lang.dataset_builders.sources.tabular import read_tabular
 
 BASE_ID = "org/tiny"
 

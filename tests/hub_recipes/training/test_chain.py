@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.input_error import InputError
-from hub_recipes.training import chain
-from hub_recipes.training.chain import Chain, Step, find_recipe, read_chain
-from hub_recipes.training.run_record import adapter_hash
+from logs2lang.commands import chain
+from logs2lang.commands.chain import Chain, Step, find_recipe, read_chain
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.training.runs.run_record import adapter_hash
 
 from .conftest import BASE_ID
 
@@ -77,7 +77,7 @@ def test_the_chain_stops_in_time_and_goes_on(at_training_folder, spied):
 
 
 def test_the_chain_stops_in_time_while_it_evaluates(at_training_folder, monkeypatch):
-    monkeypatch.setattr("hub_recipes.text_commands._load_reasoner", lambda *_: None)
+    monkeypatch.setattr("logs2lang.commands.text_commands._load_reasoner", lambda *_: None)
     rows = ["random", "markov-counts", "item-knn-cosine"]
     steps = [Step.of({"name": "results", "evaluate": "nobody", "rows": ",".join(rows)})]
     codes = [to_chain(steps, "timed_results", minutes=1e-9).run() for _ in range(2)]

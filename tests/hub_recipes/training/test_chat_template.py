@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 from tiny_model import CHAT_TEMPLATE, byte_tokenizer
 
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.input_error import InputError
-from hub_recipes.language_models import load_language_model
-from hub_recipes.reasoners.local import LocalReasoner
-from hub_recipes.reasoners.questions import to_title_prompt
-from hub_recipes.text_commands import _load_reasoner, _template_switches
-from hub_recipes.training.arguments import VerbalizerArguments
-from hub_recipes.training.oracles import to_oracle
-from hub_recipes.training.run_folder import TrainingRun
-from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
-from space.playground.loaded_models import LoadedModels
+from logs2lang.commands.text_commands import _load_reasoner, _template_switches
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.models.language_models import load_language_model
+from logs2lang.reasoners.local import LocalReasoner
+from logs2lang.reasoners.questions import to_title_prompt
+from logs2lang.space.playground.loaded_models import LoadedModels
+from logs2lang.training.grpo.oracles import to_oracle
+from logs2lang.training.runs.arguments import VerbalizerArguments
+from logs2lang.training.runs.run_folder import TrainingRun
+from logs2lang.verbalizers.rewrite import RewriteVerbalizer
 
 from .conftest import grpo_words
 
@@ -89,7 +89,7 @@ OF_GRPO = ("oracle", "oracle_reward", "reward_weights", "num_generations", "beta
 
 @pytest.mark.slow
 def test_a_verbalizer_is_asked_as_it_was_trained(trained, thinker, at_training_folder):
-    from hub_recipes.train_verbalizer import main
+    from logs2lang.train_verbalizer import main
 
     warm = trained(main, "silent_warm", OF_GRPO, method="sft", chat_template_kwargs=OFF)
     row = warm.train_dataset[0]
@@ -108,7 +108,7 @@ def test_a_verbalizer_is_asked_as_it_was_trained(trained, thinker, at_training_f
 
 @pytest.mark.slow
 def test_a_reasoner_is_asked_as_it_was_trained(trained, at_training_folder):
-    from hub_recipes.train_reasoner import main
+    from logs2lang.train_reasoner import main
 
     without = (*OF_GRPO, "max_verbalization_tokens")
     trained(main, "silent_reasoner", without, method="exact", answer="title", chat_template_kwargs=OFF)

@@ -8,17 +8,17 @@ import yaml
 from accelerate.commands.config.config_args import load_config_from_file
 from trl import GRPOConfig
 
-from dataset_builders.input_error import InputError
-from hub_recipes import train_reasoner, train_verbalizer
-from hub_recipes.train_commands import PRESETS
-from hub_recipes.training.arguments import (
+from logs2lang import train_reasoner, train_verbalizer
+from logs2lang.commands.chain import read_chain
+from logs2lang.commands.train_commands import PRESETS
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.training.runs.arguments import (
     ReasonerArguments,
     VerbalizerArguments,
     find_recipe,
     parse_arguments,
     run_as_script,
 )
-from hub_recipes.training.chain import read_chain
 
 CONFIGS = Path(train_reasoner.__file__).parent / "configs"
 SCRIPTS = {"verbalizer": train_verbalizer, "reasoner": train_reasoner}
@@ -41,7 +41,7 @@ def parse(path: Path, *words: str):
 @pytest.fixture
 def on_a_gpu(monkeypatch):
     """As far as arguments go: bfloat16 is no mistake."""
-    monkeypatch.setattr("hub_recipes.training.arguments._refuse_slow", lambda training_args: None)
+    monkeypatch.setattr("logs2lang.training.runs.arguments._refuse_slow", lambda training_args: None)
     monkeypatch.setattr("transformers.training_args.is_torch_bf16_gpu_available", lambda: True, raising=False)
 
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.input_error import InputError
-from dataset_builders.schema import EXAMPLE_ID
-from hub_recipes.reasoners.local import LocalReasoner
-from hub_recipes.train_reasoner import main
-from hub_recipes.training.arguments import VerbalizerArguments
-from hub_recipes.training.oracles import oracle_entry
-from hub_recipes.training.texts import to_writer
-from hub_recipes.verbalizers.decision_rules import RuleDecisions
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.schema import EXAMPLE_ID
+from logs2lang.reasoners.local import LocalReasoner
+from logs2lang.train_reasoner import main
+from logs2lang.training.grpo.oracles import oracle_entry
+from logs2lang.training.runs.arguments import VerbalizerArguments
+from logs2lang.training.runs.texts import to_writer
+from logs2lang.verbalizers.decision_rules import RuleDecisions
 
 from .conftest import BASE_ID
 
@@ -81,7 +81,7 @@ def test_pieces_end_with_the_same_weights(method, at_training_folder):
 
 
 def test_candidates_come_in_another_order_each_time(at_training_folder, tiny_language_model):
-    from hub_recipes.training.prompt_rows import to_reasoner_rows
+    from logs2lang.training.objectives.prompt_rows import to_reasoner_rows
 
     dataset = BuiltDataset.open("built")
     examples = dataset.examples("train").select(range(5))
@@ -144,7 +144,8 @@ def best_at_the_second_step(monkeypatch):
     """Validation hits are 0.1, 0.9, 0.2, 0.3 and so on, whatever the model answers."""
     hits = iter([0.1, 0.9, 0.2, 0.3, 0.4])
     monkeypatch.setattr(
-        "hub_recipes.training.reasoner_objectives.RecallEvaluation.measure", lambda *_: {"recall@1": next(hits)}
+        "logs2lang.training.objectives.reasoner_objectives.RecallEvaluation.measure",
+        lambda *_: {"recall@1": next(hits)},
     )
 
 

@@ -15,11 +15,11 @@ from peft import AutoPeftModelForCausalLM, PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from dataset_builders.input_error import InputError
-from hub_recipes.language_models import load_language_model
-from hub_recipes.train_verbalizer import main
-from hub_recipes.training.adapters import allow_only
-from hub_recipes.verbalizers.action import DecisionGrammar, decision_token_ids
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.models.language_models import load_language_model
+from logs2lang.train_verbalizer import main
+from logs2lang.training.runs.adapters import allow_only
+from logs2lang.verbalizers.action import DecisionGrammar, decision_token_ids
 
 from .conftest import BASE_ID, grpo_words
 
@@ -111,7 +111,7 @@ def test_two_adapters_sit_on_one_base(whole_run, at_training_folder):
 
 
 def test_a_killed_run_ends_with_the_same_weights(whole_run, at_training_folder):
-    command = [sys.executable, "-m", "hub_recipes.train_verbalizer", *grpo_words("killed")]
+    command = [sys.executable, "-m", "logs2lang.train_verbalizer", *grpo_words("killed")]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=_environment())
     checkpoints = Path("killed/checkpoints")
     deadline = time.monotonic() + 240
@@ -138,7 +138,7 @@ def test_a_run_in_pieces_ends_with_the_same_weights(whole_run, at_training_folde
 
 def test_two_processes_train_together(on_two_processors, at_training_folder):
     words = grpo_words("two", per_device_train_batch_size=2, max_steps=2)
-    launched = [*on_two_processors, "-m", "hub_recipes.train_verbalizer", *words]
+    launched = [*on_two_processors, "-m", "logs2lang.train_verbalizer", *words]
     ran = subprocess.run(launched, env=_environment(), timeout=300, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     run = json.loads(Path("two/adapter/run.json").read_text())
@@ -148,8 +148,7 @@ def test_two_processes_train_together(on_two_processors, at_training_folder):
 
 
 def _environment() -> dict[str, str]:
-    root = str(Path(__file__).parents[3])
-    return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
 def test_a_warm_start_teaches_profiles_and_grpo_goes_on_from_it(at_training_folder):

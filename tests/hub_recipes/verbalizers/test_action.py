@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from dataset_builders.prompts import prompt_text, record_line
-from hub_recipes.packaged_model import packaged_base_model
-from hub_recipes.verbalizers.action import (
+from logs2lang.dataset_builders.prompting.prompts import prompt_text, record_line
+from logs2lang.models.packaged_model import packaged_base_model
+from logs2lang.verbalizers.action import (
     DECISIONS,
     NOTHING_KEPT,
     ActionVerbalizer,

@@ -1,6 +1,6 @@
-from dataset_builders.prompts import template_text
-from hub_recipes.verbalizers.action import NOTHING_KEPT
-from hub_recipes.verbalizers.decision_rules import RuleDecisions
+from logs2lang.dataset_builders.prompting.prompts import template_text
+from logs2lang.verbalizers.action import NOTHING_KEPT
+from logs2lang.verbalizers.decision_rules import RuleDecisions
 
 ITEMS = {
     f"i{place}": {"item_id": f"i{place}", "title": f"Film {place}", "year": 1990, "tags": ["Drama"], "series": None,

@@ -1,6 +1,6 @@
 from datetime import datetime, timedelta, timezone
 
-from hub_recipes.verbalizers.profile import ProfileVerbalizer
+from logs2lang.verbalizers.profile import ProfileVerbalizer
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
 

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builders.input_error import InputError
-from dataset_builders.prompts import neutralise_lines, template_text, to_verbalizer_prompt
-from dataset_builders.schema import ALL_USERS
-from dataset_builders.successor_lists import Successor, SuccessorLists
-from hub_recipes.verbalizers.profile import ProfileVerbalizer
-from hub_recipes.verbalizers.rewrite import RewriteVerbalizer
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.prompts import neutralise_lines, template_text, to_verbalizer_prompt
+from logs2lang.dataset_builders.schema import ALL_USERS
+from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
+from logs2lang.verbalizers.profile import ProfileVerbalizer
+from logs2lang.verbalizers.rewrite import RewriteVerbalizer
 
 
 @pytest.fixture

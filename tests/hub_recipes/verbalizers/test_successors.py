@@ -2,16 +2,16 @@ import pickle
 
 import pytest
 
-from dataset_builders.input_error import InputError
-from dataset_builders.prompts import record_line
-from dataset_builders.schema import ALL_USERS
-from dataset_builders.successor_lists import Successor, SuccessorLists
-from hub_recipes.verbalizers.action import ActionVerbalizer, DecisionGrammar, parse_decisions
-from hub_recipes.verbalizers.by_rule import is_written_by_rule
-from hub_recipes.verbalizers.decision_rules import RuleDecisions
-from hub_recipes.verbalizers.learned import load_adapters
-from hub_recipes.verbalizers.successors import SuccessorsVerbalizer
-from hub_recipes.verbalizers.verbalizer import write_and_count
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.prompts import record_line
+from logs2lang.dataset_builders.schema import ALL_USERS
+from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
+from logs2lang.verbalizers.action import ActionVerbalizer, DecisionGrammar, parse_decisions
+from logs2lang.verbalizers.by_rule import is_written_by_rule
+from logs2lang.verbalizers.decision_rules import RuleDecisions
+from logs2lang.verbalizers.learned import load_adapters
+from logs2lang.verbalizers.successors import SuccessorsVerbalizer
+from logs2lang.verbalizers.verbalizer import write_and_count
 
 ITEMS = {
     f"i{place}": {"item_id": f"i{place}", "title": f"Film {place}", "year": None, "tags": [], "series": None}

@@ -1,6 +1,6 @@
 import pytest
 
-from hub_recipes.verbalizers.text_cache import WRITTEN_AT_ONCE, cache_key, write_missing
+from logs2lang.verbalizers.text_cache import WRITTEN_AT_ONCE, cache_key, write_missing
 
 
 def writer(calls: list):

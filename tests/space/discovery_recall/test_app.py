@@ -16,7 +16,7 @@ pytest.importorskip("gradio", reason="needs the extra `space`")
 gradio_client = pytest.importorskip("gradio_client")
 expect = pytest.importorskip("playwright.sync_api").expect
 
-from space.discovery_recall import app  # noqa: E402  (needs gradio)
+from logs2lang.space.discovery_recall import app  # noqa: E402  (needs gradio)
 from tests.space.axe import serious_findings  # noqa: E402
 from tests.space.conftest import free_port  # noqa: E402
 

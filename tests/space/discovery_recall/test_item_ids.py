@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from space.discovery_recall import item_ids
-from space.discovery_recall.item_ids import to_comparable, to_examples, to_flags, to_rankings
+from logs2lang.space.discovery_recall import item_ids
+from logs2lang.space.discovery_recall.item_ids import to_comparable, to_examples, to_flags, to_rankings
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from math import comb
 import numpy as np
 import pytest
 
-from space.discovery_recall import scores
-from space.discovery_recall.scores import recall_interval, summarise, target_rank, target_ranks
+from logs2lang.space.discovery_recall import scores
+from logs2lang.space.discovery_recall.scores import recall_interval, summarise, target_rank, target_ranks
 
 
 def hits(count: int, n: int) -> np.ndarray:

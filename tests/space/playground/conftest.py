@@ -15,8 +15,8 @@ pytest.importorskip("gradio", reason="needs the extra `space`")
 
 from tiny_model import byte_tokenizer
 
-from space.playground import app
-from space.playground.example_users import invented_items
+from logs2lang.space.playground import app
+from logs2lang.space.playground.example_users import invented_items
 from tests.space.conftest import free_port
 
 

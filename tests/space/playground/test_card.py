@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from playwright.sync_api import expect
 
-from hub_recipes.cli import main
+from logs2lang.commands.cli import main
 from tests.space.conftest import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -89,7 +89,7 @@ def test_the_command_serves_results_and_adapters_of_ones_own(tmp_path, tiny_base
     port = free_port()
     words = ["demo", "--no-browser", "--port", str(port), "--model", str(tiny_base)]
     words += ["--results", str(tmp_path / "results"), "--adapters", str(tmp_path / "adapters")]
-    process = subprocess.Popen([sys.executable, "-c", "from hub_recipes.cli import main; main()", *words])
+    process = subprocess.Popen([sys.executable, "-c", "from logs2lang.commands.cli import main; main()", *words])
     try:
         client = answers(f"http://127.0.0.1:{port}", process)
         assert client.predict(api_name="/results")["names"] == ["mine"]

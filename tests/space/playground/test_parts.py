@@ -11,23 +11,29 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builders.input_error import InputError
-from hub_recipes.language_models import DEFAULT_BASE_MODEL, load_language_model
-from space.playground import loaded_models
-from space.playground.code_snippets import code_of
-from space.playground.comparison import Choices, Written, default_choices, written_by_rules
-from space.playground.decision import Decision
-from space.playground.endpoints import sentence_of, to_entry
-from space.playground.example_users import example_users, invented_items, simulate_users
-from space.playground.loaded_models import MAX_ADAPTERS, LoadedModels
-from space.playground.log_table import log_table
-from space.playground.markup import render
-from space.playground.released_adapters import default_adapter, released_adapters
-from space.playground.results_view import largest_evaluation, result_names, results_table, reward_curves, run_names
-from space.playground.session import begun, card_htmls, opened, refused, running
-from space.playground.text_marks import TextMarks
-from space.playground.uploaded_log import UploadedFile, look_at, read_upload, to_decision
-from space.playground.writing import writing_card
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.models.language_models import DEFAULT_BASE_MODEL, load_language_model
+from logs2lang.space.playground import loaded_models
+from logs2lang.space.playground.code_snippets import code_of
+from logs2lang.space.playground.comparison import Choices, Written, default_choices, written_by_rules
+from logs2lang.space.playground.decision import Decision
+from logs2lang.space.playground.endpoints import sentence_of, to_entry
+from logs2lang.space.playground.example_users import example_users, invented_items, simulate_users
+from logs2lang.space.playground.loaded_models import MAX_ADAPTERS, LoadedModels
+from logs2lang.space.playground.log_table import log_table
+from logs2lang.space.playground.markup import render
+from logs2lang.space.playground.released_adapters import default_adapter, released_adapters
+from logs2lang.space.playground.results_view import (
+    largest_evaluation,
+    result_names,
+    results_table,
+    reward_curves,
+    run_names,
+)
+from logs2lang.space.playground.session import begun, card_htmls, opened, refused, running
+from logs2lang.space.playground.text_marks import TextMarks
+from logs2lang.space.playground.uploaded_log import UploadedFile, look_at, read_upload, to_decision
+from logs2lang.space.playground.writing import writing_card
 from tests.space.playground.test_uploads import HOSTILE, csv_log
 
 MODULES = ("decision", "text_marks", "markup", "log_table", "code_snippets")
@@ -35,7 +41,7 @@ MODULES = ("decision", "text_marks", "markup", "log_table", "code_snippets")
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_of_the_docstrings_run(name):
-    outcome = doctest.testmod(importlib.import_module(f"space.playground.{name}"))
+    outcome = doctest.testmod(importlib.import_module(f"logs2lang.space.playground.{name}"))
     assert outcome.attempted > 0
     assert outcome.failed == 0
 

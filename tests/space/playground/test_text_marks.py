@@ -1,6 +1,6 @@
 import pytest
 
-from space.playground.text_marks import TextMarks
+from logs2lang.space.playground.text_marks import TextMarks
 
 
 def item(item_id, title, tags=(), year=None, series=None):

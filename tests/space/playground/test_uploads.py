@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from space.playground.uploaded_log import MAX_BYTES
+from logs2lang.space.playground.uploaded_log import MAX_BYTES
 
 SCRIPT = "<script>window.pwned = 1</script>"
 IMAGE = "<img src=x onerror='window.pwned = 2'>"
@@ -203,7 +203,7 @@ def test_an_adapter_writes_and_is_named(page, to_adapter):
 def test_an_uploaded_log_is_kept_nowhere(page, upload, served, tmp_path, capfd, monkeypatch):
     secret = "The Secret Lighthouse of Zq77"
     cache = tmp_path / "texts"
-    monkeypatch.setattr("hub_recipes.verbalizers.text_cache.cache_folder", lambda: cache)
+    monkeypatch.setattr("logs2lang.verbalizers.text_cache.cache_folder", lambda: cache)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     upload("mine.csv", csv_log([secret], users=3, heading="user,item,time,title"))
     expect(page.locator(".log")).to_contain_text(secret)
@@ -226,5 +226,5 @@ def test_the_shipped_examples_are_small_and_invented():
     path = Path(__file__).parents[3] / "space" / "playground" / "example_users.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     assert path.stat().st_size < 300_000
-    assert content["made_by"] == "python -m space.playground.example_users"
+    assert content["made_by"] == "python -m logs2lang.space.playground.example_users"
     assert "no person, film or series in it is real" in content["licence"]

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from scipy.integrate import quad
 
-from dataset_builders.builder import build_dataset
-from dataset_builders.built_dataset import BuiltDataset
-from dataset_builders.input_error import InputError
-from dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
-from dataset_builders.sources.streaming_simulation.ceiling import (
+from logs2lang.dataset_builders.builder import build_dataset
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
+from logs2lang.dataset_builders.sources.streaming_simulation.ceiling import (
     CandidatePool,
     TargetLaw,
     candidate_posterior,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builders.interactions import CanonicalLog, canonicalize
-from dataset_builders.sources.viewing_history import read_viewing_history
+from logs2lang.dataset_builders.interactions import CanonicalLog, canonicalize
+from logs2lang.dataset_builders.sources.viewing_history import read_viewing_history
 
 EXPORTS = Path(__file__).parent / "exports"
 

@@ -1,6 +1,6 @@
 import ibis
 
-from dataset_builders.sources.viewing_history.episode_titles import series_of, with_series_beside
+from logs2lang.dataset_builders.sources.viewing_history.episode_titles import series_of, with_series_beside
 
 EPISODES = [
     "Harbour: Season 1: The Ferry",

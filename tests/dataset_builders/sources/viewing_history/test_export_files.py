@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builders.input_error import InputError
-from dataset_builders.sources.viewing_history import export_files, read_viewing_history
-from dataset_builders.sources.viewing_history.export_files import ExportFile, encoding_of, unpack
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.sources.viewing_history import export_files, read_viewing_history
+from logs2lang.dataset_builders.sources.viewing_history.export_files import ExportFile, encoding_of, unpack
 
 PLAY = {"ts": "2024-05-01T20:00:00Z", "ms_played": 200_000, "master_metadata_track_name": "Low Water"}
 
@@ -67,7 +67,7 @@ def test_a_member_cannot_leave_the_folder_it_is_unpacked_into(read, told, tmp_pa
 
 def test_a_path_that_leads_nowhere(read, tmp_path):
     (tmp_path / "ViewingActivity.csv").touch()
-    with pytest.raises(InputError, match=r"no file or folder .*did you mean .*ViewingActivity\.csv"):
+    with pytest.raises(InputError, match=r"no file or folder .*Did you mean .*ViewingActivity\.csv"):
         read(tmp_path / "ViewingActivty.csv")
 
 

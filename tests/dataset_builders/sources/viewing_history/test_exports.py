@@ -4,9 +4,9 @@ import zipfile
 
 import pytest
 
-from dataset_builders.input_error import InputError
-from dataset_builders.sources.viewing_history.export_files import open_export
-from dataset_builders.sources.viewing_history.exports import recognise
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.sources.viewing_history.export_files import open_export
+from logs2lang.dataset_builders.sources.viewing_history.exports import recognise
 
 SEARCH = {
     "header": "YouTube",

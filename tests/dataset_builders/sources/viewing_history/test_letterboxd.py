@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.input_error import InputError
 
 
 def test_the_three_lists_tell_each_film_once(read, told, items, exports):

@@ -1,6 +1,6 @@
 import pytest
 
-from dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.input_error import InputError
 
 HEADER = "Profile Name,Start Time,Duration,Attributes,Title,Supplemental Video Type,Device Type\n"
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-import dataset_builders.sources.viewing_history as package
-from dataset_builders.build_options import BuildOptions
-from dataset_builders.builder import build_dataset
-from dataset_builders.input_error import InputError
-from dataset_builders.interactions import canonicalize
-from dataset_builders.sources.viewing_history import read_viewing_history
+import logs2lang.dataset_builders.sources.viewing_history as package
+from logs2lang.dataset_builders.build_options import BuildOptions
+from logs2lang.dataset_builders.builder import build_dataset
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.interactions import canonicalize
+from logs2lang.dataset_builders.sources.viewing_history import read_viewing_history
 
 ALLOWED = {
     "__future__", "ast", "codecs", "collections", "contextlib", "csv", "dataclasses", "difflib", "errno", "functools",
@@ -31,8 +31,8 @@ def test_no_module_can_reach_the_network():
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     assert {name.split(".")[0] for name in names} <= ALLOWED
-    assert not names & {"dataset_builders.web_files", "dataset_builders.package_files"}
-    assert "dataset_builders.raw_log" in names
+    assert not names & {"logs2lang.dataset_builders.web_files", "logs2lang.dataset_builders.package_files"}
+    assert "logs2lang.dataset_builders.raw_log" in names
 
 
 # What a file says first, what it is changed to, and the rows of the file after that.

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.input_error import InputError
 
 
 def test_json_export(read, told, items, exports):

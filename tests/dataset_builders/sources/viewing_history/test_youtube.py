@@ -3,7 +3,7 @@ import json
 import ibis
 import pytest
 
-from dataset_builders.sources.viewing_history.youtube import bare_title
+from logs2lang.dataset_builders.sources.viewing_history.youtube import bare_title
 
 
 def test_watch_history(read, told, items, exports):

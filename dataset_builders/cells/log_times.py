@@ -1,0 +1,203 @@
+"""Times as logs write them (seconds, milliseconds, ISO 8601, texts of all kinds) as UTC timestamps."""
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend as DuckDB
+
+from logs2lang.dataset_builders.cells.written_times import (
+    DIGITS,
+    UTC_MICROSECONDS,
+    parse_with_format,
+    parse_written_times,
+)
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.raw_log import TIME_FORMATS
+
+# Clocks that were never set say 1970-01-01, give or take a time zone.
+EARLIEST_TIME = datetime(1970, 1, 2, tzinfo=timezone.utc)
+END_OF_TIME = datetime(2100, 1, 1, tzinfo=timezone.utc)
+
+_PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+_MAX_SECONDS = 10**10  # the year 2286: past END_OF_TIME, and in microseconds still exact as a float64
+_ODD_SECONDS = 10**8  # March 1973: milliseconds read as seconds are later, seconds read as milliseconds earlier
+_SPREADSHEET_EPOCH = 25_569  # days from 1899-12-30, where spreadsheets begin, to 1970
+
+
+@dataclass(frozen=True)
+class ReadTimes:
+    """A column of times that were read.
+
+    Args:
+        times (`ibis.TimestampColumn`): In UTC; null where a value cannot be read.
+        notes (`tuple[str, ...]`): What had to be assumed, a sentence each.
+    """
+
+    times: ir.TimestampValue
+    notes: tuple[str, ...] = ()
+
+
+def parse_times(column: ir.Value, time_format: str, connection: DuckDB) -> ReadTimes:
+    """Read a column of times as UTC timestamps.
+
+    Args:
+        column (`ibis.Column`): Text, numbers, dates or timestamps. A time without a zone is UTC.
+        time_format (`str`): How text and numbers are meant: one of `TIME_FORMATS`, or a format of `strptime`. `"auto"`
+            reads text that is no number as `parse_written_times` does, and numbers each in the one unit in which it
+            lies between 1973 and 2100.
+        connection (`ibis.backends.duckdb.Backend`): Where the numbers are looked at.
+
+    Returns:
+        [`ReadTimes`]: In microseconds. Times that no log can have are kept, for the caller to judge, but for those
+        that are so early because they are in another unit than most.
+
+    Raises:
+        InputError: With `"auto"`, numbers that look like `20240501`.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from logs2lang.dataset_builders.raw_log import connect
+        >>> table = ibis.memtable({"time": ["1714521600", "1714521600000", "2024-05-01T02:00+02:00", "soon"]})
+        >>> with TemporaryDirectory() as folder:
+        ...     connection = connect(folder)
+        ...     read = parse_times(table.time, "auto", connection)
+        ...     times = connection.execute(table.select(time=read.times))
+        >>> times["time"].dt.strftime("%Y-%m-%d %H:%M").fillna("unreadable").to_list()
+        ['2024-05-01 00:00', '2024-05-01 00:00', '2024-05-01 00:00', 'unreadable']
+        >>> read.notes
+        ('1 of 2 times are in milliseconds, the others in seconds: each is a likely time in one unit only.',)
+    """
+    if column.type().is_timestamp() or column.type().is_date():
+        return ReadTimes(column.cast(UTC_MICROSECONDS))
+    text = column.cast("string").strip()
+    if time_format not in TIME_FORMATS:
+        return ReadTimes(parse_with_format(_whole(text), time_format))
+    if time_format == "spreadsheet":
+        return ReadTimes(_from_seconds((_numbers(column) - _SPREADSHEET_EPOCH) * 86_400))
+    if time_format not in ("auto", "iso"):
+        return _in_one_unit(_numbers(column), time_format, connection)
+    found = _spellings(text, connection)
+    written = parse_written_times(_whole(text)) if found["other"] or found["digits"] else _iso(text)
+    if time_format == "iso":
+        return ReadTimes(written)
+    numbers = _numbers(column) if found["other"] else column.try_cast("float64")
+    if found["digits"]:
+        numbers = _whole(text).re_search(DIGITS).ifelse(ibis.null("float64"), numbers)
+    read = _each_in_its_unit(numbers, _whole(text), connection)
+    return ReadTimes(numbers.isnull().ifelse(written, read.times), read.notes)
+
+
+def _spellings(text: ir.StringValue, connection: DuckDB) -> dict[str, bool]:
+    """Whether any time is fourteen digits, or neither a number nor plain ISO 8601; most logs need no longer look."""
+    other = (text != "") & text.try_cast("float64").isnull() & _iso(text).isnull()
+    facts = {"digits": (text.length().between(14, 20) & _whole(text).re_search(DIGITS)).any(), "other": other.any()}
+    return connection.to_pyarrow(ibis.struct(facts)).as_py()
+
+
+def _iso(text: ir.StringValue) -> ir.TimestampValue:
+    return text.try_cast(UTC_MICROSECONDS)
+
+
+def is_odd_number(column: ir.Value, time_format: str) -> ir.BooleanValue:
+    """Whether a time that could not be read is a number, and so in another unit than most."""
+    in_units = time_format == "auto" or time_format in _PER_SECOND
+    if not in_units or column.type().is_timestamp() or column.type().is_date():
+        return ibis.literal(False)
+    return _numbers(column).notnull()
+
+
+def _numbers(column: ir.Value) -> ir.FloatingValue:
+    """Numbers, also with a decimal comma."""
+    numbers = column.try_cast("float64")
+    if not column.type().is_string():
+        return numbers
+    point = column.re_replace(r"^(\s*\d+),(\d+\s*)$", r"\1.\2")
+    return ibis.coalesce(numbers, point.try_cast("float64"))
+
+
+def _whole(text: ir.StringValue) -> ir.StringValue:
+    """Digits without the `.0` that pandas adds to whole numbers."""
+    return text.re_replace(r"^(\d+)\.0+$", r"\1")
+
+
+def _from_seconds(seconds: ir.FloatingValue) -> ir.TimestampValue:
+    return seconds.clip(lower=-_MAX_SECONDS, upper=_MAX_SECONDS).cast(UTC_MICROSECONDS)
+
+
+def _in_one_unit(numbers: ir.FloatingValue, unit: str, connection: DuckDB) -> ReadTimes:
+    """Numbers in the unit that the user named; what is a time in another one only cannot be read."""
+    seconds = numbers / _PER_SECOND[unit]
+    median = connection.execute(seconds.median(where=_is_plausible(seconds)))
+    coarser = numbers / (_PER_SECOND[unit] / 1000)
+    meant = seconds.between(EARLIEST_TIME.timestamp(), _ODD_SECONDS) & coarser.between(
+        _ODD_SECONDS, END_OF_TIME.timestamp()
+    )
+    read = meant.ifelse(ibis.null("float64"), seconds) if unit != "seconds" else seconds
+    return ReadTimes(_from_seconds(_without_odd_ones(read, median)))
+
+
+def _each_in_its_unit(numbers: ir.FloatingValue, digits: ir.StringValue, connection: DuckDB) -> ReadTimes:
+    """Each number in the one unit in which it lies between 1973 and 5138; earlier ones are seconds."""
+    bounds = {unit: 1e11 * per_second for unit, per_second in _PER_SECOND.items()}
+    units = [(numbers < bound, unit) for unit, bound in bounds.items()]
+    seconds = ibis.cases(
+        *((condition, numbers / _PER_SECOND[unit]) for condition, unit in units), else_=numbers / 10**9
+    )
+    plausible = _is_plausible(seconds)
+    unit = ibis.cases(*units, else_="nanoseconds")
+    dates = digits.re_search(r"^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])$")
+    facts = {
+        "median": numbers.median(where=plausible),
+        "seconds": seconds.median(where=plausible),
+        "hours": dates.all(where=plausible),
+        **{f"in_{name}": (plausible & (unit == name)).sum() for name in _PER_SECOND},
+    }
+    found = connection.execute(ibis.struct(facts))
+    if found["median"] is None or found["median"] != found["median"]:
+        return ReadTimes(_from_seconds(seconds))
+    _refuse_dates(found["median"], bool(found["hours"]))
+    return ReadTimes(_from_seconds(_without_odd_ones(seconds, found["seconds"])), _unit_note(found))
+
+
+def _is_plausible(seconds: ir.FloatingValue) -> ir.BooleanValue:
+    return seconds.between(EARLIEST_TIME.timestamp(), END_OF_TIME.timestamp())
+
+
+def _without_odd_ones(seconds: ir.FloatingValue, median: float | None) -> ir.FloatingValue:
+    """Null for times of the early seventies in a log of later ones: nobody logged then."""
+    if median is None or not median >= _ODD_SECONDS:
+        return seconds
+    odd = seconds.between(EARLIEST_TIME.timestamp(), _ODD_SECONDS)
+    return odd.ifelse(ibis.null("float64"), seconds)
+
+
+def _unit_note(found: dict[str, Any]) -> tuple[str, ...]:
+    counts = {unit: int(found[f"in_{unit}"] or 0) for unit in _PER_SECOND}
+    most = max(counts, key=counts.__getitem__)
+    others = {unit: count for unit, count in counts.items() if count and unit != most}
+    if not others:
+        return ()
+    listed = " and ".join(
+        f"{count:,} of {sum(counts.values()):,} times are in {unit}" for unit, count in others.items()
+    )
+    return (f"{listed}, the others in {most}: each is a likely time in one unit only.",)
+
+
+def _refuse_dates(median: float, hours: bool) -> None:
+    """Stop where numbers are as likely dates without dashes; `hours` says that all of them look like 2024050112."""
+    if 19_000_101 <= median <= 21_001_231:
+        written, unit = "%Y%m%d", "seconds"
+    elif 190_001_010_000 <= median <= 210_012_312_359:
+        written, unit = "%Y%m%d%H%M", "milliseconds"
+    elif hours:
+        written, unit = "%Y%m%d%H", "seconds"
+    else:
+        return
+    read = datetime.fromtimestamp(median / _PER_SECOND[unit], timezone.utc)
+    raise InputError(
+        f"Times such as {median:.0f} may be dates without dashes or {unit} since 1970 (which would be {read:%B %Y}). "
+        f"Say which with --time-format: {written} or {unit}."
+    )

@@ -1,0 +1,134 @@
+"""Ids that went through pandas or a spreadsheet, and ids of a log that its catalogue writes in another way."""
+
+import re
+from dataclasses import replace
+
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend as DuckDB
+
+from logs2lang.dataset_builders.cells.plain_text import plain_text
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.raw_log import RawLog
+from logs2lang.dataset_builders.schema import ITEM_ID, USER_ID
+
+_WHOLE = r"^(\d+)\.0$"
+_DECIMAL = r"^\d+\.\d+$"
+_ROUNDED = r"^[1-9](?:[.,]\d+)?[eE]\+\d\d+$"
+_BEFORE_DIGITS = r"^[^0-9]*0*"
+_FEW = 0.05
+
+
+def with_whole_ids(raw: RawLog, connection: DuckDB) -> tuple[RawLog, tuple[str, ...]]:
+    """A log whose ids have lost the `.0` that pandas adds to whole numbers, and a note where there was any.
+
+    Ids such as `1.0` stay as they are where `1.5` stands beside them.
+    """
+    log, catalogue, notes = raw.interactions, raw.items, []
+    users = _text_of(log, USER_ID)
+    items = [*_text_of(log, ITEM_ID), *([] if catalogue is None else _text_of(catalogue, ITEM_ID))]
+    for name, columns in ((USER_ID, users), (ITEM_ID, items)):
+        facts = [_whole_facts(column, connection) for column in columns]
+        if not any(example for example, _ in facts) or any(decimal for _, decimal in facts):
+            continue
+        log = _stripped(log, name)
+        catalogue = _stripped(catalogue, name) if catalogue is not None and name in catalogue.columns else catalogue
+        example = next(example for example, _ in facts if example)
+        notes.append(f"Values of {name} such as {example!r} are read as {example.removesuffix('.0')!r}.")
+    return replace(raw, interactions=log, items=catalogue), tuple(notes)
+
+
+def is_rounded(column: ir.Value) -> ir.BooleanValue:
+    """Whether an id is one such as `8,80123E+12`, which is what a spreadsheet leaves of a long number, or a decimal
+    number past 2^53, from where on neighbours are one."""
+    if isinstance(column, ir.FloatingColumn):
+        return (column.abs() > (2**24 if column.type().is_float32() else 2**53)).fill_null(False)
+    if not column.type().is_string():
+        return ibis.literal(False)
+    return (column.upper().contains("E+") & column.strip().re_search(_ROUNDED)).fill_null(False)
+
+
+def check_catalogue(catalogue: ir.Table, interactions: ir.Table, connection: DuckDB) -> tuple[str, ...]:
+    """Compare the ids of a catalogue with those of the log.
+
+    Args:
+        catalogue (`ibis.Table`): As in `RawLog.items`.
+        interactions (`ibis.Table`): The canonical interactions.
+        connection (`ibis.backends.duckdb.Backend`): Where both are.
+
+    Returns:
+        `tuple[str, ...]`: A note where hardly any item of the log stands in the catalogue, or where some do but for
+        what stands before their first digit that is not 0.
+
+    Raises:
+        InputError: No item of the log stands in the catalogue.
+    """
+    described = catalogue.select(item_id=plain_text(catalogue[ITEM_ID])).distinct()
+    described = described.filter(described[ITEM_ID].notnull())
+    used = interactions.select(ITEM_ID).distinct()
+    unknown = used.anti_join(described, ITEM_ID)
+    total, missing = int(connection.execute(used.count())), int(connection.execute(unknown.count()))
+    if not missing:
+        return ()
+    left = _folded(unknown, "log").join(_folded(described.anti_join(used, ITEM_ID), "catalogue"), "folded")
+    alike = left.order_by(["log", "catalogue"]).limit(1).to_pyarrow().to_pylist()
+    pairs = int(connection.execute(left["log"].nunique()))
+    known = total - missing
+    if known >= max(1, _FEW * total) and not pairs:
+        return ()
+    ours, theirs = (
+        (alike[0]["log"], alike[0]["catalogue"])
+        if alike
+        else (_first(unknown, connection), _first(described, connection))
+    )
+    shown = f"the log has ids such as {ours!r}, the catalogue such as {theirs!r}"
+    remedy = _remedy(ours, theirs)
+    if not known:
+        raise InputError(f"No item of the log stands in the catalogue: {shown}. {remedy}")
+    if known < _FEW * total:
+        return (f"Only {known:,} of {total:,} items of the log stand in the catalogue: {shown}. {remedy}",)
+    return (
+        f"{pairs:,} of {total:,} items of the log stand in the catalogue only in another spelling: {shown}. {remedy}",
+    )
+
+
+def _first(ids: ir.Table, connection: DuckDB) -> str:
+    return connection.to_pyarrow(ids[ITEM_ID].min()).as_py()
+
+
+def _text_of(table: ir.Table, name: str) -> list[ir.StringValue]:
+    return [table[name]] if name in table.columns and table[name].type().is_string() else []
+
+
+def _whole_facts(column: ir.StringValue, connection: DuckDB) -> tuple[str | None, bool]:
+    """An id that ends in `.0`, and whether there are others with a decimal point."""
+    whole = column.endswith(".0") & column.re_search(_WHOLE)
+    decimal = column.contains(".") & column.re_search(_DECIMAL) & ~whole
+    facts = connection.to_pyarrow(ibis.struct({"example": column.min(where=whole), "decimal": decimal.any()})).as_py()
+    return facts["example"], bool(facts["decimal"])
+
+
+def _stripped(table: ir.Table, name: str) -> ir.Table:
+    return table.mutate(**{name: table[name].re_replace(_WHOLE, r"\1")}) if _text_of(table, name) else table
+
+
+def _folded(ids: ir.Table, name: str) -> ir.Table:
+    """Ids by what their spellings share: numbers from the first digit that is not 0 on, else the small letters."""
+    named = ids.select(**{name: ids[ITEM_ID]}, digits=ids[ITEM_ID].re_replace(_BEFORE_DIGITS, ""))
+    is_number = named.digits.re_search(r"^\d+$")
+    return named.select(name, folded=is_number.ifelse(named.digits, named[name].lower()))
+
+
+def _remedy(ours: str, theirs: str) -> str:
+    """What to do where the log writes an id as `ours` and the catalogue as `theirs`."""
+    if re.search(_ROUNDED, theirs):
+        return "A spreadsheet has rounded the ids of the catalogue; export that column as text."
+    if ours.lower() == theirs.lower():
+        return "Capitals and small letters count; write the ids in the same way on both sides."
+    if ours.lstrip("0") == theirs.lstrip("0"):
+        return (
+            "Ids lose leading zeros where they are read as numbers; write them as text, in the same way on both sides."
+        )
+    if re.sub(_BEFORE_DIGITS, "", ours) == re.sub(_BEFORE_DIGITS, "", theirs):
+        return "One side writes something before the number; write the ids in the same way on both sides."
+    return "Say which column of the catalogue holds the ids of the log: --map-items item_id=COLUMN."

@@ -1,0 +1,1 @@
+"""The dataset folder: writing it with its card, and opening it again."""

@@ -1,0 +1,49 @@
+"""Examples to the two prompt configs: `verbalizer` for stage 1, `reasoner` for stage 2."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from logs2lang.dataset_builders.prompting.described_records import described_text
+from logs2lang.dataset_builders.prompting.prompts import template_text, to_reasoner_prompt, to_verbalizer_prompt
+from logs2lang.dataset_builders.schema import (
+    ANSWER,
+    CANDIDATE_LABELS,
+    CANDIDATES,
+    EXAMPLE_ID,
+    HISTORY,
+    IS_DISCOVERY,
+    ITEM_ID,
+    PROMPT,
+    TARGET,
+    TARGET_INDEX,
+    TEMPLATE_TEXT,
+    Item,
+)
+from logs2lang.dataset_builders.successor_lists import SuccessorLists
+
+_CARRIED = (EXAMPLE_ID, CANDIDATES, TARGET, TARGET_INDEX, IS_DISCOVERY)
+"""Columns that rewards and evaluation need beside the prompt."""
+
+
+def to_prompt_rows(
+    example: Mapping[str, Any], items: Mapping[str, Item], successors: SuccessorLists, fold: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The prompts of one example: one that asks to rewrite its log, one that asks for the next item.
+
+    Args:
+        example (`dict`): A row of `examples`.
+        items (`dict[str, Item]`): The catalogue, for years and tags.
+        successors ([`SuccessorLists`]): What other users chose after each item.
+        fold (`int`): Which users are left out of the counts of successors.
+
+    Returns:
+        `tuple[dict, dict]`: A row of `schema.VERBALIZER_FEATURES`, whose `template_text` is the length that rewrites
+        are compared with, and one of `schema.REASONER_FEATURES`, whose prompt reads the template text.
+    """
+    carried = {column: example[column] for column in _CARRIED}
+    log_text = template_text(example[HISTORY])
+    shown = [items[candidate[ITEM_ID]] for candidate in example[CANDIDATES]]
+    described = described_text(example[HISTORY], items, successors, fold)
+    verbalizer = {**carried, PROMPT: to_verbalizer_prompt(described, described=True), TEMPLATE_TEXT: log_text}
+    answer = CANDIDATE_LABELS[example[TARGET_INDEX]]
+    return verbalizer, {**carried, PROMPT: to_reasoner_prompt(log_text, shown), ANSWER: answer}

@@ -1,0 +1,1 @@
+"""The `logs2lang` command, one file per family of commands."""

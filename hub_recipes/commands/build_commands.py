@@ -1,0 +1,467 @@
+"""`logs2lang build SOURCE`: one command per source, and the options that all of them share.
+
+The defaults are spelled here a second time, so that `--help` need not import the libraries behind a build; a test
+holds them equal to `BuildOptions`.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+from functools import partial, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from logs2lang.dataset_builders.input_error import InputError
+
+if TYPE_CHECKING:
+    from ibis.backends.duckdb import Backend as DuckDB
+
+    from logs2lang.dataset_builders.raw_log import RawLog
+
+    Source = Callable[[DuckDB], RawLog]
+
+build_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="rich", help="Turn a log into a dataset that [bold]load_dataset[/] reads."
+)
+
+DayFirstOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--day-first/--month-first", help="How dates such as 03/04/2024 are meant; asked for where nothing tells."
+    ),
+]
+EncodingOption = Annotated[
+    str | None,
+    typer.Option(
+        help="How the text is encoded where it is no UTF-8, such as utf-16, cp1250 (Central Europe) or cp1254."
+    ),
+]
+_SPLIT, _RUN = "How the log becomes examples", "How the build runs"
+
+
+def build(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder to write; it must be new or an earlier build.")
+    ],
+    protocol: Annotated[
+        Literal["leave_last_out", "temporal"],
+        typer.Option(
+            help="Which interactions are targets: each user's last ones, or those after two cut times.",
+            rich_help_panel=_SPLIT,
+        ),
+    ] = "leave_last_out",
+    cuts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME,TIME",
+            help="End of training and of validation for `temporal`, ISO times in UTC; else the 80% and 90% quantiles.",
+            rich_help_panel=_SPLIT,
+        ),
+    ] = None,
+    candidates: Annotated[
+        Literal["popularity", "uniform", "impressions"],
+        typer.Option(help="Where the candidates beside the target come from.", rich_help_panel=_SPLIT),
+    ] = "popularity",
+    num_candidates: Annotated[
+        int, typer.Option(help="Candidates per example, the target included (2 to 10).", rich_help_panel=_SPLIT)
+    ] = 10,
+    history: Annotated[int, typer.Option(help="Most records of a history (1 to 100).", rich_help_panel=_SPLIT)] = 100,
+    min_history: Annotated[
+        int | None,
+        typer.Option(
+            help="Least interactions of a user before a target; two more are needed to take part, three for training. "
+            "5 by default, or as many fewer as a log of short users needs to fill all three splits.",
+            rich_help_panel=_SPLIT,
+        ),
+    ] = None,
+    train_targets: Annotated[int, typer.Option(help="Training examples per user.", rich_help_panel=_SPLIT)] = 4,
+    successor_window: Annotated[
+        int,
+        typer.Option(help="How many of a user's next choices count as following an item.", rich_help_panel=_SPLIT),
+    ] = 10,
+    successor_folds: Annotated[
+        int,
+        typer.Option(
+            help="Parts of users; the text of a training example reads successors counted without its own part.",
+            rich_help_panel=_SPLIT,
+        ),
+    ] = 5,
+    num_successors: Annotated[int, typer.Option(help="Most successors of an item.", rich_help_panel=_SPLIT)] = 50,
+    ties: Annotated[
+        Literal["random", "file"],
+        typer.Option(
+            help="Records of a user at one instant: drawn by seed, or as they stand in the file, where that means "
+            "something (a file that lists items by id gives targets away).",
+            rich_help_panel=_SPLIT,
+        ),
+    ] = "random",
+    seed: Annotated[
+        int, typer.Option(help="Decides every draw; equal seeds give equal bytes.", rich_help_panel=_SPLIT)
+    ] = 0,
+    salt: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LOGS2LANG_SALT",
+            help="Secret mixed into the user hashes. Set one before you publish a log of real people.",
+            rich_help_panel=_SPLIT,
+        ),
+    ] = None,
+    license: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Licence of a log of your own, as the Hub spells it, such as mit or cc-by-4.0.",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
+    redistributable: Annotated[
+        bool,
+        typer.Option(
+            "--redistributable", help="That licence lets the rows be published; needs --license.", rich_help_panel=_RUN
+        ),
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first row that would be set aside.", rich_help_panel=_RUN)
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Worker threads; all cores by default.", rich_help_panel=_RUN)
+    ] = None,
+    memory_limit: Annotated[
+        str, typer.Option(help="What DuckDB may hold in memory; the rest is spilled to disk.", rich_help_panel=_RUN)
+    ] = "3GB",
+    *,
+    source: "Source",
+) -> None:
+    """What every command of this file does, once it knows its source."""
+    from rich.console import Console
+
+    from logs2lang.console.progress import show_status
+    from logs2lang.dataset_builders.build_options import BuildOptions
+    from logs2lang.dataset_builders.builder import build_dataset
+    from logs2lang.dataset_builders.raw_log import own_license
+    from logs2lang.evaluation.report import build_table
+
+    options = BuildOptions(
+        protocol=protocol,
+        candidates=candidates,
+        num_candidates=num_candidates,
+        history=history,
+        min_history=min_history,
+        train_targets=train_targets,
+        successor_window=successor_window,
+        successor_folds=successor_folds,
+        num_successors=num_successors,
+        cuts=to_cuts(cuts),
+        ties=ties,
+        seed=seed,
+        salt=salt,
+    )
+    if redistributable and license is None:
+        raise InputError("--redistributable needs --license: name the terms under which the rows may be passed on.")
+    own = None if license is None else own_license(license, redistributable)
+    with show_status() as say:
+        report = build_dataset(
+            source,
+            output,
+            options,
+            strict=strict,
+            threads=threads,
+            memory_limit=memory_limit,
+            license=own,
+            progress=say,
+        )
+    Console().print(build_table(report))
+    for note in report["notes"]:
+        print(f"Note: {note}")
+    has_examples = any(split["examples"] for split in report["splits"].values())
+    print(f"Written: {output}" + f"; load_dataset({str(output)!r}, 'examples') reads it." * has_examples)
+    print(next_step(report, output))
+
+
+def next_step(report: Mapping[str, Any], output: Path) -> str:
+    """What to do with a dataset that was just built.
+
+    Args:
+        report (`dict`): The build report.
+        output (`Path`): Where the dataset lies.
+
+    Example:
+        >>> next_step({"splits": {"test": {"examples": 3}}}, Path("data/ml"))
+        'Next: logs2lang evaluate data/ml --output results/ml'
+    """
+    filled = [split for split in ("test", "validation", "train") if report["splits"].get(split, {}).get("examples")]
+    if filled:
+        chosen = "" if filled[0] == "test" else f"--split {filled[0]} "
+        return f"Next: logs2lang evaluate {output} {chosen}--output results/{output.name}"
+    skipped = report["counts"]["targets_without_candidates"]
+    return (
+        f"No example could be made: {skipped} targets had too few items beside them that their user never touched. "
+        "Candidates are what other users of the log took, so the log of one person has none; build from a log of "
+        "several people, or verbalize this history alone with logs2lang.dataset_builders.histories.to_histories."
+    )
+
+
+def source_command(name: str) -> Callable[[Callable[..., "Source"]], Callable[..., None]]:
+    """Make a function that chooses a source into a command that builds it, with the options of `build` added."""
+
+    def to_command(choose_source: Callable[..., "Source"]) -> Callable[..., None]:
+        own = list(inspect.signature(choose_source).parameters.values())
+        shared = [option for option in inspect.signature(build).parameters.values() if option.name != "source"]
+
+        @wraps(choose_source)
+        def command(**values: Any) -> None:
+            choice = {option.name: values.pop(option.name) for option in own}
+            build(**values, source=choose_source(**choice))
+
+        parameters = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in (*own, *shared)]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {option.name: option.annotation for option in parameters}
+        return build_app.command(name)(command)
+
+    return to_command
+
+
+def to_cuts(text: str | None) -> tuple[datetime, datetime] | None:
+    """Read `--cuts`.
+
+    Raises:
+        InputError: The text is not two ISO times.
+
+    Example:
+        >>> [cut.isoformat() for cut in to_cuts("2015-01-01,2015-06-01T12:00Z")]
+        ['2015-01-01T00:00:00+00:00', '2015-06-01T12:00:00+00:00']
+    """
+    if text is None:
+        return None
+    try:
+        first, second = (datetime.fromisoformat(part.strip().replace("Z", "+00:00")) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--cuts is {text!r}; expected two ISO times, such as 2015-01-01,2015-06-01.") from error
+    return _in_utc(first), _in_utc(second)
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=timezone.utc) if time.tzinfo is None else time.astimezone(timezone.utc)
+
+
+@source_command("movielens-100k")
+def movielens_100k() -> "Source":
+    """MovieLens-100K: 100,000 ratings of films, fetched by itself. For research; its rows may not be redistributed.
+
+    [bold]logs2lang build movielens-100k --output data/ml[/]
+    """
+    from logs2lang.dataset_builders.sources.movielens import read_movielens
+
+    return partial(read_movielens, variant="100k")
+
+
+@source_command("movielens")
+def movielens(
+    folder: Annotated[Path, typer.Option(help="Where you unpacked it.")],
+    variant: Annotated[
+        Literal["100k", "1m", "latest-small", "20m", "25m", "32m"] | None,
+        typer.Option(help="Which MovieLens it is; by default, what the folder's files and its name tell."),
+    ] = None,
+) -> "Source":
+    """A MovieLens download that you unpacked yourself.
+
+    [bold]logs2lang build movielens --folder ml-1m --output data/ml-1m[/]
+    """
+    from logs2lang.dataset_builders.sources.movielens import read_movielens
+
+    return partial(read_movielens, variant=variant, folder=folder)
+
+
+@source_command("movietweetings")
+def movietweetings(
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder with ratings.dat and movies.dat; fetched and checked by default.")
+    ] = None,
+) -> "Source":
+    """MovieTweetings-100K: ratings people tweeted as they watched. Its times are real, and its rows may be published.
+
+    [bold]logs2lang build movietweetings --output data/mt[/]
+    """
+    from logs2lang.dataset_builders.sources.movietweetings import read_movietweetings
+
+    return partial(read_movietweetings, folder=folder)
+
+
+@source_command("tabular")
+def tabular(
+    interactions: Annotated[
+        str,
+        typer.Option(help="CSV, TSV, JSONL or Parquet file (also .gz), or a quoted glob: one row per interaction."),
+    ],
+    items: Annotated[
+        str | None,
+        typer.Option(help="The same for the catalogue, or the log again where it has titles; else ids are titles."),
+    ] = None,
+    column_map: Annotated[
+        str | None,
+        typer.Option(
+            "--map",
+            metavar="OURS=YOURS,...",
+            help="Names of your interaction columns; usual names are recognised. value=- leaves an optional column "
+            "out; duration_s=COLUMN:ms names a unit (ms, s, min, h).",
+        ),
+    ] = None,
+    item_map: Annotated[
+        str | None, typer.Option("--map-items", metavar="OURS=YOURS,...", help="Names of your catalogue's columns.")
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="YAML file with `interactions`, `items`, `time_format`, `tag_separator`.")
+    ] = None,
+    time_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FORMAT",
+            help="How times are written: auto (the default), seconds, milliseconds, microseconds or nanoseconds since "
+            "1970, iso, spreadsheet (days since 1899-12-30), or any other way as for Python's strptime, such as "
+            "'%d.%m.%Y %H:%M'.",
+        ),
+    ] = None,
+    tag_separator: Annotated[
+        str | None, typer.Option(help="What stands between tags that are one text; | by default.")
+    ] = None,
+    day_first: DayFirstOption = None,
+    encoding: EncodingOption = None,
+    column_names: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            metavar="NAME,NAME",
+            help="Names of the columns of a log without a header line, in the order of the file, - for one to leave "
+            "out: user_id,timestamp,-,item_id.",
+        ),
+    ] = None,
+    item_column_names: Annotated[
+        str | None,
+        typer.Option("--columns-items", metavar="NAME,NAME", help="The same for a catalogue without a header line."),
+    ] = None,
+    order: Annotated[
+        Literal["time", "file"],
+        typer.Option(help="file for a log without times whose records stand in the order in which they happened."),
+    ] = "time",
+    name: Annotated[str, typer.Option(help="Name of the dataset.")] = "tabular",
+) -> "Source":
+    """Your own log. Columns: user_id, item_id, timestamp; and, if you have them, event, duration_s, value, device.
+
+    A catalogue has item_id and any of title, year, tags, series, description.
+
+    [bold]logs2lang build tabular --interactions log.csv --map user_id=uid,item_id=film --output data/own[/]
+    """
+    from logs2lang.dataset_builders.sources.tabular import TabularMapping, read_mapping, read_tabular
+
+    written = read_mapping(mapping) if mapping is not None else TabularMapping()
+    if time_format is not None:
+        written = replace(written, time_format=time_format)
+    return partial(
+        read_tabular,
+        interactions=interactions,
+        items=items,
+        columns={**written.interactions, **to_map("--map", column_map)},
+        item_columns={**written.items, **to_map("--map-items", item_map)},
+        time_format=written.time_format,
+        tag_separator=tag_separator or written.tag_separator,
+        day_first=day_first,
+        encoding=encoding,
+        header=to_header("--columns", column_names),
+        items_header=to_header("--columns-items", item_column_names),
+        order=order,
+        name=name,
+    )
+
+
+def to_map(flag: str, text: str | None) -> dict[str, str]:
+    """Read `OURS=YOURS,OURS=YOURS`.
+
+    Raises:
+        InputError: A part has no `=`, or one of its sides is empty.
+
+    Example:
+        >>> to_map("--map", "user_id=uid, item_id=Film Title")
+        {'user_id': 'uid', 'item_id': 'Film Title'}
+    """
+    pairs = [part.partition("=") for part in text.split(",")] if text else []
+    for ours, sign, theirs in pairs:
+        if not (ours.strip() and sign and theirs.strip()):
+            raise InputError(f"{flag} has {ours + sign + theirs!r}; expected OURS=YOURS, such as user_id=uid.")
+    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+
+
+def to_header(flag: str, text: str | None) -> list[str] | None:
+    """Read `NAME,NAME`.
+
+    Raises:
+        InputError: A name is empty.
+
+    Example:
+        >>> to_header("--columns", "user_id, timestamp,-,item_id")
+        ['user_id', 'timestamp', '-', 'item_id']
+    """
+    names = None if text is None else [name.strip() for name in text.split(",")]
+    if names is not None and not all(names):
+        raise InputError(f"{flag} has an empty name in {text!r}; write - for a column to leave out.")
+    return names
+
+
+@source_command("viewing-history")
+def viewing_history(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="Your export: Netflix, Spotify, YouTube, Letterboxd or Trakt.")
+    ],
+    profile: Annotated[str | None, typer.Option(help="Only this profile of the account; all by default.")] = None,
+    day_first: DayFirstOption = None,
+    encoding: EncodingOption = None,
+) -> "Source":
+    """A person's own viewing or listening history, as the service exports it. Everything stays on this machine.
+
+    [bold]logs2lang build viewing-history ViewingActivity.csv --profile Ann --output data/ann[/]
+    """
+    from logs2lang.dataset_builders.sources.viewing_history import read_viewing_history
+
+    return partial(read_viewing_history, path=path, profile=profile, day_first=day_first, encoding=encoding)
+
+
+@source_command("streaming-simulation")
+def streaming_simulation(
+    events: Annotated[int, typer.Option(help="Log records to aim at.")] = 100_000,
+    accounts: Annotated[int, typer.Option(help="User ids; one or two people watch on each.")] = 1_000,
+    films: Annotated[int, typer.Option(help="Films in the catalogue.")] = 700,
+    series: Annotated[int, typer.Option(help="Series in the catalogue, each with seasons and episodes.")] = 500,
+    difficulty: Annotated[
+        float, typer.Option(help="0 to 1: at 0 taste nearly decides what is watched, at 1 nobody can beat chance.")
+    ] = 0.5,
+    noise_share: Annotated[float, typer.Option(help="Share of the records that say nothing about taste.")] = 0.25,
+    binge: Annotated[float, typer.Option(help="Probability, after each play, that the same work goes on.")] = 0.45,
+    returns: Annotated[float, typer.Option(help="Share of the sessions that go back to an earlier work.")] = 0.25,
+    households: Annotated[float, typer.Option(help="Share of the accounts that two people share.")] = 0.3,
+    drift: Annotated[float, typer.Option(help="How much of a taste is new after 30 days.")] = 0.15,
+    days: Annotated[int, typer.Option(help="Length of the log.")] = 180,
+    simulation_seed: Annotated[int, typer.Option(help="Decides the world; --seed decides the examples.")] = 0,
+) -> "Source":
+    """An invented streaming service whose noise and tastes are known, so that every score has a ceiling.
+
+    [bold]logs2lang build streaming-simulation --events 1000000 --accounts 10000 --output data/simulation[/]
+    """
+    from logs2lang.dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
+
+    config = SimulationConfig(
+        events=events,
+        accounts=accounts,
+        films=films,
+        series=series,
+        difficulty=difficulty,
+        noise_share=noise_share,
+        binge=binge,
+        returns=returns,
+        households=households,
+        drift=drift,
+        days=days,
+        seed=simulation_seed,
+    )
+    return partial(read_streaming_simulation, config=config)

@@ -1,0 +1,259 @@
+"""The whole recipe, one step after another: oracle, warm start, verbalizer, texts, reasoners, results.
+
+A chain is a YAML list of steps in one run folder. A step that is done is not done again unless its inputs changed: its
+recipe, its arguments, the dataset, or the adapters and texts it builds on. What a changed step made before is moved
+aside, never deleted. A kill or a time limit loses at most the work since the last checkpoint.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import typer
+import yaml
+from rich.console import Console
+
+from logs2lang.console.log_level import is_quiet
+from logs2lang.console.progress import show_status
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.whole_files import move_aside
+from logs2lang.reasoners.spending_ledger import LEDGER_FILE
+from logs2lang.training.runs.arguments import LIMITS, find_recipe, read_recipe
+from logs2lang.training.runs.run_folder import ADAPTER_FOLDER, UNFINISHED
+from logs2lang.training.runs.run_record import adapter_hash, content_entry, digest, read_json, write_json
+from logs2lang.training.runs.text_files import TextFiles
+
+DONE_FILE = "done.json"
+ACTIONS = ("train", "verbalize", "evaluate")
+SPLITS = ("train", "validation", "test")
+
+_LEAST_MINUTES = 1e-4
+
+_console = Console(stderr=True)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a chain.
+
+    Args:
+        name (`str`): Of the step and of its folder.
+        action (`str`): `"train"`, `"verbalize"` or `"evaluate"`.
+        role (`str`): What is trained (`"verbalizer"` or `"reasoner"`), or which verbalizer writes.
+        choices (`dict`): Its arguments. `{name}` in a value stands for what the step of that name made.
+    """
+
+    name: str
+    action: str
+    role: str
+    choices: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "Step":
+        """A step as the YAML spells it: `{name: oracle, train: reasoner, config: ..., adapter: "{history}"}`."""
+        actions = [action for action in ACTIONS if action in entry]
+        if "name" not in entry or len(actions) != 1:
+            raise InputError(f"The step {dict(entry)} needs a name and one of {', '.join(ACTIONS)}.")
+        (action,) = actions
+        choices = {key: value for key, value in entry.items() if key not in ("name", action)}
+        return cls(entry["name"], action, entry[action], choices)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Steps over one dataset and one folder.
+
+    Args:
+        steps (`list[Step]`): In order; a step may use what earlier ones made.
+        dataset (`str`): A built folder, or a dataset repository of the Hub.
+        folder (`Path`): Where every step has its folder.
+        shared (`dict`): Arguments of every training step, such as `base_model`.
+        minutes (`float`, *optional*): Stop after so many; the same chain goes on.
+    """
+
+    steps: Sequence[Step]
+    dataset: str
+    folder: Path
+    shared: Mapping[str, Any]
+    minutes: float | None = None
+
+    def run(self, dry_run: bool = False, restart: Sequence[str] = ()) -> int:
+        """Do what is not done.
+
+        Args:
+            dry_run (`bool`, *optional*, defaults to `False`): Say what every step would do, and do nothing.
+            restart (`list[str]`, *optional*): Steps to do again although nothing changed.
+
+        Returns:
+            `int`: Exit code: 0 when all is done, 75 when the time limit came first.
+
+        Raises:
+            InputError: There is no step of a name in `restart`.
+        """
+        _console.quiet = is_quiet()
+        for name in restart:
+            self._restart(name)
+        deadline = None if self.minutes is None else monotonic() + 60 * self.minutes
+        has_worked = False
+        for number, step in enumerate(self.steps, start=1):
+            title = f"{number}/{len(self.steps)} {step.name}"
+            inputs = self._inputs(step) if not dry_run else ""
+            if self._is_done(step, inputs):
+                _console.print(f"[dim]{title}: done before[/]")
+                continue
+            _console.rule(title, align="left")
+            left = None if deadline is None else (deadline - monotonic()) / 60
+            # However little time there is, each run gets on by a step: or a slow machine would never end.
+            if left is not None and left <= 0 and has_worked:
+                return UNFINISHED
+            code = self._do(step, left and max(left, _LEAST_MINUTES), dry_run)
+            has_worked = True
+            if code:
+                return code
+            if not dry_run:
+                write_json({"inputs": inputs}, self.folder / step.name / DONE_FILE)
+        return 0
+
+    def _restart(self, name: str) -> None:
+        names = [step.name for step in self.steps]
+        if name not in names:
+            raise InputError(f"--restart names {name!r}, and the steps are {', '.join(names)}.")
+        if (self.folder / name).exists():
+            _console.print(f"{name}: starts anew. What it made before is {_set_aside(self.folder / name)}.")
+
+    def _is_done(self, step: Step, inputs: str) -> bool:
+        """Whether a step was finished with these inputs; what it made from others is moved aside."""
+        folder = self.folder / step.name
+        begun, done = folder / "inputs.json", folder / DONE_FILE
+        if not inputs:
+            return False
+        if begun.exists() and read_json(begun)["inputs"] != inputs:
+            _console.print(
+                f"{step.name}: its inputs changed, so it starts anew. What it made before is {_set_aside(folder)}."
+            )
+        if not begun.exists():
+            write_json({"inputs": inputs}, begun)
+        return done.exists()
+
+    def _inputs(self, step: Step) -> str:
+        """One hash of everything that decides what a step makes: of a recipe what it means, not how it is written."""
+        recipe = step.choices.get("config")
+        return digest(
+            {
+                "step": [step.action, step.role, _without_limits(step.choices), _without_limits(self.shared)],
+                "recipe": _without_limits(read_recipe(recipe)) if recipe else None,
+                "dataset": content_entry(BuiltDataset.open(self.dataset)),
+                "uses": {other.name: self._made_hash(other) for other in self.steps if self._uses(step, other)},
+            }
+        )
+
+    def _uses(self, step: Step, other: Step) -> bool:
+        return any("{" + other.name + "}" in str(value) for value in (step.role, *step.choices.values()))
+
+    def _made_hash(self, step: Step) -> Any:
+        made = self._made(step)
+        return adapter_hash(made) if step.action == "train" else read_json(made / DONE_FILE)["inputs"]
+
+    def _made(self, step: Step) -> Path:
+        """Where the outcome of a step lies."""
+        return self.folder / step.name / ADAPTER_FOLDER if step.action == "train" else self.folder / step.name
+
+    def _resolved(self, value: Any) -> Any:
+        """A value with the folders of earlier steps in place of their names."""
+        if isinstance(value, list):
+            return [self._resolved(part) for part in value]
+        if not isinstance(value, str):
+            return value
+        return value.format(**{step.name: self._made(step) for step in self.steps})
+
+    def _do(self, step: Step, minutes: float | None, dry_run: bool) -> int:
+        choices = {name: self._resolved(value) for name, value in step.choices.items()}
+        actions: dict[str, Callable[..., int]] = {
+            "train": self._train,
+            "verbalize": self._verbalize,
+            "evaluate": self._evaluate,
+        }
+        return actions[step.action](step, choices, minutes, dry_run)
+
+    def _train(self, step: Step, choices: dict[str, Any], minutes: float | None, dry_run: bool) -> int:
+        from logs2lang import train_reasoner, train_verbalizer
+
+        main = {"reasoner": train_reasoner.main, "verbalizer": train_verbalizer.main}[step.role]
+        folder = str(self.folder / step.name)
+        words = to_words({**choices, **self.shared, "dataset": self.dataset, "output_dir": folder})
+        if minutes is not None:
+            words += ["--minutes", str(minutes)]
+        return main([*words, *(["--dry_run", "True"] if dry_run else [])])
+
+    def _verbalize(self, step: Step, choices: dict[str, Any], minutes: float | None, dry_run: bool) -> int:
+        adapter = self._resolved(step.role)
+        if dry_run:
+            _console.print(f"writes the texts of every split by {adapter}")
+            return 0
+        with show_status() as say:
+            say("Loading the models")
+            files = TextFiles.by_adapter(adapter, BuiltDataset.open(self.dataset), self.folder / step.name, **choices)
+        return files.write(SPLITS, minutes)
+
+    def _evaluate(self, step: Step, choices: dict[str, Any], minutes: float | None, dry_run: bool) -> int:
+        from logs2lang.commands.text_commands import evaluate
+
+        reasoner = self._resolved(step.role)
+        if dry_run:
+            _console.print(
+                f"evaluates {', '.join(f'{name} {value}' for name, value in choices.items())} by {reasoner}"
+            )
+            return 0
+        # Rows that are there are kept, so a kill costs no more than the row it fell into.
+        try:
+            evaluate(self.dataset, self.folder / step.name, reasoner=reasoner, minutes=minutes, **choices)
+        except typer.Exit as end:
+            return end.exit_code
+        return 0
+
+
+def _without_limits(choices: Mapping[str, Any]) -> dict[str, Any]:
+    """The choices that decide what a step makes: a higher cap lets it go on, and does not start it anew."""
+    return {name: value for name, value in choices.items() if name not in LIMITS}
+
+
+def _set_aside(folder: Path) -> Path:
+    """Move what a step made to a dated name beside it: it may have taken hours. What it spent stays spent."""
+    aside = move_aside(folder)
+    if (aside / LEDGER_FILE).is_file():
+        folder.mkdir()
+        shutil.copy2(aside / LEDGER_FILE, folder / LEDGER_FILE)
+    return aside
+
+
+def to_words(choices: Mapping[str, Any]) -> list[str]:
+    """Arguments as words of a command line.
+
+    Example:
+        >>> to_words({"config": "a.yaml", "reward_weights": [0.9, 0.1], "name": None})
+        ['--config', 'a.yaml', '--reward_weights', '0.9', '0.1']
+    """
+    given = {
+        name: value if isinstance(value, list) else [value] for name, value in choices.items() if value is not None
+    }
+    return [word for name, values in given.items() if values != [None] for word in (f"--{name}", *map(str, values))]
+
+
+def read_chain(name: str) -> list[Step]:
+    """The steps of a chain, from a YAML file or by the address of one of ours, such as `smollm2-135m/chain/cpu.yaml`.
+
+    Raises:
+        InputError: The file is missing or no chain.
+    """
+    path = find_recipe(name)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"The chain {name} cannot be read ({str(error).splitlines()[0]}).") from error
+    if not isinstance(content, dict) or not isinstance(content.get("steps"), list):
+        raise InputError(f"{name} is no chain: expected `steps:` with a list below it.")
+    return [Step.of(entry) for entry in content["steps"]]

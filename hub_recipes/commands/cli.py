@@ -1,0 +1,196 @@
+"""The `logs2lang` command. Heavy libraries are imported inside the commands, so that `--help` answers at once."""
+
+import errno
+import json
+import signal
+import socket
+import sys
+import threading
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from logs2lang.commands.build_commands import build_app
+from logs2lang.commands.release_commands import release_app
+from logs2lang.commands.text_commands import text_app
+from logs2lang.commands.train_commands import train_app
+from logs2lang.console.log_level import LogLevel, set_log_level
+from logs2lang.dataset_builders.input_error import InputError
+
+_DISK_TROUBLES = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "it would be larger than this system allows",
+    errno.EACCES: "permission is denied",
+    errno.EROFS: "the file system is read-only",
+}
+
+app = typer.Typer(
+    name="logs2lang",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    help="Turn interaction logs into language, and measure what that does to the recommendation.",
+    epilog="Start: [bold]logs2lang build movielens-100k --output data/ml[/], then "
+    "[bold]logs2lang evaluate data/ml --output results/ml[/].",
+)
+metric_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="The metric, for `evaluate.load`.")
+app.add_typer(build_app, name="build")
+app.add_typer(text_app)
+app.add_typer(train_app, name="train")
+app.add_typer(metric_app, name="metric")
+app.add_typer(release_app)
+
+
+class _Interruption(BaseException):
+    """Somebody wants the command to end. No exception that anything on the way could take for its own."""
+
+    came = False
+
+
+def _interrupt(number: int, frame: object) -> None:
+    _Interruption.came = True
+    signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
+    raise _Interruption
+
+
+def main() -> None:
+    """The console entry: one line, never a traceback.
+
+    What the user did wrong ends with exit code 2, an interruption (Ctrl-C, or a request to terminate) with 130. Either
+    way whatever was half written is cleaned up.
+    """
+    _Interruption.came = False
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _interrupt)
+    try:
+        app()
+    except InputError as error:
+        _stop(str(error))
+    except OSError as error:
+        _refuse_unless_interrupted(error)
+        if error.errno not in _DISK_TROUBLES:
+            raise
+        _stop(f"{error.filename or 'A file'} could not be written: {_DISK_TROUBLES[error.errno]}.")
+    except BaseException as error:  # libraries make errors of their own of an interruption
+        _refuse_unless_interrupted(error)
+        raise
+
+
+def _refuse_unless_interrupted(error: BaseException) -> None:
+    if _Interruption.came:
+        print("Interrupted. Nothing was left half written; the same command starts again.", file=sys.stderr)
+        raise SystemExit(130) from error
+
+
+def _stop(message: str) -> None:
+    print(f"Error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"logs2lang {version('logs2lang')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors: no progress, no warnings.")
+    ] = False,
+    log_level: Annotated[
+        LogLevel,
+        typer.Option(
+            help="The least important messages that are shown; those of libraries only if they are one step more "
+            "important."
+        ),
+    ] = "warning",
+) -> None:
+    set_log_level("error" if quiet else log_level)
+
+
+@metric_app.command("install")
+def install_metric() -> None:
+    """Put the metric where `evaluate.load("discovery_recall")` finds it, offline too.
+
+    [bold]logs2lang metric install[/]
+    """
+    from logs2lang.evaluation.metric import install_metric as install
+
+    print(f"Installed at {install()}; evaluate.load('discovery_recall') now works from any folder.")
+    print("It asks the Hub first; where no network is, HF_EVALUATE_OFFLINE=1 saves the wait.")
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where to listen; 0 for any free port.")] = 7860,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for every one of this machine.")
+    ] = "127.0.0.1",
+    share: Annotated[bool, typer.Option("--share/--no-share", help="Open a public link through Gradio.")] = False,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
+    model: Annotated[str | None, typer.Option(help="Base model, by Hub id or folder; SmolLM2-135M-Instruct.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder with an evaluation per folder; the released ones by default.")
+    ] = None,
+    adapters: Annotated[
+        Path | None, typer.Option(help="Folder with an adapter per folder; the released ones by default.")
+    ] = None,
+) -> None:
+    """See a log become language, in the browser: five verbalizations side by side, and what each makes of the choice.
+
+    [bold]logs2lang demo[/]
+    """
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    if find_spec("gradio") is None:
+        raise InputError("The demo needs gradio. Install it with `pip install 'logs2lang[space]'`.")
+    for folder in (results, adapters):
+        if folder is not None and not folder.is_dir():
+            raise InputError(f"{folder} is no folder. Give one that holds a folder per evaluation or adapter.")
+    chosen = {"base_model": model, "results": results, "model_cards": adapters}
+    # By name: the app stands above the command line, and imports go one way, from space to hub_recipes.
+    import_module("logs2lang.space.playground.app").serve(
+        **{name: value for name, value in chosen.items() if value is not None},
+        server_name=host,
+        server_port=port or _free_port(),
+        share=share,
+        inbrowser=browser,
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds to wait for the Hub and for the package index.")
+    ] = 3.0,
+) -> None:
+    """Say what this machine has, what it lacks, and the command that mends it. Exit code 0 when the main job can run.
+
+    [bold]logs2lang doctor --json[/]
+    """
+    from rich.console import Console
+
+    from logs2lang.commands.doctor import can_run, diagnose, to_json, to_table
+
+    findings = diagnose(timeout=timeout)
+    if as_json:
+        print(json.dumps(to_json(findings), indent=2, ensure_ascii=False))
+    else:
+        Console().print(to_table(findings))
+    raise typer.Exit(0 if can_run(findings) else 1)

@@ -1,0 +1,311 @@
+"""The results table: every row runs once, on the same examples, and is measured by the metric's own arithmetic."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property, lru_cache
+from importlib import metadata
+from math import inf
+from pathlib import Path
+from time import monotonic, perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.dataset_folder.chosen_examples import choose_examples
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.prompting.prompts import told_apart
+from logs2lang.dataset_builders.schema import (
+    CANDIDATES,
+    EXAMPLE_FEATURES,
+    FOLD,
+    HISTORY,
+    ITEM_ID,
+    TARGET,
+    TITLE,
+    Item,
+)
+from logs2lang.evaluation.noise_measures import noise_measures
+from logs2lang.evaluation.results import FINGERPRINT, GAP_NAMES, RESULTS_FILE, ROW, UNAVAILABLE, Results, read_results
+from logs2lang.evaluation.row_measures import GAP, TextJudge, judge, measure, measure_gains, to_predictions
+from logs2lang.evaluation.table_rows import TEMPLATE_ROW, NothingToGoOnError, TableRow, to_rows
+from logs2lang.models.language_models import load_tokenizer
+from logs2lang.reasoners.reasoner import Reasoner
+
+Progress = Callable[[str, str, int, int], None]
+"""Called with the row, what it is doing, the number of finished examples and the number of all."""
+
+LIBRARIES = ("logs2lang", "torch", "transformers", "peft", "datasets", "evaluate", "numpy", "scikit-learn")
+_FROM_BUILD_REPORT = ("name", "dataset_version", "options", "cut_times", "content_sha256")
+_SETTING = ("dataset", "split", "n", "seed", "history_length", "examples_sha256")
+"""What rows must share to stand in one table."""
+_RECORD = ("command", "created", "versions")
+"""What a row keeps of the run that it comes from, for a table is made in many runs."""
+
+
+class RowsLeftError(Exception):
+    """The time limit came before some rows; the others are written.
+
+    Args:
+        rows (`list[str]`): Their names.
+    """
+
+    def __init__(self, rows: Sequence[str]):
+        super().__init__(f"No time was left for {', '.join(rows)}.")
+        self.rows = rows
+
+
+def evaluate_rows(
+    dataset: BuiltDataset,
+    rows: Sequence[str],
+    *,
+    split: str = "test",
+    limit: int | None = None,
+    reasoner: Reasoner | None = None,
+    verbalizers: Mapping[str, Any] | None = None,
+    history_length: int | None = None,
+    discoveries: bool = False,
+    seed: int = 0,
+    output: Path | None = None,
+    overwrite: bool = False,
+    command: str = "",
+    created: datetime | None = None,
+    progress: Progress | None = None,
+    minutes: float | None = None,
+) -> Results:
+    """Run each row on the same examples and measure it.
+
+    Args:
+        dataset ([`BuiltDataset`]): What to evaluate on.
+        rows (`list[str]`): Names of verbalizers and of classical baselines; see `table_rows.to_row_names`.
+        split (`str`, *optional*, defaults to `"test"`): `"train"`, `"validation"` or `"test"`.
+        limit (`int`, *optional*): How many examples to choose by `seed`; all when `None`.
+        reasoner ([`Reasoner`], *optional*): Reads the texts; baselines do without.
+        verbalizers (`dict[str, Verbalizer]`, *optional*): Your own, by row name, beside those built in. One without a
+            `fingerprint` is run every time.
+        history_length (`int`, *optional*): Keep only so many of the newest records of each history.
+        discoveries (`bool`, *optional*, defaults to `False`): Only examples whose target the user never touched.
+        seed (`int`, *optional*, defaults to 0): Chooses the examples, breaks ties, drives the bootstrap.
+        output (`Path`, *optional*): Folder to write after each row. Rows that stand there unchanged are not run again.
+        overwrite (`bool`, *optional*, defaults to `False`): Start anew, whatever `output` holds.
+        command (`str`, *optional*): The command line, for the record.
+        created (`datetime`, *optional*): The time, for the record.
+        progress (`Callable`, *optional*): See `Progress`.
+        minutes (`float`, *optional*): Begin no further row after so many; what was begun is finished and written. One
+            row is run at least, or a limit below its time would be reached again and again.
+
+    Returns:
+        [`Results`]: The rows, those kept from an earlier run included.
+
+    Raises:
+        RowsLeftError: The time was over before the last row.
+        InputError: A row is unknown or needs a reasoner, no row has anything to go on, or `output` holds results of
+            other examples or of another reasoner.
+    """
+    table = to_rows(rows, dataset, reasoner, verbalizers, seed)
+    examples = choose_examples(dataset.examples(split), limit, seed, history_length, discoveries)
+    chosen_by = {"seed": seed, "history_length": history_length, "discoveries": discoveries}
+    choices = {"split": split, "n": len(examples), **chosen_by}
+    record = {"command": command, "created": created and created.isoformat()}
+    context = {**record, **to_context(dataset, examples, choices, reasoner)}
+    results = _resume(context, output, overwrite)
+    bench = Bench(examples, dataset, reasoner and _tokenizer(reasoner), seed)
+    deadline, has_run = inf if minutes is None else monotonic() + 60 * minutes, False
+    for place, row in enumerate(table):
+        fingerprint = to_fingerprint(row, results.context)
+        if results.holds(row.name, fingerprint):
+            continue
+        if has_run and monotonic() >= deadline:
+            raise RowsLeftError([left.name for left in table[place:]])
+        has_run = True
+        try:
+            entry, judged = bench.run(row, progress or _silent)
+        except NothingToGoOnError as reason:
+            results = results.with_unavailable(row.name, str(reason))
+            continue
+        own = {FINGERPRINT: fingerprint, "run": {key: results.context[key] for key in _RECORD}}
+        results = results.with_row({**entry, **own}, to_predictions(row.name, judged))
+        results = with_gains(results, row.name)
+        if output is not None:
+            results.write(output)
+    if not results.rows:
+        whys = "; ".join(f"{name}: {why}" for name, why in results.context[UNAVAILABLE].items())
+        raise InputError(f"None of these rows has anything to go on ({whys}). Choose others.")
+    if output is not None:
+        results.write(output)
+    return results
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The examples that every row is run on, and what its texts are held against.
+
+    Args:
+        examples (`datasets.Dataset`): Rows of `EXAMPLE_FEATURES`.
+        dataset ([`BuiltDataset`]): Where they come from; for the catalogue and, for a simulated log, its truth.
+        tokenizer (`PreTrainedTokenizerBase`, *optional*): Counts the tokens of texts; see `_tokenizer`.
+        seed (`int`): Drives the bootstrap.
+    """
+
+    examples: Dataset
+    dataset: BuiltDataset
+    tokenizer: Any
+    seed: int
+
+    @cached_property
+    def items(self) -> dict[str, Item]:
+        return self.dataset.items()
+
+    @cached_property
+    def text_judge(self) -> TextJudge:
+        return TextJudge(self.items, self.tokenizer, self.dataset.known_successors())
+
+    @cached_property
+    def truth(self) -> Callable[[str], pd.DataFrame | None]:
+        return lru_cache(self.dataset.truth)
+
+    def run(self, row: TableRow, progress: Progress) -> tuple[dict[str, Any], pd.DataFrame]:
+        """Run one row and measure it, over all examples and by gap.
+
+        Returns:
+            `tuple[dict, DataFrame]`: The row as `results.json` holds it, but for gains, and one line per example.
+        """
+        started = perf_counter()
+        outcome = row.run(self.examples, lambda stage, done: progress(row.name, stage, done, len(self.examples)))
+        entry = {ROW: row.name, "kind": row.kind, "seconds": perf_counter() - started, **outcome.details}
+        judged = judge(self.examples, outcome.rankings)
+        if outcome.texts is not None:
+            folds = self.examples[FOLD][:] if FOLD in self.examples.column_names else None
+            judged = judged.join(self.text_judge(self.examples[HISTORY][:], outcome.texts, folds))
+        slices = {gap: np.flatnonzero(judged[GAP] == gap) for gap in GAP_NAMES}
+        by_gap = {gap: self._measure(judged, outcome.texts, rows) for gap, rows in slices.items() if len(rows)}
+        return {**entry, **self._measure(judged, outcome.texts, np.arange(len(judged))), "by_gap": by_gap}, judged
+
+    def _measure(self, judged: pd.DataFrame, texts: Sequence[str] | None, rows: np.ndarray) -> dict[str, Any]:
+        measures = measure(judged.iloc[rows])
+        if texts is None or self.truth("records") is None:
+            return measures
+        written = [texts[row] for row in rows]
+        return {**measures, "noise": noise_measures(written, self.examples.select(rows), self.truth, self.items)}
+
+
+def with_gains(results: Results, changed: str) -> Results:
+    """Set each row's gain over `template`; only `changed` is looked at, unless that is `template` itself."""
+    if results.row(TEMPLATE_ROW) is None:
+        return results
+    template = results.predictions_of(TEMPLATE_ROW)
+    seed = results.context["seed"]
+    rows = [
+        {**row, **_gains(row, results.predictions_of(row[ROW]), template, seed)}
+        if changed in (row[ROW], TEMPLATE_ROW)
+        else row
+        for row in results.rows
+    ]
+    return replace(results, rows=rows)
+
+
+def _gains(row: dict[str, Any], predictions: pd.DataFrame, template: pd.DataFrame, seed: int) -> dict[str, Any]:
+    sliced = {gap: (predictions[GAP] == gap).to_numpy() for gap in row["by_gap"]}
+    by_gap = {
+        gap: {**row["by_gap"][gap], **measure_gains(predictions[rows], template[rows], seed)}
+        for gap, rows in sliced.items()
+    }
+    return {**measure_gains(predictions, template, seed), "by_gap": by_gap}
+
+
+def to_context(
+    dataset: BuiltDataset, examples: Dataset, choices: dict[str, Any], reasoner: Reasoner | None
+) -> dict[str, Any]:
+    """What all rows of a table share, as `results.json` holds it."""
+    return {
+        "dataset": {key: dataset.report.get(key) for key in _FROM_BUILD_REPORT},
+        **choices,
+        "num_candidates": max(map(len, examples[CANDIDATES])),
+        "examples_sha256": _digest(examples.select_columns([*EXAMPLE_FEATURES]).to_list()),
+        "namesakes": count_namesakes(examples, dataset.items()),
+        "reasoner": reasoner and reasoner.entry(),
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
+    }
+
+
+def count_namesakes(examples: Dataset, items: Mapping[str, Item]) -> dict[str, int]:
+    """In how many examples candidates share a title, and in how many an answer by title cannot tell them apart.
+
+    Returns:
+        `dict`: `same_title` counts examples with candidates of one title, whatever their years; `examples` those of
+        them with candidates of one title and one year; `targets` those where the target is one of these.
+    """
+    found = {"same_title": 0, "examples": 0, "targets": 0}
+    for shown, target in zip(examples[CANDIDATES], examples[TARGET], strict=True):
+        ids = [candidate[ITEM_ID] for candidate in shown]
+        candidates = [items[item_id] for item_id in ids]
+        titles = told_apart(candidates)
+        found["same_title"] += len({item[TITLE] for item in candidates}) < len(candidates)
+        found["examples"] += len(set(titles)) < len(titles)
+        found["targets"] += titles.count(titles[ids.index(target)]) > 1
+    return found
+
+
+def _tokenizer(reasoner: Reasoner) -> Any:
+    """The reasoner's own tokenizer; an endpoint shows none, so the default base model's counts in its place."""
+    own = getattr(reasoner, "language_model", None)
+    return load_tokenizer() if own is None else own.tokenizer
+
+
+def to_fingerprint(row: TableRow, context: Mapping[str, Any]) -> str | None:
+    """What decides a row's numbers, as one hash: its own identity, the examples, and the version of this code.
+
+    `None` where the row has no identity, so that it is run every time.
+    """
+    identity = row.identity()
+    if identity is None:
+        return None
+    setting = {key: context[key] for key in _SETTING}
+    return _digest({"row": row.name, **identity, **setting, "version": metadata.version("logs2lang")})
+
+
+def _resume(context: dict[str, Any], output: Path | None, overwrite: bool) -> Results:
+    """The results to go on from: those in `output`, if they are about the same examples and reasoner, or none."""
+    if output is None or overwrite or not (output / RESULTS_FILE).exists():
+        return Results(context)
+    earlier = read_results(output)
+    differing = [key for key in _SETTING if earlier.context.get(key) != context[key]]
+    reasoners = earlier.context.get("reasoner"), context["reasoner"]
+    if None not in reasoners and reasoners[0] != reasoners[1]:
+        differing.append("reasoner")
+    if differing:
+        was, now = _differing_parts(earlier.context.get(differing[0]), context[differing[0]])
+        raise InputError(
+            f"{output / RESULTS_FILE} holds results of another {differing[0]} ({was!r}, now {now!r}). "
+            "Choose another --output, or pass --overwrite to start anew."
+        )
+    kept = {"reasoner": context["reasoner"] or reasoners[0], UNAVAILABLE: earlier.context.get(UNAVAILABLE, {})}
+    return replace(earlier, context={**context, **kept})
+
+
+def _differing_parts(earlier: Any, now: Any) -> tuple[Any, Any]:
+    """Two values, without what they share where both are mappings.
+
+    Example:
+        >>> _differing_parts({"name": "toy", "seed": 0}, {"name": "toy", "seed": 1})
+        ({'seed': 0}, {'seed': 1})
+    """
+    if not (isinstance(earlier, Mapping) and isinstance(now, Mapping)):
+        return earlier, now
+    keys = [key for key in now if earlier.get(key) != now[key]]
+    pairs = {key: _differing_parts(earlier.get(key), now[key]) for key in keys}
+    return {key: pair[0] for key, pair in pairs.items()}, {key: pair[1] for key, pair in pairs.items()}
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _silent(row: str, stage: str, done: int, total: int) -> None:
+    """No progress is shown."""

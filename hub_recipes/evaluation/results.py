@@ -1,0 +1,149 @@
+"""`results.json` and `predictions.parquet`: what an evaluation found, written after every row.
+
+A row carries a fingerprint of everything that decides it. A row whose fingerprint is unchanged is not run again, so an
+evaluation that was interrupted goes on where it stopped, and a row added later joins the rows that are there.
+"""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.whole_files import whole_file, write_text
+
+SCHEMA_VERSION = 1
+"""Raised whenever a reader of an earlier `results.json` would misread a later one."""
+
+RESULTS_FILE = "results.json"
+PREDICTIONS_FILE = "predictions.parquet"
+
+GAP_NAMES = ("same_second", "under_an_hour", "under_a_day", "a_day_and_more")
+"""How long after the interaction before it a target came. On MovieLens nearly half are `same_second`: ticked off."""
+
+ROW = "row"
+FINGERPRINT = "fingerprint"
+UNAVAILABLE = "unavailable"
+"""What was asked for and has nothing to go on, with the reason: rows whose numbers would be those of pure chance."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The rows of one results table and the choices behind them.
+
+    Args:
+        context (`dict`): What all rows share: dataset, split, `n`, seed, reasoner; and of the latest run the versions,
+            the command and the time.
+        rows (`list[dict]`): One per row: its name, fingerprint, seconds and measures, see `row_measures.measure`; and
+            under `run` the versions, the command and the time of the run that it comes from.
+        predictions (`pandas.DataFrame`): One line per row and example: opaque ids, the pick, the target's rank.
+    """
+
+    context: dict[str, Any]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def row(self, name: str) -> dict[str, Any] | None:
+        """The row of that name, or `None`.
+
+        Example:
+            >>> Results({}, [{"row": "template", "n": 3}]).row("template")["n"]
+            3
+        """
+        return next((row for row in self.rows if row[ROW] == name), None)
+
+    def holds(self, name: str, fingerprint: str | None) -> bool:
+        """Whether the row of that name was run with everything as it is now; never without a fingerprint."""
+        row = self.row(name)
+        return row is not None and fingerprint is not None and row[FINGERPRINT] == fingerprint
+
+    def with_row(self, row: dict[str, Any], predictions: pd.DataFrame) -> "Results":
+        """A copy in which `row` stands, in place of an earlier one of its name or at the end."""
+        names = [other[ROW] for other in self.rows]
+        rows = [row if other[ROW] == row[ROW] else other for other in self.rows]
+        others = self.predictions[self.predictions[ROW] != row[ROW]] if names else self.predictions
+        return Results(
+            self.context,
+            rows if row[ROW] in names else [*rows, row],
+            pd.concat([others, predictions], ignore_index=True) if len(others) else predictions,
+        )
+
+    def with_unavailable(self, name: str, why: str) -> "Results":
+        """A copy that says why there is no row of that name.
+
+        Example:
+            >>> Results({}).with_unavailable("tag-cosine", "no item has tags").context
+            {'unavailable': {'tag-cosine': 'no item has tags'}}
+        """
+        return replace(self, context={**self.context, UNAVAILABLE: {**self.context.get(UNAVAILABLE, {}), name: why}})
+
+    def predictions_of(self, name: str) -> pd.DataFrame:
+        """The predictions of one row, in the order of the examples."""
+        return self.predictions[self.predictions[ROW] == name].reset_index(drop=True)
+
+    def document(self) -> dict[str, Any]:
+        """What `results.json` holds."""
+        return {"schema_version": SCHEMA_VERSION, **self.context, "rows": self.rows}
+
+    def write(self, folder: Path) -> None:
+        """Write both files, each whole, so that a kill leaves the earlier ones."""
+        # Predictions first: a row in results.json then always has its predictions.
+        with whole_file(folder / PREDICTIONS_FILE) as partial:
+            self.predictions.to_parquet(partial, index=False)
+        text = json.dumps(self.document(), indent=2, ensure_ascii=False, allow_nan=False)
+        write_text(folder / RESULTS_FILE, text + "\n")
+
+
+def read_results(folder: Path) -> Results:
+    """Read what `Results.write` wrote.
+
+    Args:
+        folder (`Path`): The folder of an evaluation.
+
+    Raises:
+        InputError: There is no `results.json`, or it is damaged or of another version.
+    """
+    document = read_document(folder / RESULTS_FILE)
+    rows = document.pop("rows")
+    document.pop("schema_version")
+    predictions = folder / PREDICTIONS_FILE
+    if not predictions.exists():
+        raise InputError(f"{predictions} is missing beside its {RESULTS_FILE}. Evaluate again into an empty --output.")
+    return Results(document, rows, pd.read_parquet(predictions))
+
+
+def is_predictions(path: Path) -> bool:
+    """Whether a file is one of predictions, as an evaluation that was killed leaves it before its `results.json`."""
+    try:
+        return {"example_id", ROW, "target_rank"} <= set(pq.read_schema(path).names)
+    except (pa.ArrowInvalid, OSError):
+        return False
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The content of one `results.json`, checked for its version.
+
+    Raises:
+        InputError: The file is missing, damaged or of another version.
+    """
+    if not path.exists():
+        raise InputError(
+            f"{path} does not exist. Run `logs2lang evaluate DATASET --output {path.parent}` to write it."
+        )
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} is not readable as JSON ({error}). Evaluate again into an empty --output."
+        ) from error
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{path} has schema_version {version!r}; this release reads {SCHEMA_VERSION}. "
+            "Evaluate again into an empty --output."
+        )
+    return document

@@ -1,0 +1,288 @@
+"""The rows of the results table: everything that can rank the candidates of an example.
+
+A verbalizer's text read by the reasoner, a classical recommender that reads the history itself, or, for a simulated
+log, somebody who knows the truth.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from datasets import Dataset
+
+from logs2lang.baselines import BASELINES, rankings_from_scores
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.input_error import InputError, did_you_mean
+from logs2lang.dataset_builders.schema import CANDIDATES, FOLD, HISTORY, ITEM_ID, TAGS, YEAR, Item
+from logs2lang.dataset_builders.sources.streaming_simulation.ceiling import ceiling_scores
+from logs2lang.models.language_models import load_language_model
+from logs2lang.reasoners.ranking import Ranking
+from logs2lang.reasoners.reasoner import Reasoner
+from logs2lang.verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
+from logs2lang.verbalizers.learned import LEARNED_VERBALIZERS
+from logs2lang.verbalizers.rewrite import RewriteVerbalizer
+from logs2lang.verbalizers.verbalizer import write_and_count
+
+TEMPLATE_ROW = "template"
+CEILING_ROW = "ceiling"
+RANDOM_ROW = "random"
+VERBALIZER_ROWS = (*TEXT_RULES, "zero_shot", *LEARNED_VERBALIZERS, *DECISION_RULES)
+ALL_BASELINES = "baselines"
+"""Short for every classical baseline."""
+
+DECISIONS = "decisions"
+"""Of a row in `results.json`: the number of records by what became of them, for verbalizers that decide on each."""
+
+Report = Callable[[str, int], None]
+"""Called with what a row is doing and the number of finished examples."""
+
+
+class NothingToGoOnError(Exception):
+    """A row cannot tell any two candidates apart, so what it would measure is chance; the message says why."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a row says about each example.
+
+    Args:
+        rankings (`list[Ranking | None]`): One per example; `None` is an invalid answer.
+        texts (`list[str]` or `None`): The verbalizations, for rows that write any.
+        details (`dict`): What else `results.json` tells of the row: the model that wrote, and over all examples how
+            many records were decided which way.
+    """
+
+    rankings: Sequence[Ranking | None]
+    texts: Sequence[str] | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class TableRow(Protocol):
+    """One row of the table."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kind(self) -> str:
+        """`"verbalizer"`, `"baseline"` or `"ceiling"`."""
+
+    def identity(self) -> dict[str, Any] | None:
+        """What decides the outcome, beside the examples; part of the row's fingerprint. `None` for what cannot tell
+        whether it has changed, so that it is run every time."""
+
+    def run(self, examples: Dataset, report: Report) -> Outcome:
+        """Rank the candidates of each example.
+
+        Raises:
+            NothingToGoOnError: All candidates are alike to this row.
+        """
+
+
+@dataclass(frozen=True)
+class VerbalizerRow:
+    """A verbalizer writes each history as text, and the reasoner answers from it."""
+
+    name: str
+    verbalizer: Any
+    reasoner: Reasoner
+    items: Mapping[str, Item]
+    kind: str = "verbalizer"
+
+    def identity(self) -> dict[str, Any] | None:
+        written_by = getattr(self.verbalizer, "fingerprint", None)  # a name says nothing about what stands behind it
+        return written_by and {"verbalizer": written_by, "reasoner": self.reasoner.entry()}
+
+    def run(self, examples: Dataset, report: Report) -> Outcome:
+        if self.reasoner.entry()["answer"] == "tags" and not any(item[TAGS] for item in self.items.values()):
+            raise NothingToGoOnError(
+                "the reasoner answers by tags, and no item of the catalogue has any; ask by title"
+            )
+        report("writing", 0)
+        folds = examples[FOLD][:] if FOLD in examples.column_names else None
+        histories = examples[HISTORY][:]
+        texts, counts = write_and_count(self.verbalizer, histories, lambda done: report("writing", done), folds)
+        candidates = [[self.items[candidate[ITEM_ID]] for candidate in shown] for shown in examples[CANDIDATES]]
+        report("answering", 0)
+        rankings = self.reasoner.rank(texts, candidates, progress=lambda done: report("answering", done))
+        return Outcome(rankings, texts, self._details(counts))
+
+    def _details(self, counts: Sequence[Mapping[str, int]]) -> dict[str, Any]:
+        language_model = getattr(self.verbalizer, "language_model", None)
+        writer = {} if language_model is None else {"verbalizer": language_model.entry()}
+        names = counts[0] if counts else {}
+        decided = {name: sum(of_example[name] for of_example in counts) for name in names}
+        return {**writer, DECISIONS: decided} if decided else writer
+
+
+@dataclass(frozen=True)
+class BaselineRow:
+    """A classical recommender, fitted on the training interactions alone."""
+
+    name: str
+    dataset: BuiltDataset
+    items: Mapping[str, Item]
+    seed: int
+    kind: str = "baseline"
+
+    def identity(self) -> dict[str, Any]:
+        return {"baseline": self.name}
+
+    def run(self, examples: Dataset, report: Report) -> Outcome:
+        report("fitting", 0)
+        recommender = BASELINES[self.name]().fit(
+            self.dataset.training_interactions(),
+            self.items,
+            progress=lambda share: report("fitting", int(share * len(examples))),
+        )
+        scores = np.asarray(recommender.score(examples))
+        if self.name != RANDOM_ROW and (scores == scores[:, :1]).all():
+            raise NothingToGoOnError(self._why())
+        rankings = rankings_from_scores(scores, examples, seed=self.seed)
+        report("fitting", len(examples))
+        return Outcome(rankings)
+
+    def _why(self) -> str:
+        if self.name == "year-closeness" and not any(item[YEAR] for item in self.items.values()):
+            return "no item of the catalogue has a year"
+        if self.name == "tag-cosine" and not any(item[TAGS] for item in self.items.values()):
+            return "no item of the catalogue has tags"
+        return "all candidates of every example have the same score"
+
+
+@dataclass(frozen=True)
+class CeilingRow:
+    """Somebody who knows the true tastes of a simulated log: what no recommender can expect to pass."""
+
+    dataset: BuiltDataset
+    seed: int
+    name: str = CEILING_ROW
+    kind: str = "ceiling"
+
+    def identity(self) -> dict[str, Any]:
+        return {}
+
+    def run(self, examples: Dataset, report: Report) -> Outcome:
+        report("scoring", 0)
+        rankings = rankings_from_scores(ceiling_scores(self.dataset, examples), examples, seed=self.seed)
+        report("scoring", len(examples))
+        return Outcome(rankings)
+
+
+def to_row_names(words: Iterable[str], own: Collection[str] = ()) -> list[str]:
+    """Check the names of rows, in the order asked for, each once.
+
+    Args:
+        words (`list[str]`): Names of rows; `"baselines"` stands for all classical ones.
+        own (`list[str]`, *optional*): Names that count beside the built-in ones.
+
+    Raises:
+        InputError: A name is unknown or needs an adapter, or there is none.
+
+    Example:
+        >>> to_row_names(["template", "popularity", "template"])
+        ['template', 'popularity']
+    """
+    known = [*dict.fromkeys([*VERBALIZER_ROWS, *own, *BASELINES, CEILING_ROW])]
+    names = [name for word in words if word.strip() for name in _expand(word.strip(), known)]
+    if not names:
+        raise InputError(f"No row was named; choose from {', '.join(known)}, or 'baselines' for all classical ones.")
+    for name in names:
+        if name in LEARNED_VERBALIZERS and name not in own:
+            raise _without_adapter(name)
+    return list(dict.fromkeys(names))
+
+
+def _without_adapter(name: str) -> InputError:
+    return InputError(
+        f"{name!r} is written by a trained adapter, and none was named. Train one with `logs2lang train verbalizer`, "
+        f"then pass --verbalizer-adapter {name}=ID_OR_FOLDER."
+    )
+
+
+def _expand(word: str, known: Sequence[str]) -> Sequence[str]:
+    if word == ALL_BASELINES:
+        return list(BASELINES)
+    if word in known or is_written_by_rule(word):
+        return [word]
+    hint = did_you_mean(word, [*known, ALL_BASELINES], f"The rows are {', '.join(known)}.")
+    raise InputError(f"There is no row {word!r}. {hint}")
+
+
+def needs_reasoner(names: Iterable[str]) -> bool:
+    """Whether any of these rows is a text that a reasoner must read.
+
+    Example:
+        >>> needs_reasoner(["popularity"]), needs_reasoner(["popularity", "template"])
+        (False, True)
+    """
+    return any(name != CEILING_ROW and name not in BASELINES for name in names)
+
+
+def to_rows(
+    words: Iterable[str],
+    dataset: BuiltDataset,
+    reasoner: Reasoner | None = None,
+    verbalizers: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> list[TableRow]:
+    """The rows of those names, ready to run.
+
+    Args:
+        words (`list[str]`): As in `to_row_names`.
+        dataset ([`BuiltDataset`]): Baselines are fitted on its training interactions.
+        reasoner ([`Reasoner`], *optional*): Reads the texts; needed by verbalizer rows only.
+        verbalizers (`dict[str, Verbalizer]`, *optional*): Your own, by row name; one may replace a built-in one.
+        seed (`int`, *optional*, defaults to 0): Breaks ties between the scores of a baseline.
+
+    Raises:
+        InputError: A name is unknown, or needs a reasoner where none is.
+    """
+    own = verbalizers or {}
+    names, items = to_row_names(words, own), dataset.items()
+    rows: list[TableRow] = []
+    for name in names:
+        if name == CEILING_ROW:
+            rows.append(CeilingRow(dataset, seed))
+        elif name in BASELINES and name not in own:
+            rows.append(BaselineRow(name, dataset, items, seed))
+        elif reasoner is None:
+            raise InputError(f"Row {name!r} is a text that a reasoner must read, and no reasoner was given.")
+        else:
+            verbalizer = own.get(name) or to_verbalizer(name, dataset, _language_model(name, reasoner))
+            rows.append(VerbalizerRow(name, verbalizer, reasoner, items))
+    return rows
+
+
+def _language_model(name: str, reasoner: Reasoner) -> Any:
+    """Who writes a row: the reasoner's own model, or the default base model where the reasoner is an endpoint."""
+    own = getattr(reasoner, "language_model", None)
+    return _default_language_model() if own is None and not is_written_by_rule(name) else own
+
+
+@lru_cache(maxsize=1)
+def _default_language_model() -> Any:
+    return load_language_model()
+
+
+def to_verbalizer(name: str, dataset: BuiltDataset, language_model: Any) -> Any:
+    """One of the built-in verbalizers.
+
+    Args:
+        name (`str`): `"zero_shot"`, or one that is written by rule; see [`to_rule_verbalizer`].
+        dataset ([`BuiltDataset`]): For its catalogue and its successors.
+        language_model ([`LanguageModel`]): Writes the text of `zero_shot`.
+
+    Raises:
+        InputError: The verbalizer is a learned one, which is loaded by its own `from_pretrained`, or names successors
+            that the dataset does not have.
+    """
+    if name in LEARNED_VERBALIZERS:
+        raise _without_adapter(name)
+    if is_written_by_rule(name):
+        return to_rule_verbalizer(name, dataset)
+    if language_model.adapter_id is not None:  # an adapter was taught to answer; the base model still writes
+        language_model = load_language_model(language_model.model_id)
+    return RewriteVerbalizer(dataset.items(), language_model, successors=dataset.known_successors())

@@ -1,0 +1,1 @@
+"""A language model and its adapters: load, batch, generate, score."""

@@ -1,0 +1,1 @@
+"""TRL's GRPO, with shared prompts and a frozen oracle."""

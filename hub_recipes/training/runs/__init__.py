@@ -1,0 +1,1 @@
+"""A training run: its arguments, its folder, its record, how it resumes, what it writes."""

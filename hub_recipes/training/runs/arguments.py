@@ -1,0 +1,362 @@
+"""The arguments of a training run: our own, beside every field of the trainer's configuration.
+
+A recipe is a YAML file that holds choices; the command line overrides it. An unknown or a missing one is an error that
+names it, never a default in silence.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, NoReturn, cast
+
+import yaml
+from trl import TrlParser
+
+from logs2lang.console.log_level import set_log_level
+from logs2lang.dataset_builders.input_error import InputError, did_you_mean
+from logs2lang.dataset_builders.prompting.described_records import RECORD_TOKENS
+from logs2lang.models.accelerators import accelerator
+from logs2lang.training.runs.adapters import AdapterArguments
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+"""Where our recipes lie."""
+
+LIMITS = ("minutes", "max_calls", "max_cost", "input_price", "output_price")
+"""What a run may take. It decides when a run stops and never what is learned, so a run may go on under others."""
+
+
+def option(default: Any, text: str) -> Any:
+    """A field with its line in `--help`."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class RunArguments(AdapterArguments):
+    """What every training run is told."""
+
+    dataset: str = option("", "A built folder, or a dataset repository of the Hub. Required.")
+    name: str | None = option(None, "Name of the adapter; by default made of base, dataset and role.")
+    limit: int | None = option(None, "How many training examples, chosen by seed; else all.")
+    validation_limit: int = option(100, "How many validation examples are watched; 0 for none.")
+    users_from: float = option(
+        0.0,
+        "Learn only from users whose hash stands at this share of all or above. An oracle and the verbalizer that it "
+        "judges should share no user: 0 and 0.5 for the one, 0.5 and 1 for the other.",
+    )
+    users_below: float = option(1.0, "And below this share.")
+    discoveries: bool = option(False, "Only examples whose target the user never touched before.")
+    history_length: int | None = option(None, "Keep only so many of the newest records of each history; else all.")
+    release: Literal["full", "smoke"] = option("full", "smoke: too short a run to be judged by; its card says so.")
+    minutes: float | None = option(None, "Stop after so many minutes with a checkpoint; the same command goes on.")
+    dry_run: bool = option(False, "Build everything but the weights, say what would be trained, and stop.")
+
+
+@dataclass
+class VerbalizerArguments(RunArguments):
+    """What `train verbalizer` is told."""
+
+    method: Literal["sft", "grpo"] = option(
+        "grpo", "sft: warm start on profile text or on random decisions. grpo: by the oracle's accuracy."
+    )
+    verbalizer: Literal["rewrite", "action"] = option("rewrite", "rewrite: free text. action: a decision per record.")
+    decisions: Literal[3, 4] = option(
+        3, "action: 3 decides between drop, keep and detail; 4 also next, the titles that other users chose after it."
+    )
+    max_verbalization_tokens: int = option(
+        96, "Most tokens of a rewrite; action takes one per record, whatever this is."
+    )
+    record_tokens: int | None = option(
+        RECORD_TOKENS,
+        "About how many tokens of a rewrite's prompt the records take, with year, tags and what others chose next; "
+        "the latter are left out first, the oldest records last.",
+    )
+    oracle: str | None = option(
+        None, "Frozen judge: an adapter or base model by Hub id or folder, or the name the endpoint knows."
+    )
+    oracle_url: str | None = option(
+        None, "OpenAI-compatible server to ask; its key is read from LOGS2LANG_API_KEY, never from here."
+    )
+    oracle_thinking: bool = option(
+        True,
+        "false: the oracle's chat template is told not to let the model think, as Qwen3 does before it answers "
+        "(enable_thinking: false). A thought takes more tokens than an answer has.",
+    )
+    oracle_answer: Literal["label", "title", "tags", "generate"] | None = option(
+        None,
+        "How the oracle answers; by default as it was trained; by title where nothing says, and by label on a server.",
+    )
+    oracle_temperature: float | None = option(
+        None,
+        "Divides the scores of an oracle that answers by title or tags; by default as it was trained. Higher for one "
+        "that is too sure, whose probabilities hang on single words.",
+    )
+    oracle_reward: Literal["hit", "probability", "log_likelihood"] = option(
+        "hit",
+        "hit: 1 or 0, as in the paper. probability, log_likelihood: of the target; dense, and need an oracle with "
+        "probabilities. The latter punishes an oracle's being too sure.",
+    )
+    oracle_check: int = option(
+        32,
+        "On how many training examples the oracle's hits are counted before it judges, of users that it learned from "
+        "and as many of users that the verbalizer learns from; 0 for none.",
+    )
+    max_calls: int | None = option(
+        None, "Most calls of the endpoint by all processes and starts with this output_dir; else no cap."
+    )
+    max_cost: float | None = option(None, "Most US dollars, likewise; needs both prices. Else no cap.")
+    input_price: float | None = option(None, "The endpoint's US dollars per million tokens of prompts.")
+    output_price: float | None = option(None, "The endpoint's US dollars per million tokens of answers.")
+    length_low: float = option(0.3, "Where full length reward begins, as a share of the template's tokens.")
+    length_high: float = option(0.7, "Where full length reward ends.")
+
+
+@dataclass
+class ReasonerArguments(RunArguments):
+    """What `train reasoner` is told."""
+
+    method: Literal["history_lm", "sft", "exact", "grpo"] = option(
+        "exact",
+        "history_lm: next titles of histories. sft: the right candidate. exact: GRPO in closed form over the "
+        "candidates. grpo: sampled answers, as in the paper.",
+    )
+    verbalizer: str = option(
+        "template",
+        "What writes the texts: template, profile, successors, action (random decisions), action:next and its "
+        "like, or NAME=ADAPTER; several with commas take turns.",
+    )
+    texts: str | None = option(
+        None, "Instead: folder with train.parquet and validation.parquet, as `logs2lang verbalize` writes them."
+    )
+
+
+@dataclass
+class ChatTemplateArguments:
+    """What TRL's configuration of GRPO has, for the methods whose trainers lack it."""
+
+    chat_template_kwargs: dict | str | None = field(
+        default=None,
+        metadata={
+            "help": "What every prompt passes to the chat template, as JSON such as '{\"enable_thinking\": false}'; "
+            "kept with the adapter. By default as the adapter that training goes on from was taught."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        given = self.chat_template_kwargs
+        if isinstance(given, str) and given.startswith("{"):  # as TRL reads it; what is none is refused at loading
+            self.chat_template_kwargs = json.loads(given)
+
+
+@dataclass
+class ObjectiveArguments(ChatTemplateArguments):
+    """What the methods are told that need no sampling."""
+
+    answer: Literal["label", "title", "tags"] = option(
+        "label",
+        "label: the letter of a candidate. title: its name, which suits small models. tags: its tags, where "
+        "names say little.",
+    )
+    max_length: int | None = option(None, "Most tokens of a prompt, else the window; contexts lose old lines.")
+    beta: float = option(0.0, "exact: weight of the KL term.")
+    scale_rewards: Literal["group", "none"] = option(
+        "group", "exact: whether advantages are divided by their deviation, as GRPO does."
+    )
+    reference: Literal["base", "start"] = option(
+        "base", "exact: what the KL term holds near: the base model, or the adapter as it is at the start."
+    )
+    subtract_prior: bool = option(True, "title, tags: subtract what one is worth without context, as in evaluation.")
+    records: Literal["titles", "template"] = option("titles", "history_lm: what of a record is read.")
+    questions: int = option(1, "history_lm: how many records of a history are also asked for, as at inference.")
+    temperature: float = option(
+        1.0, "exact, and sft of titles or tags: divides the candidates' scores; above 1 for answers of many tokens."
+    )
+
+
+class RecipeParser(TrlParser):
+    """TRL's parser, whose errors are sentences and whose help is about what is ours."""
+
+    def __init__(self, types: Sequence[type]):
+        self.types = types
+        super().__init__(cast(Any, types))
+        # `--meth sft` would set the method here, and not where it decides which arguments there are.
+        self.allow_abbrev = False
+
+    def format_help(self) -> str:
+        """Our arguments with what they mean; the trainer's, of which there are hundreds, by name alone."""
+        *ours, trainers = self.types
+        role = self.types[0].__name__.removesuffix("Arguments").lower()
+        recipes = sorted(CONFIGS.glob(f"*/{role}/*.yaml"))
+        lines = [
+            f"logs2lang train {role} --config RECIPE --dataset FOLDER --output_dir FOLDER [--NAME VALUE ...]",
+            "",
+            *(_help_line(part) for one in ours for part in fields(one)),
+            "",
+            f"Every field of {trainers.__name__} is an argument too, such as --learning_rate, --max_steps, --seed,",
+            "--per_device_train_batch_size. What the command line says goes before what the recipe says.",
+            "",
+            "Recipes: " + ", ".join(path.relative_to(CONFIGS).as_posix() for path in recipes),
+            "",
+        ]
+        return "\n".join(lines)
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message[0].upper()}{message[1:]}. See --help for every argument.")
+
+
+def parse_arguments(
+    own: type[RunArguments], configurations: Mapping[str, Sequence[type]], argv: Sequence[str] | None = None
+) -> tuple[Any, ...]:
+    """Read a recipe and the command line.
+
+    Args:
+        own (`type`): [`VerbalizerArguments`] or [`ReasonerArguments`].
+        configurations (`dict[str, list[type]]`): Per method, the dataclasses beside `own`; the last is the trainer's.
+        argv (`list[str]`, *optional*): Arguments; those of the process by default.
+
+    Returns:
+        `tuple`: An instance of each dataclass: `own` first, the trainer's last.
+
+    Raises:
+        InputError: An argument is unknown, missing or of the wrong kind, or the recipe is not readable.
+    """
+    first = _First.of(sys.argv[1:] if argv is None else argv)
+    recipe = read_recipe(first.config) if first.config is not None else {}
+    types = (own, *configurations[_method(own, recipe, first.method, list(configurations))])
+    _refuse_unknown(recipe, types)
+    try:
+        parser = RecipeParser(types)
+        parser.set_defaults_with_config(**recipe, **_defaults_here(recipe, types))
+        # No file beside the script is read for further words, which would be missed above as well.
+        *parsed, unknown = parser.parse_args_into_dataclasses(
+            args=first.others, return_remaining_strings=True, look_for_args_file=False
+        )
+    except (ValueError, TypeError, ImportError) as error:  # what dataclasses of transformers and TRL refuse
+        raise InputError(f"These arguments do not go together: {str(error).strip()}") from error
+    if unknown:
+        raise _unknown_argument(unknown[0], types)
+    if not parsed[0].dataset:
+        raise InputError("No dataset was named. Give --dataset, or `dataset:` in the recipe: a folder that was built.")
+    _refuse_slow(parsed[-1])
+    _refuse_push(parsed[-1])
+    return tuple(parsed)
+
+
+def chat_template_kwargs(*arguments: Any) -> dict[str, Any] | None:
+    """What the arguments say that prompts pass to the chat template; `None` where they say nothing."""
+    return next(one.chat_template_kwargs for one in arguments if hasattr(one, "chat_template_kwargs"))
+
+
+def _help_line(part: Field) -> str:
+    """One argument: its name, what it means, and its default where it has one."""
+    default = f" [{part.default}]" if part.default not in (None, "") else ""
+    return f"  --{part.name:<26} {part.metadata.get('help', '')}{default}"
+
+
+@dataclass
+class _First:
+    """What has to be known of the command line before the other arguments can be: their defaults and their kind."""
+
+    config: str | None
+    method: str | None
+    others: list[str]
+
+    @classmethod
+    def of(cls, words: Sequence[str]) -> "_First":
+        """Read by argparse as all arguments are: `--method grpo`, `--method=grpo`, and the last one counts."""
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        parser.add_argument("--config")
+        parser.add_argument("--method")
+        try:
+            known, others = parser.parse_known_args(list(words))
+        except argparse.ArgumentError as error:
+            raise InputError(f"{error.argument_name} stands at the end; expected a value after it.") from error
+        return cls(known.config, known.method, others if known.method is None else [*others, "--method", known.method])
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """The arguments that a recipe names.
+
+    Args:
+        name (`str`): Its path, or its address in `hub_recipes/configs`.
+
+    Raises:
+        InputError: The file cannot be read or is no recipe.
+    """
+    path = find_recipe(name)
+    try:
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"The recipe {name} cannot be read ({str(error).splitlines()[0]}).") from error
+    if not isinstance(recipe, dict):
+        raise InputError(f"The recipe {name} must hold `name: value` lines.")
+    return recipe
+
+
+def find_recipe(name: str) -> Path:
+    """A recipe by its path, or by its address in `hub_recipes/configs`, such as `smollm2-135m/verbalizer/cpu.yaml`."""
+    shipped = CONFIGS / name
+    return shipped if not Path(name).is_file() and shipped.is_file() else Path(name)
+
+
+def _method(own: type[RunArguments], recipe: Mapping[str, Any], given: str | None, known: Sequence[str]) -> str:
+    (default,) = (part.default for part in fields(own) if part.name == "method")
+    method = given or recipe.get("method", default)
+    if method not in known:
+        raise InputError(f"There is no method {method!r}; choose one of {', '.join(known)}.")
+    return str(method)
+
+
+def _refuse_unknown(recipe: Mapping[str, Any], types: Sequence[type]) -> None:
+    known = {part.name for one in types for part in fields(one)}
+    for name in recipe:
+        if name not in known:
+            hint = did_you_mean(name, known, "See --help for every argument.")
+            raise InputError(f"The recipe has {name}, which is no argument of this method. {hint}")
+
+
+def _unknown_argument(word: str, types: Sequence[type]) -> InputError:
+    known = {f"--{part.name}" for one in types for part in fields(one)} | {"--config"}
+    hint = did_you_mean(word.partition("=")[0], known, "See --help for every argument.")
+    return InputError(f"{word!r} is no argument of this method; names are written in full. {hint}")
+
+
+def _defaults_here(recipe: Mapping[str, Any], types: Sequence[type]) -> dict[str, Any]:
+    """Defaults that depend on the machine, where the recipe does not choose: TRL's bf16 is for GPUs."""
+    known = {part.name for part in fields(types[-1])}
+    here = {"bf16": False, "gradient_checkpointing": False} if accelerator() is None else {}
+    # Anything that reports to a service asks first; the numbers are in run.json anyway.
+    chosen = {"report_to": "none", "save_total_limit": 2, **here}
+    return {name: value for name, value in chosen.items() if name in known and name not in recipe}
+
+
+def _refuse_slow(training_args: Any) -> None:
+    if training_args.bf16 and accelerator() is None:
+        raise InputError(
+            "bf16 is on and there is no accelerator: most CPUs compute bfloat16 hundreds of times slower. Set bf16: "
+            "false, or use a recipe for this machine such as smollm2-135m/verbalizer/cpu.yaml."
+        )
+
+
+def _refuse_push(training_args: Any) -> None:
+    """Training would push to a repository that it names by itself, whoever made the one that is there."""
+    if training_args.push_to_hub:
+        raise InputError(
+            "push_to_hub is on, and training pushes nothing: it would write into whatever repository has that name. "
+            "Publish what it made with `logs2lang cards adopt` and `logs2lang publish`."
+        )
+
+
+def run_as_script(main: Callable[[], int]) -> NoReturn:
+    """End the process as `main` says; what the user did wrong is one line and exit code 2, Ctrl-C one line and 130."""
+    set_log_level()
+    try:
+        raise SystemExit(main())
+    except InputError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt as error:
+        print("Interrupted. The same command goes on from the last checkpoint.", file=sys.stderr)
+        raise SystemExit(130) from error

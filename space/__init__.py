@@ -1,0 +1,1 @@
+"""The Spaces: the page, and the metric."""

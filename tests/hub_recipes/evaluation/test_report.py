@@ -1,0 +1,169 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from logs2lang.evaluation.charts import KIND_COLOURS, bar_chart, gap_chart, write_charts
+from logs2lang.evaluation.report import build_table, remarks, results_table, terminal_table, write_table
+
+
+def measures(recall: float, n: int) -> dict:
+    interval = [recall - 0.1, recall + 0.1]
+    shared = {"n": n, "n_discovery": n, "mrr": 0.4, "invalid": 0, "position_bias": 0.25}
+    return shared | {
+        "recall@1": recall,
+        "recall@1_interval": interval,
+        "discovery_recall@1": recall,
+        "discovery_recall@1_interval": interval,
+    }
+
+
+@pytest.fixture
+def document() -> dict:
+    template = {
+        "row": "template",
+        "kind": "verbalizer",
+        "seconds": 2.0,
+        **measures(0.2, 20),
+        "discovery_gain": 0.0,
+        "discovery_gain_interval": [0.0, 0.0],
+        "compression": 1.0,
+        "unsupported_title_rate": 0.0,
+        "by_gap": {"same_second": measures(0.3, 12), "a_day_and_more": measures(0.1, 8)},
+    }
+    popularity = {
+        "row": "popularity",
+        "kind": "baseline",
+        "seconds": 0.1,
+        **measures(0.35, 20),
+        "discovery_gain": 0.75,
+        "discovery_gain_interval": [0.1, None],
+        "by_gap": {"same_second": measures(0.5, 12), "a_day_and_more": measures(0.125, 8)},
+    }
+    return {
+        "dataset": {"name": "toy"},
+        "split": "test",
+        "n": 20,
+        "num_candidates": 10,
+        "reasoner": {"id": "org/tiny", "answer": "label", "trained": False},
+        "rows": [template, popularity],
+    }
+
+
+def cells(table: str, row: str, place: int = 0) -> dict[str, str]:
+    """The cells of one row of the Markdown table at `place`, by heading."""
+    block = [block for block in table.split("\n\n") if block.startswith("|")][place].splitlines()
+    split = [[cell.strip() for cell in line.strip("|").split("|")] for line in block]
+    return dict(zip(split[0], next(line for line in split if line[0] == row), strict=True))
+
+
+def test_table_shows_the_numbers_of_the_file(document):
+    row = cells(results_table(document), "popularity")
+    assert row["Discovery Recall@1"] == "0.350 [0.250, 0.450]"
+    assert row["n discovery"] == "20"
+    assert row["MRR"] == "0.400"
+
+
+def test_what_does_not_apply_to_a_row_is_a_dash(document):
+    row = cells(results_table(document), "popularity")
+    assert (row["Compression"], row["Unsupported titles"], row["Gain, all"]) == ("—", "—", "—")
+    assert cells(results_table(document), "template")["Compression"] == "1.00"
+
+
+def test_an_interval_without_a_bound_says_so(document):
+    assert cells(results_table(document), "popularity")["Gain over template"] == "+75.0% [+10.0%, ∞]"
+
+
+def test_the_table_by_gap_says_how_many_examples_a_gap_has(document):
+    row = cells(results_table(document), "template", place=1)
+    assert row == {
+        "Row": "template",
+        "same second (n = 12)": "0.300 [0.200, 0.400]",
+        "a day and more (n = 8)": "0.100 [0.000, 0.200]",
+    }
+
+
+def test_the_heading_says_that_the_reasoner_was_not_trained(document):
+    assert "untrained reasoner org/tiny" in results_table(document)
+    document["reasoner"]["trained"] = True
+    assert "untrained" not in results_table(document)
+
+
+def test_terminal_table_fits_eighty_characters(document):
+    document["rows"][1]["row"] = "inverse-popularity"
+    screen = io.StringIO()
+    Console(file=screen, width=80).print(terminal_table(document))
+    assert "0.350 [0.250, 0.450]" in screen.getvalue()
+    assert "…" not in screen.getvalue()
+
+
+def test_bars_are_as_long_as_the_numbers_best_on_top(document):
+    axes = bar_chart(document).axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [0.2, 0.35]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["template", "popularity"]
+
+
+def test_verbalizers_and_baselines_have_colours_of_their_own(document):
+    faces = [bar.get_facecolor() for bar in bar_chart(document).axes[0].patches]
+    assert len(set(faces)) == 2
+    assert len(set(KIND_COLOURS.values())) == len(KIND_COLOURS)
+
+
+def test_gap_chart_has_a_panel_per_gap_in_the_order_of_the_whole(document):
+    panels = gap_chart(document).axes
+    assert [axes.get_title() for axes in panels] == ["same second (n = 12)", "a day and more (n = 8)"]
+    assert [bar.get_width() for bar in panels[1].patches] == [0.1, 0.125]
+
+
+def test_files_are_written_whole_under_their_names(document, tmp_path):
+    written = [write_table(document, tmp_path), *write_charts(document, tmp_path)]
+    assert sorted(tmp_path.iterdir()) == sorted(written)
+    assert written[0].read_text(encoding="utf-8") == results_table(document)
+
+
+def test_charts_of_equal_results_are_equal_bytes(document, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    for first, second in zip(
+        write_charts(document, tmp_path / "a"), write_charts(document, tmp_path / "b"), strict=True
+    ):
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_build_table_puts_each_reason_under_the_quarantine():
+    report = {
+        "name": "toy",
+        "counts": {"input_rows": 1200, "quarantined": 3, "quarantined_by_reason": {"empty user": 3}, "users": 9},
+        "splits": {"test": {"examples": 9, "discovery": 7}},
+    }
+    screen = io.StringIO()
+    Console(file=screen, width=80).print(build_table(report))
+    lines = [line.replace("│", "").split() for line in screen.getvalue().splitlines() if "│" in line]
+    assert lines == [
+        ["input", "rows", "1,200"],
+        ["quarantined", "3"],
+        ["empty", "user", "3"],
+        ["users", "9"],
+        ["test", "examples", "9"],
+        ["test", "examples,", "discovery", "7"],
+    ]
+
+
+def test_what_texts_do_with_noise_has_a_table_of_its_own_where_the_truth_is_known(document):
+    assert "Noise recall" not in results_table(document)
+    document["rows"][0]["noise"] = {"noise_precision": None, "noise_recall": 0.75, "genuine_kept": 1.0}
+    row = cells(results_table(document), "template", place=2)
+    assert (row["Noise precision"], row["Noise recall"], row["Genuine kept"]) == ("—", "0.75", "1.00")
+
+
+def test_a_place_that_takes_more_than_half_of_the_picks_is_told(document):
+    template, _ = document["rows"]
+    assert remarks(document) == []
+    template["picks_by_position"] = [0.5, 0.3, 0.2]
+    assert remarks(document) == []  # half is not more than half
+    template["picks_by_position"] = [0.2, 0.7, 0.1]
+    (said,) = remarks(document)
+    assert "Row template: 14 of 20 picks are the candidate at place 2" in said
+    assert said in results_table(document)
+    template["picks_by_position"] = [0.7, 0.3]  # of two places one has half by nature
+    assert remarks(document) == []
