@@ -401,7 +401,7 @@ def _in_file_order(raw: RawLog, options: BuildOptions) -> BuildOptions:
 
 
 def _tie_notes(report: Mapping[str, Any]) -> list[str]:
-    """What the report says where the order of many targets is not told by their time."""
+    """What the report says where their time does not decide the order of many targets."""
     share = report["ties"]["targets"]
     if report["order"] == "file":
         return [

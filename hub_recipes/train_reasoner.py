@@ -17,7 +17,7 @@ from logs2lang.console.progress import show_status
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.prompting.prompts import prompt_text
 from logs2lang.models.language_models import LanguageModel
-from logs2lang.training.grpo.grpo_run import presentations_of, to_grpo_trainer
+from logs2lang.training.grpo.grpo_run import shuffles_per_example, to_grpo_trainer
 from logs2lang.training.objectives.prompt_rows import to_reasoner_rows
 from logs2lang.training.objectives.reasoner_objectives import ObjectiveSettings
 from logs2lang.training.objectives.reasoner_objectives import to_trainer as to_objective_trainer
@@ -87,7 +87,7 @@ def _objective_trainer(
 
 
 def _grpo_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel) -> Any:
-    """A trainer on sampled answers; the rows hold every presentation, so the trainer goes over them once."""
+    """A trainer on sampled answers; the rows hold every shuffle, so the trainer goes over them once."""
     train = _rows(run, dataset, policy, "train")
     validation = _rows(run, dataset, policy, "validation")
     run.training_args.num_train_epochs = 1
@@ -98,9 +98,9 @@ def _rows(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, split:
     examples = run.examples(dataset, split)
     if examples is None:
         return None
-    presentations = presentations_of(run.training_args, len(examples)) if split == "train" else 1
+    shuffles = shuffles_per_example(run.training_args, len(examples)) if split == "train" else 1
     texts = training_texts(run.arguments, dataset, examples, split)
-    return to_reasoner_rows(examples, texts, dataset.items(), policy, presentations, run.training_args.seed)
+    return to_reasoner_rows(examples, texts, dataset.items(), policy, shuffles, run.training_args.seed)
 
 
 def _record(args: ReasonerArguments, dataset: BuiltDataset, *objective: ObjectiveArguments) -> dict[str, Any]:

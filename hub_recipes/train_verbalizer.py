@@ -23,7 +23,7 @@ from logs2lang.training.grpo.grpo_run import to_grpo_trainer
 from logs2lang.training.grpo.oracles import oracle_entry, oracle_hits, to_oracle
 from logs2lang.training.objectives.prompt_rows import SAMPLED_TOKENS, to_verbalizer_rows, to_warm_start_rows
 from logs2lang.training.objectives.rewards import LengthReward, OracleReward
-from logs2lang.training.runs.adapters import allow_only, trainable_model
+from logs2lang.training.runs.adapters import restrict_vocabulary, trainable_model
 from logs2lang.training.runs.arguments import (
     ChatTemplateArguments,
     VerbalizerArguments,
@@ -121,7 +121,7 @@ def _grpo_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel
 def _decide_alone(training_args: GRPOConfig, policy: LanguageModel, known: Sequence[str]) -> None:
     """Keep the policy to the words that decide, where it samples and where it learns."""
     token_ids = decision_token_ids(policy.tokenizer, known)
-    allow_only(policy.model, token_ids)
+    restrict_vocabulary(policy.model, token_ids)
     if training_args.use_vllm:  # samples from a copy of the weights
         chosen: Any = training_args.generation_kwargs or {}
         training_args.generation_kwargs = {**chosen, "allowed_token_ids": token_ids}

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from logs2lang.dataset_builders.prompting.prompts import detail_text, neutralise, template_text
+from logs2lang.dataset_builders.prompting.prompts import detail_text, sanitize, template_text
 from logs2lang.dataset_builders.schema import ALL_USERS, ITEM_ID, TITLE, Item
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
 
@@ -59,7 +59,7 @@ def next_text(
         ' | next: Heat; Alien'
     """
     found = best_successors(record, touched, successors, fold)
-    return f" | next: {'; '.join(neutralise(items[one.item_id][TITLE]) for one in found)}" if found else ""
+    return f" | next: {'; '.join(sanitize(items[one.item_id][TITLE]) for one in found)}" if found else ""
 
 
 def estimate_tokens(text: str) -> int:

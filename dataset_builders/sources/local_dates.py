@@ -1,5 +1,5 @@
-"""Dates as people's languages write them: 3/4/24, 04.03.2024, 2024-03-04. Which number is the day is told by the whole
-column: one date such as 13/04/2024 settles it for all. Where none does, the user is asked."""
+"""Dates as people's languages write them: 3/4/24, 04.03.2024, 2024-03-04. Which number is the day is read from the
+whole column: one date such as 13/04/2024 settles it for all. Where none does, the user is asked."""
 
 import ibis
 import ibis.expr.types as ir

@@ -95,7 +95,7 @@ def read_movielens(connection: DuckDB, *, variant: str | None = None, folder: st
 
     Args:
         connection (`ibis.backends.duckdb.Backend`): Where the rows are stored.
-        variant (`str`, *optional*): One of `LAYOUTS`. Without one it is told by the files in the folder, or 100k.
+        variant (`str`, *optional*): One of `LAYOUTS`. Without one, what the files in the folder are, or 100k.
         folder (`str` or `Path`, *optional*): Where its files lie: `u.data` and `u.item` (or RecBole's `ml-100k.inter`
             and `ml-100k.item`) for 100k, `ratings.dat` and `movies.dat` for 1m, `ratings.csv` and `movies.csv` for the
             rest. Without one, 100k is downloaded from GroupLens or, where that cannot be reached, taken from the

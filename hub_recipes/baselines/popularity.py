@@ -17,8 +17,8 @@ class Popularity:
 
     Args:
         inverse (`bool`, *optional*, defaults to `False`): The rarest first, and what nobody chose in training before
-            all others. No sensible recommender, but a test of the candidates: where it beats chance, targets can be
-            told by their rarity.
+            all others. No sensible recommender, but a test of the candidates: where it beats chance, their
+            rarity gives targets away.
     """
 
     def __init__(self, inverse: bool = False):

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from logs2lang.dataset_builders.prompting.prompts import neutralise
+from logs2lang.dataset_builders.prompting.prompts import sanitize
 from logs2lang.dataset_builders.schema import HISTORY, ITEM_ID, TIMESTAMP, TITLE, USER, Item
 from logs2lang.dataset_builders.sources.streaming_simulation.ceiling import tastes_at
 from logs2lang.reasoners.title_mentions import TitleIndex, mentioned_titles
@@ -145,7 +145,7 @@ def _titles(
     titles: tuple[list[str], list[str]] = ([], [])
     for record in history:
         is_genuine = (user, record[ITEM_ID], record[TIMESTAMP]) not in noise
-        titles[is_genuine].append(neutralise(record[TITLE]))
+        titles[is_genuine].append(sanitize(record[TITLE]))
     return titles
 
 

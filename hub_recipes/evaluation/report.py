@@ -139,7 +139,7 @@ def remarks(document: Mapping[str, Any]) -> list[str]:
 def _position_remarks(row: Row) -> Iterator[str]:
     shares = row.get("picks_by_position") or []
     picks = row["n"] - row["invalid"]
-    # Candidates stand in an order drawn by lot. Of two places one has half of the picks by nature.
+    # Candidates stand in random order. Of two places one has half of the picks by nature.
     if len(shares) > 2 and picks >= _FEWEST_PICKS and max(shares) > 1 / 2:
         yield (
             f"Row {row[ROW]}: {max(shares) * picks:.0f} of {picks} picks are the candidate at place "

@@ -14,7 +14,7 @@ import pandas as pd
 from datasets import Dataset
 
 from logs2lang.dataset_builders.prompting.described_records import items_of
-from logs2lang.dataset_builders.prompting.prompts import neutralise, template_text
+from logs2lang.dataset_builders.prompting.prompts import sanitize, template_text
 from logs2lang.dataset_builders.schema import (
     CANDIDATES,
     EXAMPLE_ID,
@@ -225,7 +225,7 @@ class TextJudge:
         mentioned = [mentioned_titles(text, self.titles) for text in texts]
         logs = [template_text(history) for history in histories]
         supported = [
-            {neutralise(record[TITLE]) for record in history}.union(
+            {sanitize(record[TITLE]) for record in history}.union(
                 mentioned_titles(log, self.titles), self._following(history, fold)
             )
             for history, log, fold in zip(histories, logs, folds_of(histories, folds), strict=True)
@@ -244,7 +244,7 @@ class TextJudge:
         if self.successors is None:
             return set()
         found = {one.item_id for item_id in items_of(history) for one in self.successors.after(item_id, fold)}
-        return {neutralise(self.items[item_id][TITLE]) for item_id in found}
+        return {sanitize(self.items[item_id][TITLE]) for item_id in found}
 
 
 def _count_absent(titles: Sequence[str], supported: set[str]) -> int:

@@ -98,7 +98,7 @@ class VerbalizerRow:
     def run(self, examples: Dataset, report: Report) -> Outcome:
         if self.reasoner.entry()["answer"] == "tags" and not any(item[TAGS] for item in self.items.values()):
             raise NothingToGoOnError(
-                "the reasoner answers by tags, and no item of the catalogue has any; ask by title"
+                "the reasoner ranks by tags, and no item of the catalogue has any; rank by title (--answer title)"
             )
         report("writing", 0)
         folds = examples[FOLD][:] if FOLD in examples.column_names else None

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from logs2lang.dataset_builders.prompting.prompts import neutralise, neutralise_lines, told_apart
+from logs2lang.dataset_builders.prompting.prompts import sanitize, sanitize_lines, told_apart
 from logs2lang.dataset_builders.schema import CANDIDATE_LABELS, TITLE
 from logs2lang.reasoners.title_mentions import is_plain
 
@@ -318,11 +318,11 @@ def _with_titles_as_one(said: str, candidates: Sequence[Mapping[str, Any]]) -> s
 
     A title that several candidates share stands for all of them, unless its year stands with it somewhere.
     """
-    left = neutralise_lines(said)
+    left = sanitize_lines(said)
     shared: dict[str, set[int]] = {}
     for titles in ([candidate[TITLE] for candidate in candidates], told_apart(candidates)):
         for place, title in enumerate(titles):
-            shared.setdefault(_spelled(neutralise(html.unescape(title))), set()).add(place)
+            shared.setdefault(_spelled(sanitize(html.unescape(title))), set()).add(place)
     alike = Counter(map(_loose, shared))
     groups = set()
     for title in sorted(shared, key=len, reverse=True):

@@ -21,7 +21,7 @@ from tenacity import (
 from transformers.utils import logging
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.prompting.prompts import Message, neutralise, to_reasoner_prompt
+from logs2lang.dataset_builders.prompting.prompts import Message, sanitize, to_reasoner_prompt
 from logs2lang.dataset_builders.schema import ITEM_ID
 from logs2lang.reasoners import ranking
 from logs2lang.reasoners.answer import is_unfinished_thought, parse_answer, thinks
@@ -433,7 +433,7 @@ def _why_invalid(texts: Sequence[str], reasoner: EndpointReasoner) -> str:
             "Turn that off with --no-thinking (oracle_thinking: false in training), or give it room with "
             f"--max-answer-tokens (now {reasoner.max_answer_tokens})."
         )
-    said = " ".join(neutralise(texts[0]).split())[:_MAX_QUOTED_CHARS]
+    said = " ".join(sanitize(texts[0]).split())[:_MAX_QUOTED_CHARS]
     return f"{begin} the first is {said!r}. Give a model that follows instructions, or ask with another --answer."
 
 

@@ -94,7 +94,7 @@ class LocalReasoner:
         Args:
             language_model ([`LanguageModel`]): With or without an adapter.
             folder (`Path`): Where its files lie; `run.json` among them tells how it was trained.
-            answer (`str`, *optional*): Another way to answer, for which nothing else is taken from the training.
+            answer (`str`, *optional*): Another answer mode, for which nothing else is taken from the training.
         """
         trained = trained_choices(folder)
         if answer is None or answer == trained.get("answer"):

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from logs2lang.dataset_builders.prompting.prompts import (
     Message,
-    neutralise,
-    neutralise_lines,
+    sanitize,
+    sanitize_lines,
     tags_text,
     to_reasoner_prompt,
     told_apart,
@@ -27,7 +27,7 @@ ScoredAnswer = Literal["label", "title", "tags"]
 
 
 def to_prompt_of(answer: ScoredAnswer) -> ToPrompt:
-    """What makes the prompt for a way to answer."""
+    """What makes the prompt for an answer mode."""
     return {"label": to_reasoner_prompt, "title": to_title_prompt, "tags": to_tags_prompt}[answer]
 
 
@@ -38,12 +38,12 @@ def to_title_prompt(context: str, candidates: Candidates) -> list[Message]:
         context (`str`): A verbalized history.
         candidates (`list[Item]`): Not used; every prompt is made from a context and its candidates.
     """
-    return [{"role": "user", "content": question("title").format(context=neutralise_lines(context))}]
+    return [{"role": "user", "content": question("title").format(context=sanitize_lines(context))}]
 
 
 def to_tags_prompt(context: str, candidates: Candidates) -> list[Message]:
     """The conversational prompt that asks for the tags of what comes next; see [`to_title_prompt`]."""
-    return [{"role": "user", "content": question("tags").format(context=neutralise_lines(context))}]
+    return [{"role": "user", "content": question("tags").format(context=sanitize_lines(context))}]
 
 
 @cache
@@ -62,7 +62,7 @@ def label_ids(language_model: LanguageModel) -> list[int]:
 
 def title_ids(language_model: LanguageModel, item: Mapping[str, Any]) -> list[int]:
     """The tokens of a title, and the end of the answer."""
-    return _ended(language_model, neutralise(item[TITLE]))
+    return _ended(language_model, sanitize(item[TITLE]))
 
 
 def tags_ids(language_model: LanguageModel, item: Mapping[str, Any]) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from logs2lang.dataset_builders.prompting.prompts import neutralise, neutralise_lines
+from logs2lang.dataset_builders.prompting.prompts import sanitize, sanitize_lines
 
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 # Accents and vowel signs belong to their letter, and `\w` has none of them.
@@ -40,7 +40,7 @@ class TitleIndex:
     """The titles of a catalogue, ready to be found in texts by `mentioned_titles`.
 
     Args:
-        titles (`Iterable[str]`): As the catalogue has them. They are neutralised as in any prompt, so that a title is
+        titles (`Iterable[str]`): As the catalogue has them. They are sanitized as in any prompt, so that a title is
             found in a text written from one.
 
     Example:
@@ -52,7 +52,7 @@ class TitleIndex:
         self.trie: Trie = {}
         self._size = 0
         for title in titles:
-            self._add(neutralise(title))
+            self._add(sanitize(title))
 
     def __len__(self) -> int:
         return self._size
@@ -81,14 +81,14 @@ def mentioned_titles(text: str, index: TitleIndex) -> list[str]:
         index ([`TitleIndex`]): The titles to look for.
 
     Returns:
-        `list[str]`: The titles, neutralised; compare them with `neutralise(title)`.
+        `list[str]`: The titles, sanitized; compare them with `sanitize(title)`.
 
     Example:
         >>> index = TitleIndex(["Alien", "Alien Resurrection", "It"])
         >>> mentioned_titles("It shows: Alien Resurrection, twice Alien, no Aliens, and \\"It\\".", index)
         ['Alien Resurrection', 'Alien', 'It']
     """
-    return [mention.title for mention in find_titles(neutralise_lines(text), index)]
+    return [mention.title for mention in find_titles(sanitize_lines(text), index)]
 
 
 def find_titles(text: str, index: TitleIndex) -> list[Mention]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from logs2lang.dataset_builders.prompting.prompts import neutralise
+from logs2lang.dataset_builders.prompting.prompts import sanitize
 from logs2lang.dataset_builders.schema import DURATION, EVENT, ITEM_ID, NOISE_EVENTS, TITLE, Item, Record
 from logs2lang.verbalizers.verbalizer import History, Progress
 
@@ -85,7 +85,7 @@ class ProfileVerbalizer:
 
     def _know(self, record: Record) -> _Known:
         known = self._known.get(record[ITEM_ID])
-        return known if known is not None else _Known(neutralise(record[TITLE]), (), None)
+        return known if known is not None else _Known(sanitize(record[TITLE]), (), None)
 
 
 def _says_nothing(record: Record) -> bool:
@@ -96,8 +96,8 @@ def _says_nothing(record: Record) -> bool:
 def _to_known(item: Item) -> _Known:
     year = item["year"]
     return _Known(
-        work=neutralise(item["series"] or item["title"]),
-        tags=tuple(neutralise(tag) for tag in item["tags"] or ()),
+        work=sanitize(item["series"] or item["title"]),
+        tags=tuple(sanitize(tag) for tag in item["tags"] or ()),
         decade=None if year is None else f"{year // 10 * 10}s",
     )
 

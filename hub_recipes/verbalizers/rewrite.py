@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.described_records import RECORD_TOKENS, described_text, newest_within
-from logs2lang.dataset_builders.prompting.prompts import Message, neutralise_lines, template_text, to_verbalizer_prompt
+from logs2lang.dataset_builders.prompting.prompts import Message, sanitize_lines, template_text, to_verbalizer_prompt
 from logs2lang.dataset_builders.schema import ALL_USERS, FOLD, HISTORY, Item
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
 from logs2lang.models.language_models import LanguageModel
@@ -75,7 +75,7 @@ class RewriteVerbalizer(LanguageModelVerbalizer):
 
     def realize(self, completion: str, example: Mapping[str, Any]) -> str:
         """The text as the model wrote it, made harmless line by line: it may quote what stands in titles."""
-        return neutralise_lines(completion.strip())
+        return sanitize_lines(completion.strip())
 
     def warm_start(self, example: Mapping[str, Any]) -> str:
         """The profile of the records that are shown, with as many recent works as `max_new_tokens` has room for.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from logs2lang.dataset_builders.prompting.prompts import neutralise
+from logs2lang.dataset_builders.prompting.prompts import sanitize
 from logs2lang.dataset_builders.schema import ALL_USERS, EVENT, ITEM_ID, NOISE_EVENTS, TITLE, Item
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
 from logs2lang.verbalizers.language_model_verbalizer import folds_of
@@ -66,8 +66,8 @@ class SuccessorsVerbalizer:
     def _text(self, history: History, fold: int) -> str:
         chosen = [record for record in history if record[EVENT] not in NOISE_EVENTS]
         # Reversed twice: a work stands where it was seen last, and the newest comes at the end.
-        recent = list(dict.fromkeys(neutralise(record[TITLE]) for record in reversed(chosen)))[: self.recent_works]
-        following = [neutralise(self.items[item_id][TITLE]) for item_id in self.best(history, fold)]
+        recent = list(dict.fromkeys(sanitize(record[TITLE]) for record in reversed(chosen)))[: self.recent_works]
+        following = [sanitize(self.items[item_id][TITLE]) for item_id in self.best(history, fold)]
         return "\n".join(
             f"{name}: {'; '.join(titles)}"
             for name, titles in (("Recent, newest last", recent[::-1]), ("Viewers of these went on to", following))

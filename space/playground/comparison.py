@@ -165,7 +165,7 @@ def written_ahead(decision: Decision, models: LoadedModels) -> dict[str, dict[st
 
 
 def to_reasoner(choices: Choices, models: LoadedModels) -> LocalReasoner:
-    """The reasoner that was chosen, asked as it was trained where it was trained for this way to answer."""
+    """The reasoner that was chosen, asked as it was trained where it was trained for this answer mode."""
     model = models.get(choices.reasoner_adapter)
     if model.adapter_id is None:
         return LocalReasoner(model, choices.answer)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.prompting.prompts import neutralise, told_apart
+from logs2lang.dataset_builders.prompting.prompts import sanitize, told_apart
 from logs2lang.dataset_builders.schema import NUM_CANDIDATES, TITLE, Item
 from logs2lang.evaluation.results import RESULTS_FILE, read_document
 from logs2lang.space.playground.comparison import (
@@ -78,7 +78,7 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
         titles = [str(title) for title in candidates]
         if not 2 <= len(titles) <= NUM_CANDIDATES:
             raise InputError(f"Give 2 to {NUM_CANDIDATES} candidates; {len(titles)} came.")
-        read = [neutralise(title) for title in titles]
+        read = [sanitize(title) for title in titles]
         if "" in read:
             raise InputError(f"Candidate {read.index('') + 1} has no title; give one for each.")
         if len(set(read)) < len(read):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from logs2lang.dataset_builders.prompting.prompts import has_clock, neutralise
+from logs2lang.dataset_builders.prompting.prompts import has_clock, sanitize
 from logs2lang.dataset_builders.schema import (
     DEVICE,
     DURATION,
@@ -51,11 +51,11 @@ def _row(record: Record, verdict: str, decision: Decision, clock: bool) -> dict[
     return {
         "day": when.strftime("%Y-%m-%d"),
         "hour": when.strftime("%H:%M") if clock else "",
-        "event": neutralise(record[EVENT]),
-        "title": neutralise(record[TITLE]),
+        "event": sanitize(record[EVENT]),
+        "title": sanitize(record[TITLE]),
         "duration": "" if record[DURATION] is None else duration_text(record[DURATION]),
         "value": "" if record[VALUE] is None else f"{record[VALUE]:g}",
-        "device": neutralise(record[DEVICE] or ""),
+        "device": sanitize(record[DEVICE] or ""),
         "verdict": verdict,
         "details": _details(decision, record) if verdict == DETAIL else "",
         "is_noise_event": record[EVENT] in NOISE_EVENTS,
@@ -80,4 +80,4 @@ def _details(decision: Decision, record: Record) -> str:
     if item is None:
         return ""
     parts = [str(item[YEAR])] if item[YEAR] is not None else []
-    return ", ".join([*parts, *(neutralise(tag) for tag in item[TAGS] or ())])
+    return ", ".join([*parts, *(sanitize(tag) for tag in item[TAGS] or ())])

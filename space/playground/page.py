@@ -229,7 +229,7 @@ def _model_controls(setup: Setup) -> list[Any]:
     """The controls that `Choices` are made of, but the first."""
     hint = f"Hub id{' or folder' if setup.models.folders else ''} of an adapter for {setup.models.base_model}; empty: "
     default = partial(default_adapter, folder=setup.model_cards)
-    with gr.Accordion("Models, way of answering, seed", open=False):
+    with gr.Accordion("Models, answer mode, seed", open=False):
         action = gr.Textbox(default("action"), label="Adapter of the action verbalizer", info=f"{hint}untrained")
         rewrite = gr.Textbox(default("rewrite"), label="Adapter of the rewrite verbalizer", info=f"{hint}untrained")
         reasoner = gr.Textbox(default("reasoner"), label="Adapter of the reasoner", info=f"{hint}untrained")

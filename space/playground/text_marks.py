@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from logs2lang.dataset_builders.prompting.prompts import neutralise
+from logs2lang.dataset_builders.prompting.prompts import sanitize
 from logs2lang.dataset_builders.schema import ITEM_ID, SERIES, TAGS, TITLE, YEAR, Item, Record
 from logs2lang.reasoners.title_mentions import TitleIndex, find_titles
 
@@ -52,7 +52,7 @@ class TextMarks:
 
     def __init__(self, history: Sequence[Record], items: Mapping[str, Item]):
         names = [_names(record, items) for record in history]
-        catalogue = (neutralise(item[TITLE]) for item in items.values())
+        catalogue = (sanitize(item[TITLE]) for item in items.values())
         self._index = TitleIndex([*(name for of_record in names for name in of_record), *catalogue])
         self._names = [{name.casefold() for name in of_record} for of_record in names]
         self._known = set().union(*self._names)
@@ -113,7 +113,7 @@ class TextMarks:
         places = [
             match.span(1)
             for match in _QUOTED.finditer(sentence)
-            if neutralise(match[1]).strip(" .,;:!?").casefold() not in self._known
+            if sanitize(match[1]).strip(" .,;:!?").casefold() not in self._known
         ]
         for mention in find_titles(sentence, self._index):
             inside = any(begin < mention.end and mention.start < end for begin, end in places)
@@ -126,14 +126,14 @@ def _names(record: Record, items: Mapping[str, Any]) -> list[str]:
     """What a text may call the work of a record: its title, or its series."""
     item = items.get(record[ITEM_ID])
     names = [record[TITLE], item[TITLE] if item else None, item[SERIES] if item else None]
-    return [neutralise(name) for name in dict.fromkeys(names) if name]
+    return [sanitize(name) for name in dict.fromkeys(names) if name]
 
 
 def _traits(record: Record, items: Mapping[str, Any]) -> tuple[list[str], str | None]:
     item = items.get(record[ITEM_ID])
     if item is None:
         return [], None
-    tags = [_words(neutralise(tag)) for tag in item[TAGS] or ()]
+    tags = [_words(sanitize(tag)) for tag in item[TAGS] or ()]
     return [tag for tag in tags if tag], None if item[YEAR] is None else str(item[YEAR] // 10 * 10)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from logs2lang.dataset_builders.prompting.prompts import neutralise
+from logs2lang.dataset_builders.prompting.prompts import sanitize
 from logs2lang.dataset_builders.schema import CANDIDATE_LABELS, TITLE, YEAR
 from logs2lang.space.playground.comparison import Written
 from logs2lang.space.playground.decision import Decision
@@ -70,7 +70,7 @@ def _choices(written: Written, decision: Decision) -> Sequence[dict[str, Any]]:
 
 def _title(item: Any) -> str:
     year = "" if item[YEAR] is None else f" ({item[YEAR]})"
-    return f"{neutralise(item[TITLE])}{year}"
+    return f"{sanitize(item[TITLE])}{year}"
 
 
 def _outcome(written: Written, decision: Decision) -> str:

@@ -17,7 +17,7 @@ from logs2lang.dataset_builders.schema import CANDIDATE_LABELS
 from logs2lang.models.language_models import LanguageModel, load_language_model
 from logs2lang.reasoners.local import LocalReasoner
 from logs2lang.training.objectives.reasoner_objectives import ObjectiveSettings, train_objective
-from logs2lang.training.runs.adapters import allow_only
+from logs2lang.training.runs.adapters import restrict_vocabulary
 
 ENOUGH = 0.9
 GROUP = 8
@@ -76,7 +76,7 @@ def sampled(model: LanguageModel, stopwatch: Stopwatch, shared: dict[str, Any]) 
         }
         for example, text in zip(examples, texts, strict=True)
     ]
-    allow_only(model.model, [model.text_ids(label)[0] for label in CANDIDATE_LABELS[:4]])
+    restrict_vocabulary(model.model, [model.text_ids(label)[0] for label in CANDIDATE_LABELS[:4]])
     args = GRPOConfig(
         per_device_train_batch_size=BATCH * GROUP,
         num_generations=GROUP,

@@ -17,7 +17,7 @@ from logs2lang.reasoners.local import LocalReasoner
 from logs2lang.training.grpo.grpo_run import ResumableGRPOTrainer, to_grpo_trainer
 from logs2lang.training.objectives.prompt_rows import to_verbalizer_rows
 from logs2lang.training.objectives.rewards import OracleReward
-from logs2lang.training.runs.adapters import AdapterArguments, allow_only, trainable_model
+from logs2lang.training.runs.adapters import AdapterArguments, restrict_vocabulary, trainable_model
 from logs2lang.verbalizers.action import ActionVerbalizer, decision_token_ids
 from logs2lang.verbalizers.rewrite import RewriteVerbalizer
 
@@ -196,7 +196,7 @@ def steps(trainer_kind, items, examples, folder, verbalizer_kind, **choices) -> 
     room = 32
     if verbalizer_kind is ActionVerbalizer:
         room = RECORDS
-        allow_only(policy.model, decision_token_ids(policy.tokenizer))
+        restrict_vocabulary(policy.model, decision_token_ids(policy.tokenizer))
     config = to_config(folder, max_completion_length=room, learning_rate=0.0, **choices)
     trainer = trainer_kind(policy.model, no_reward, config, rows, processing_class=policy.tokenizer)
     spent = seconds(trainer.train)

@@ -2,7 +2,7 @@
 
 Services spell titles in the language of the account. A film with a colon in its title stays a film: only a season, a
 part in the middle, or an episode number makes a series. Where an export has nothing but titles and days, series
-without seasons ("Show: The Ferry") are told by what else was watched.
+without seasons ("Show: The Ferry") are recognized by what else was watched.
 """
 
 import ibis

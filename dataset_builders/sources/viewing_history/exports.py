@@ -1,4 +1,4 @@
-"""Which service wrote an export, told by what its files say and not by what they are called."""
+"""Which service wrote an export, detected from their contents and not from their names."""
 
 import json
 import re

@@ -36,7 +36,7 @@ _OTHER_DEEDS = ("Liked ", "Disliked ", "Saved ", "Voted ", "Dismissed ", "Subscr
 _LEAST_TITLES = 10
 """From so many different titles on, what they all begin or end with is taken for words of the account's language."""
 
-# What Takeout puts around a title, by the language of the account. Others are told by what all titles share.
+# What Takeout puts around a title, by the language of the account. Others are detected from what all titles share.
 _AROUND = (
     (_WATCHED, ""),
     ("„", "“ angesehen"),

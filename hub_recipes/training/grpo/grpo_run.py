@@ -118,7 +118,7 @@ def check_enough(prompts: Dataset, training_args: GRPOConfig) -> None:
         )
 
 
-def presentations_of(training_args: GRPOConfig, num_examples: int) -> int:
+def shuffles_per_example(training_args: GRPOConfig, num_examples: int) -> int:
     """How often each example must stand among the rows, so that one pass over them is as long as was asked for.
 
     Args:

@@ -17,7 +17,7 @@ from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import CANDIDATES, ITEM_ID, TARGET, Item
 from logs2lang.models.language_models import LanguageModel
 from logs2lang.reasoners.questions import ScoredAnswer, answer_ids, fit_prompt, to_prompt_of
-from logs2lang.training.objectives.packed_sequences import Branch, Reading
+from logs2lang.training.objectives.packed_sequences import Branch, PackedSequence
 from logs2lang.training.runs.training_examples import judgeable
 
 _TEXT = "text"
@@ -30,16 +30,16 @@ BATCHES_SORTED_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
-class Presentation:
+class PackedExample:
     """What is shown of one example.
 
     Args:
-        reading ([`Reading`]): Token ids.
+        sequence ([`PackedSequence`]): Token ids.
         gold (`int`): The branch of the target.
         is_cut (`bool`): Whether old lines were left out.
     """
 
-    reading: Reading
+    sequence: PackedSequence
     gold: int
     is_cut: bool
 
@@ -52,7 +52,7 @@ class TrainingTexts(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, key: Key) -> Presentation: ...
+    def __getitem__(self, key: Key) -> PackedExample: ...
 
 
 class Questions:
@@ -90,7 +90,7 @@ class Questions:
     def __len__(self) -> int:
         return len(self.decisions)
 
-    def __getitem__(self, key: Key) -> Presentation:
+    def __getitem__(self, key: Key) -> PackedExample:
         epoch, index = key
         decision = self.decisions[index]
         shown = [self.items[candidate[ITEM_ID]] for candidate in decision[CANDIDATES]]
@@ -99,22 +99,22 @@ class Questions:
         answers = answer_ids(self.language_model, self.answer, shown)
         limit = self.max_length - sum(len(ids) - 1 for ids in answers)
         prompt, is_cut = fit_prompt(self.language_model, self.texts[index], shown, to_prompt_of(self.answer), limit)
-        reading = Reading(prompt, [Branch(ids, len(prompt)) for ids in answers])
-        return Presentation(require_fit(reading, self.max_length), gold, is_cut)
+        sequence = PackedSequence(prompt, [Branch(ids, len(prompt)) for ids in answers])
+        return PackedExample(require_fit(sequence, self.max_length), gold, is_cut)
 
 
-def require_fit(reading: Reading, max_length: int) -> Reading:
-    """The reading, if it is short enough now that nothing more can be cut.
+def require_fit(sequence: PackedSequence, max_length: int) -> PackedSequence:
+    """The sequence, if it is short enough now that nothing more can be cut.
 
     Raises:
         InputError: It is longer than `max_length`.
     """
-    if reading.num_tokens > max_length:
+    if sequence.num_tokens > max_length:
         raise InputError(
-            f"Even without any context, a prompt and its answers take {reading.num_tokens} tokens, and max_length is "
+            f"Even without any context, a prompt and its answers take {sequence.num_tokens} tokens, and max_length is "
             f"{max_length}. Raise max_length."
         )
-    return reading
+    return sequence
 
 
 def judgeable_with_texts(examples: Dataset, texts: Sequence[str]) -> tuple[Dataset, list[str]]:

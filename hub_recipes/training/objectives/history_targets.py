@@ -21,7 +21,7 @@ import pyarrow as pa
 from datasets import Dataset
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.prompting.prompts import has_clock, neutralise, record_line, title_place
+from logs2lang.dataset_builders.prompting.prompts import has_clock, record_line, sanitize, title_place
 from logs2lang.dataset_builders.schema import (
     EVENT,
     HISTORY,
@@ -35,8 +35,8 @@ from logs2lang.dataset_builders.schema import (
 )
 from logs2lang.models.language_models import LanguageModel
 from logs2lang.reasoners.questions import question, title_ids, to_title_prompt
-from logs2lang.training.objectives.candidate_shuffles import Key, Presentation, require_fit
-from logs2lang.training.objectives.packed_sequences import Branch, Reading
+from logs2lang.training.objectives.candidate_shuffles import Key, PackedExample, require_fit
+from logs2lang.training.objectives.packed_sequences import Branch, PackedSequence
 
 RecordFormat = Literal["titles", "template"]
 
@@ -109,7 +109,7 @@ class Histories:
     def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, key: Key) -> Presentation:
+    def __getitem__(self, key: Key) -> PackedExample:
         epoch, index = key
         example = self.examples[index]
         history = example[HISTORY][-self.history_length :] if self.history_length else example[HISTORY]
@@ -117,20 +117,20 @@ class Histories:
         lines = [line for record in history if (line := self._to_line(record, clock)) is not None]
         asked, popular = self._draw(lines, random.Random(f"{self.seed}:{epoch}:{index}"))
         target, is_cut = self.items[example[TARGET]][TITLE], False
-        reading = self._read(lines, asked, target, popular)
-        while reading.num_tokens > self.max_length and lines:
-            dropped = ceil(len(lines) * (reading.num_tokens - self.max_length) / reading.num_tokens)
+        sequence = self._read(lines, asked, target, popular)
+        while sequence.num_tokens > self.max_length and lines:
+            dropped = ceil(len(lines) * (sequence.num_tokens - self.max_length) / sequence.num_tokens)
             lines, asked = lines[dropped:], [place - dropped for place in asked if place >= dropped]
-            reading, is_cut = self._read(lines, asked, target, popular), True
-        return Presentation(require_fit(reading, self.max_length), 0, is_cut)
+            sequence, is_cut = self._read(lines, asked, target, popular), True
+        return PackedExample(require_fit(sequence, self.max_length), 0, is_cut)
 
     def _to_line(self, record: Mapping[str, Any], clock: bool) -> TitleLine | None:
-        title = self.language_model.harmless(neutralise(record[TITLE]))
+        title = self.language_model.harmless(sanitize(record[TITLE]))
         is_choice = record[EVENT] not in NOISE_EVENTS
         if self.records == "titles":
             return TitleLine(title, title, 0, True) if is_choice and title else None
         # Neutralised as a line, as prompts do, so that the places found here are those in the prompt.
-        text = neutralise(self.language_model.harmless(record_line(record, clock)), None)
+        text = sanitize(self.language_model.harmless(record_line(record, clock)), None)
         place = title_place(record, clock)
         is_target = is_choice and text[place:].startswith(title) and bool(title)
         return TitleLine(text, title, place, is_target)
@@ -142,13 +142,15 @@ class Histories:
         popular = lines[chance.choice(targets)].title if targets and self.asks_without_context else None
         return asked, popular
 
-    def _read(self, lines: Sequence[TitleLine], asked: Sequence[int], target: str, popular: str | None) -> Reading:
+    def _read(
+        self, lines: Sequence[TitleLine], asked: Sequence[int], target: str, popular: str | None
+    ) -> PackedSequence:
         """The token ids of a history with its questions."""
         prefix, counted = self._trunk(lines)
         questions = [(lines[:place], lines[place].title) for place in asked]
         questions += [([], popular)] if popular is not None else []
         last = Branch(title_ids(self.language_model, {TITLE: target}), len(prefix))
-        return Reading(prefix, [*(self._branch(prefix, *question) for question in questions), last], counted)
+        return PackedSequence(prefix, [*(self._branch(prefix, *question) for question in questions), last], counted)
 
     def _trunk(self, lines: Sequence[TitleLine]) -> tuple[list[int], list[int]]:
         """The token ids of the prompt over all lines, and the places of those that belong to a title or end it."""

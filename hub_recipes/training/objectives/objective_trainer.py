@@ -11,7 +11,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import speed_metrics
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.training.objectives.candidate_shuffles import Presentation, ShuffledByLength, TrainingTexts
+from logs2lang.training.objectives.candidate_shuffles import PackedExample, ShuffledByLength, TrainingTexts
 from logs2lang.training.runs.resumable_trainer import ResumableTrainer
 
 Measures = dict[str, Tensor]
@@ -23,8 +23,8 @@ CUT = "cut_contexts"
 class Objective(Protocol):
     """What is optimised."""
 
-    def collate(self, presentations: Sequence[Presentation]) -> dict[str, Any]:
-        """Tensors of a batch; `cut_contexts` says of each presentation whether it lost old lines."""
+    def collate(self, packed_examples: Sequence[PackedExample]) -> dict[str, Any]:
+        """Tensors of a batch; `cut_contexts` says of each example whether it lost old lines."""
 
     def loss(self, model: Any, batch: Mapping[str, Any]) -> tuple[Tensor, Measures]:
         """The loss of a batch, and what else is watched of it, without gradient."""
@@ -41,7 +41,7 @@ class Evaluation(Protocol):
 
 
 class ObjectiveTrainer(ResumableTrainer, Trainer):
-    """Trains on presentations, in an order that depends on the seed and the epoch alone.
+    """Trains on packed examples, in an order that depends on the seed and the epoch alone.
 
     Args:
         model (`PeftModel`): With an adapter that can be trained.

@@ -34,7 +34,7 @@ class Branch:
 
 
 @dataclass(frozen=True)
-class Reading:
+class PackedSequence:
     """One sequence of a batch.
 
     Args:
@@ -53,39 +53,39 @@ class Reading:
         return len(self.prefix) + sum(len(branch.ids) - 1 for branch in self.branches)
 
 
-def to_reading_batch(readings: Sequence[Reading], pad_id: int, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Stack readings.
+def to_packed_batch(sequences: Sequence[PackedSequence], pad_id: int, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Stack sequences.
 
     Args:
-        readings (`list[Reading]`): At least one.
+        sequences (`list[PackedSequence]`): At least one.
         pad_id (`int`): What fills the left side.
         dtype (`torch.dtype`): Of the model's activations.
 
     Returns:
         `dict`: What the model reads (`input_ids`, `position_ids`, perhaps `attention_mask`). `read_at`, of shape
-        `(readings, longest)`: whether a position decides a counted token. `is_branch`, of shape `(readings, most)`:
-        whether a reading has so many branches. And for each counted token: `decider`, its place among the positions
+        `(sequences, longest)`: whether a position decides a counted token. `is_branch`, of shape `(sequences, most)`:
+        whether a sequence has so many branches. And for each counted token: `decider`, its place among the positions
         that decide; `token`, its id; `branch`, its place in `is_branch`, flattened, or -1 for a token of a prefix.
 
     Example:
-        >>> batch = to_reading_batch([Reading([5, 6], [Branch([7], 2), Branch([8, 9], 2)])], 0, torch.float32)
+        >>> batch = to_packed_batch([PackedSequence([5, 6], [Branch([7], 2), Branch([8, 9], 2)])], 0, torch.float32)
         >>> batch["input_ids"].tolist(), batch["read_at"].int().tolist()
         ([[5, 6, 8]], [[0, 1, 1]])
         >>> batch["decider"].tolist(), batch["token"].tolist(), batch["branch"].tolist()
         ([0, 0, 1], [7, 8, 9], [0, 1, 1])
     """
-    inputs = _to_inputs(readings, pad_id, dtype)
+    inputs = _to_inputs(sequences, pad_id, dtype)
     longest = inputs["input_ids"].shape[1]
-    most = max(len(reading.branches) for reading in readings)
+    most = max(len(sequence.branches) for sequence in sequences)
     counted = torch.tensor(
         [
-            (row * longest + longest - reading.num_tokens + place, token, -1 if branch < 0 else row * most + branch)
-            for row, reading in enumerate(readings)
-            for place, token, branch in _counted_tokens(reading)
+            (row * longest + longest - sequence.num_tokens + place, token, -1 if branch < 0 else row * most + branch)
+            for row, sequence in enumerate(sequences)
+            for place, token, branch in _counted_tokens(sequence)
         ]
     ).reshape(-1, 3)
     places, decider = counted[:, 0].unique(return_inverse=True)
-    read_at = torch.zeros(len(readings) * longest, dtype=torch.bool)
+    read_at = torch.zeros(len(sequences) * longest, dtype=torch.bool)
     read_at[places] = True
     return {
         **inputs,
@@ -93,25 +93,27 @@ def to_reading_batch(readings: Sequence[Reading], pad_id: int, dtype: torch.dtyp
         "decider": decider,
         "token": counted[:, 1],
         "branch": counted[:, 2],
-        "is_branch": torch.tensor([[place < len(reading.branches) for place in range(most)] for reading in readings]),
+        "is_branch": torch.tensor(
+            [[place < len(sequence.branches) for place in range(most)] for sequence in sequences]
+        ),
     }
 
 
-def _to_inputs(readings: Sequence[Reading], pad_id: int, dtype: torch.dtype) -> dict[str, Tensor]:
-    prefixes = [reading.prefix for reading in readings]
-    read = [[branch.ids[:-1] for branch in reading.branches] for reading in readings]
+def _to_inputs(sequences: Sequence[PackedSequence], pad_id: int, dtype: torch.dtype) -> dict[str, Tensor]:
+    prefixes = [sequence.prefix for sequence in sequences]
+    read = [[branch.ids[:-1] for branch in sequence.branches] for sequence in sequences]
     if not any(ids for of_reading in read for ids in of_reading):
         return pad_left(prefixes, pad_id)  # no tree: attention may take its fast causal path
-    forks = [[branch.fork for branch in reading.branches] for reading in readings]
+    forks = [[branch.fork for branch in sequence.branches] for sequence in sequences]
     return branch_batch(prefixes, read, pad_id, dtype, forks)
 
 
-def _counted_tokens(reading: Reading) -> Iterator[tuple[int, int, int]]:
+def _counted_tokens(sequence: PackedSequence) -> Iterator[tuple[int, int, int]]:
     """Of each counted token: the place of the token before it, its id, and its branch, -1 for the prefix."""
-    for place in reading.counted:
-        yield place - 1, reading.prefix[place], -1
-    start = len(reading.prefix)
-    for number, branch in enumerate(reading.branches):
+    for place in sequence.counted:
+        yield place - 1, sequence.prefix[place], -1
+    start = len(sequence.prefix)
+    for number, branch in enumerate(sequence.branches):
         before = [branch.fork - 1, *range(start, start + len(branch.ids) - 1)]
         for place, token in list(zip(before, branch.ids, strict=True))[branch.uncounted :]:
             yield place, token, number
@@ -124,7 +126,7 @@ def token_log_probs(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, Te
     Args:
         model (`PreTrainedModel`, `PeftModel` or a wrapper of one): Is called as it is, so that wrappers of distributed
             training see the pass.
-        batch (`dict`): From [`to_reading_batch`].
+        batch (`dict`): From [`to_packed_batch`].
 
     Returns:
         `tuple[Tensor, Tensor]`: Natural logarithms, and whether no token was more probable; of shape `(tokens,)`.
@@ -159,10 +161,10 @@ def branch_scores(log_probs: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
 
     Args:
         log_probs (`Tensor` of shape `(tokens,)`): From [`token_log_probs`].
-        batch (`dict`): From [`to_reading_batch`]; no token of a prefix counts.
+        batch (`dict`): From [`to_packed_batch`]; no token of a prefix counts.
 
     Returns:
-        `Tensor` of shape `(readings, most branches)`: Minus infinity where a reading has fewer branches.
+        `Tensor` of shape `(sequences, most branches)`: Minus infinity where a sequence has fewer branches.
     """
     is_branch = batch["is_branch"]
     sums = log_probs.new_zeros(is_branch.numel()).index_add(0, batch["branch"], log_probs)

@@ -74,10 +74,10 @@ def to_reasoner_rows(
     texts: Sequence[str],
     items: Mapping[str, Item],
     language_model: LanguageModel,
-    presentations: int,
+    shuffles: int,
     seed: int,
 ) -> Dataset:
-    """Prompts that ask for the next item: every example `presentations` times, its candidates in another order each.
+    """Prompts that ask for the next item: every example `shuffles` times, its candidates in another order each.
 
     A letter that always stood for the right title would be learned by heart, so no order comes twice but by chance.
 
@@ -86,7 +86,7 @@ def to_reasoner_rows(
         texts (`list[str]`): One verbalization per example.
         items (`dict[str, Item]`): The catalogue, for years and tags of candidates.
         language_model ([`LanguageModel`]): Its tokenizer decides what text is harmless.
-        presentations (`int`): How often each example is shown; a trainer then goes over the rows once.
+        shuffles (`int`): How often each example is shown; a trainer then goes over the rows once.
         seed (`int`): Decides the orders.
 
     Returns:
@@ -95,10 +95,10 @@ def to_reasoner_rows(
     """
 
     def rows() -> Iterator[dict[str, Any]]:
-        for presentation in range(presentations):
+        for shuffle in range(shuffles):
             for example, text in zip(examples, texts, strict=True):
                 example = cast(dict[str, Any], example)
-                draw = random.Random(f"{seed}|{presentation}|{example[EXAMPLE_ID]}")
+                draw = random.Random(f"{seed}|{shuffle}|{example[EXAMPLE_ID]}")
                 order = draw.sample(example[CANDIDATES], len(example[CANDIDATES]))
                 prompt = to_reasoner_prompt(text, [items[candidate[ITEM_ID]] for candidate in order])
                 yield {

@@ -31,7 +31,7 @@ from logs2lang.training.objectives.candidate_policy import (
     is_hit,
 )
 from logs2lang.training.objectives.candidate_shuffles import (
-    Presentation,
+    PackedExample,
     Questions,
     TrainingTexts,
     judgeable_with_texts,
@@ -40,9 +40,9 @@ from logs2lang.training.objectives.history_targets import Histories, RecordForma
 from logs2lang.training.objectives.objective_trainer import CUT, Measures, Objective, ObjectiveTrainer
 from logs2lang.training.objectives.packed_sequences import (
     Branch,
-    Reading,
+    PackedSequence,
     branch_scores,
-    to_reading_batch,
+    to_packed_batch,
     token_log_probs,
 )
 from logs2lang.training.objectives.reference_policy import DropStart, keep_start, reference_weights
@@ -228,8 +228,8 @@ class HistoryObjective:
     language_model: LanguageModel
     settings: ObjectiveSettings
 
-    def collate(self, presentations: Sequence[Presentation]) -> dict[str, Any]:
-        return _collate(self.language_model, presentations)
+    def collate(self, packed_examples: Sequence[PackedExample]) -> dict[str, Any]:
+        return _collate(self.language_model, packed_examples)
 
     def loss(self, model: Any, batch: Mapping[str, Any]) -> tuple[Tensor, Measures]:
         log_probs, is_best = token_log_probs(model, batch)
@@ -248,24 +248,24 @@ class CandidateObjective:
     language_model: LanguageModel
     settings: ObjectiveSettings
 
-    def collate(self, presentations: Sequence[Presentation]) -> dict[str, Any]:
-        batch = _collate(self.language_model, presentations)
+    def collate(self, packed_examples: Sequence[PackedExample]) -> dict[str, Any]:
+        batch = _collate(self.language_model, packed_examples)
         if self.settings.answer != "label" and self.settings.subtract_prior:
-            batch |= self._prior_batch(presentations)
-        return {**batch, "gold": torch.tensor([presentation.gold for presentation in presentations])}
+            batch |= self._prior_batch(packed_examples)
+        return {**batch, "gold": torch.tensor([packed.gold for packed in packed_examples])}
 
-    def _prior_batch(self, presentations: Sequence[Presentation]) -> dict[str, Any]:
+    def _prior_batch(self, packed_examples: Sequence[PackedExample]) -> dict[str, Any]:
         """Every answer of a batch once, after a prompt without context, and where each candidate finds its own."""
-        answers = [[tuple(branch.ids) for branch in shown.reading.branches] for shown in presentations]
+        answers = [[tuple(branch.ids) for branch in shown.sequence.branches] for shown in packed_examples]
         known = sorted({answer for of_example in answers for answer in of_example})
         prompt = self.language_model.prompt_ids(to_prompt_of(self.settings.answer)("", []))
         parts = [known[start : start + PRIORS_PER_PASS] for start in range(0, len(known), PRIORS_PER_PASS)]
-        readings = [Reading(prompt, [Branch(answer, len(prompt)) for answer in part]) for part in parts]
+        sequences = [PackedSequence(prompt, [Branch(answer, len(prompt)) for answer in part]) for part in parts]
         width = max(map(len, parts))
         place = {answer: row * width + column for row, part in enumerate(parts) for column, answer in enumerate(part)}
         most = max(map(len, answers))
         return {
-            "prior": to_reading_batch(readings, self.language_model.pad_id, self.language_model.model.dtype),
+            "prior": to_packed_batch(sequences, self.language_model.pad_id, self.language_model.model.dtype),
             "prior_at": torch.tensor(
                 [[place[answer] for answer in of_row] + [0] * (most - len(of_row)) for of_row in answers]
             ),
@@ -306,11 +306,11 @@ class CandidateObjective:
         return (scores / self.settings.temperature).log_softmax(-1)
 
 
-def _collate(language_model: LanguageModel, presentations: Sequence[Presentation]) -> dict[str, Any]:
-    readings = [presentation.reading for presentation in presentations]
+def _collate(language_model: LanguageModel, packed_examples: Sequence[PackedExample]) -> dict[str, Any]:
+    sequences = [packed.sequence for packed in packed_examples]
     return {
-        **to_reading_batch(readings, language_model.pad_id, language_model.model.dtype),
-        CUT: torch.tensor([presentation.is_cut for presentation in presentations]),
+        **to_packed_batch(sequences, language_model.pad_id, language_model.model.dtype),
+        CUT: torch.tensor([packed.is_cut for packed in packed_examples]),
     }
 
 

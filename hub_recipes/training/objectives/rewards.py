@@ -2,8 +2,8 @@
 
 A number says how good a completion is; `None` says that its row cannot be judged, because the target is not among the
 candidates; all rewards agree on that, and such a row teaches nothing. A completion that fails (no valid answer, an
-absurd length) is judged, and badly. Rewards are picklable and hold what they need; what is only watched goes through
-TRL's `log_metric`.
+absurd length) gets a low reward, never `None`. Rewards are picklable and hold what they need; what is only watched
+goes through TRL's `log_metric`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -40,7 +40,7 @@ _FORBIDDEN = -1e4
 """A logit that no sampler ever picks, and finite: an entropy multiplies it with a probability of zero."""
 
 
-def allow_only(model: torch.nn.Module, token_ids: Sequence[int]) -> None:
+def restrict_vocabulary(model: torch.nn.Module, token_ids: Sequence[int]) -> None:
     """Let a model write some tokens only, whoever asks it: in sampling and in every log-probability alike.
 
     What sampling alone leaves out still has its share of the softmax that a trainer differentiates: at a high

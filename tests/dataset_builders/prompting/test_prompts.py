@@ -11,10 +11,10 @@ from logs2lang.dataset_builders.prompting.prompts import (
     MAX_FIELD_CHARS,
     candidate_lines,
     item_text,
-    neutralise,
-    neutralise_lines,
     prompt_text,
     record_line,
+    sanitize,
+    sanitize_lines,
     template_text,
     to_reasoner_prompt,
     to_verbalizer_prompt,
@@ -60,7 +60,7 @@ def is_harmless(line: str) -> bool:
 
 @given(texts)
 def test_a_field_is_one_line_without_tokens_controls_or_overrides(text):
-    harmless = neutralise(text)
+    harmless = sanitize(text)
     assert is_harmless(harmless)
     assert len(harmless) <= MAX_FIELD_CHARS
     assert not re.search("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]", harmless)
@@ -69,15 +69,15 @@ def test_a_field_is_one_line_without_tokens_controls_or_overrides(text):
 
 @given(texts)
 def test_what_is_harmless_stays_as_it_is(text):
-    once = neutralise(text)
-    assert neutralise(once) == once
+    once = sanitize(text)
+    assert sanitize(once) == once
 
 
 @pytest.mark.parametrize(
     "title", ["Fargo", "Amélie", "七人の侍", "الرسالة", "WALL·E", "Se7en (1995)", "M*A*S*H", "[REC]²"]
 )
 def test_ordinary_titles_are_kept(title):
-    assert neutralise(title).replace("(REC)", "[REC]") == title
+    assert sanitize(title).replace("(REC)", "[REC]") == title
 
 
 @given(st.lists(texts, min_size=1, max_size=6), texts, texts)
@@ -106,7 +106,7 @@ def test_prompts_hold_no_token_and_every_part_once(context, title):
         first_words = prompt_text(name).split("{")[0].strip()
         assert prompt[0]["content"].startswith(first_words)
     assert "\nA. " in reasoner[0]["content"]
-    assert neutralise_lines(context) in reasoner[0]["content"]
+    assert sanitize_lines(context) in reasoner[0]["content"]
 
 
 @pytest.mark.parametrize(

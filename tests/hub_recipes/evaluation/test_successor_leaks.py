@@ -9,7 +9,7 @@ import pytest
 from logs2lang.dataset_builders.builder import build_dataset
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.prompting.prompts import neutralise
+from logs2lang.dataset_builders.prompting.prompts import sanitize
 from logs2lang.dataset_builders.schema import FOLD, HISTORY, PROMPT, SPLITS, TARGET, TITLE
 from logs2lang.dataset_builders.sources.movielens import read_movielens
 from logs2lang.dataset_builders.sources.movietweetings import read_movietweetings
@@ -70,7 +70,7 @@ WRITERS: dict[str, Callable[[BuiltDataset, str], list[str]]] = {
 
 def share_that_names_the_target(texts: Sequence[str], dataset: BuiltDataset, split: str) -> float:
     items = dataset.items()
-    targets = [neutralise(items[target][TITLE]) for target in dataset.examples(split)[TARGET]]
+    targets = [sanitize(items[target][TITLE]) for target in dataset.examples(split)[TARGET]]
     named = [target in text for target, text in zip(targets, texts, strict=True)]
     return sum(named) / len(named)
 

@@ -85,12 +85,12 @@ def test_candidates_come_in_another_order_each_time(at_training_folder, tiny_lan
 
     dataset = BuiltDataset.open("built")
     examples = dataset.examples("train").select(range(5))
-    rows = to_reasoner_rows(examples, ["text"] * 5, dataset.items(), tiny_language_model, presentations=3, seed=0)
+    rows = to_reasoner_rows(examples, ["text"] * 5, dataset.items(), tiny_language_model, shuffles=3, seed=0)
     orders = [[candidate["item_id"] for candidate in row["candidates"]] for row in rows]
     of_first = [orders[place] for place in (0, 5, 10)]
     assert len({tuple(order) for order in of_first}) == 3
     assert len({frozenset(order) for order in of_first}) == 1
-    again = to_reasoner_rows(examples, ["text"] * 5, dataset.items(), tiny_language_model, presentations=3, seed=0)
+    again = to_reasoner_rows(examples, ["text"] * 5, dataset.items(), tiny_language_model, shuffles=3, seed=0)
     assert again[:] == rows[:]
 
 

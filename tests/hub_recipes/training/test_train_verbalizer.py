@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.models.language_models import load_language_model
 from logs2lang.train_verbalizer import main
-from logs2lang.training.runs.adapters import allow_only
+from logs2lang.training.runs.adapters import restrict_vocabulary
 from logs2lang.verbalizers.action import DecisionGrammar, decision_token_ids
 
 from .conftest import BASE_ID, grpo_words
@@ -204,7 +204,7 @@ def test_what_is_not_allowed_is_never_written_and_has_no_share(own_bias, at_trai
         head.bias = torch.nn.Parameter(torch.linspace(0, 1, head.out_features))
     ids = torch.tensor([[5, 6, 7]])
     before = policy.model(ids).logits[0, -1]
-    allow_only(policy.model, [8, 9])
+    restrict_vocabulary(policy.model, [8, 9])
     after = policy.model(ids).logits[0, -1]
     assert torch.equal(after[[8, 9]], before[[8, 9]])
     assert torch.nonzero(after.softmax(-1)).flatten().tolist() == [8, 9]

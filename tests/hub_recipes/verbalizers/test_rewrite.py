@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.prompting.prompts import neutralise_lines, template_text, to_verbalizer_prompt
+from logs2lang.dataset_builders.prompting.prompts import sanitize_lines, template_text, to_verbalizer_prompt
 from logs2lang.dataset_builders.schema import ALL_USERS
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
 from logs2lang.verbalizers.profile import ProfileVerbalizer
@@ -19,7 +19,7 @@ def test_the_model_writes_after_the_instructions_and_the_log(verbalizer, tiny_la
     history = to_history("Fargo", "Heat", "Alien")
     prompt = tiny_language_model.prompt_ids(to_verbalizer_prompt(template_text(history), described=True))
     (written,) = tiny_language_model.generate([prompt], 8)
-    assert verbalizer.verbalize([history]) == [neutralise_lines(written)]
+    assert verbalizer.verbalize([history]) == [sanitize_lines(written)]
 
 
 def test_texts_come_from_disk_the_second_time(verbalizer, monkeypatch, tiny_language_model, to_history):

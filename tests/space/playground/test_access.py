@@ -24,7 +24,7 @@ def test_no_serious_finding_on_any_tab(open_page, theme):
     page = ready(open_page(f"?__theme={theme}"))
     assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
     page.get_by_role("button", name="Your own log").click()
-    page.get_by_role("button", name="Models, way of answering, seed").click()
+    page.get_by_role("button", name="Models, answer mode, seed").click()
     page.get_by_label("Show what was really chosen").check()
     assert {tab: serious_findings(ready(page, tab)) for tab in TABS} == {tab: [] for tab in TABS}
 

@@ -96,7 +96,7 @@ def test_the_command_serves_results_and_adapters_of_ones_own(tmp_path, tiny_base
         answer = client.predict("Likes noir", ["Fog", "Dew"], api_name="/recommend")
         assert sum(answer["probabilities"].values()) == pytest.approx(1)
         page = browse(f"http://127.0.0.1:{port}")
-        page.get_by_role("button", name="Models, way of answering, seed").click()
+        page.get_by_role("button", name="Models, answer mode, seed").click()
         expect(page.get_by_label("Adapter of the rewrite verbalizer")).to_have_value("my-rewriter")
         page.get_by_role("tab", name="Results").click()
         expect(page.locator("canvas, .vega-embed svg").first).to_be_visible()

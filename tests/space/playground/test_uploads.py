@@ -159,7 +159,7 @@ def test_titles_are_text_wherever_they_are_shown(page, upload):
 
 @pytest.mark.parametrize("field", ["action verbalizer", "rewrite verbalizer", "reasoner"])
 def test_an_adapter_that_cannot_be_had_is_said_in_place(page, field):
-    page.get_by_role("button", name="Models, way of answering, seed").click()
+    page.get_by_role("button", name="Models, answer mode, seed").click()
     page.get_by_label(f"Adapter of the {field}").fill("nobody/<b>nothing</b>")
     page.get_by_role("button", name="Write and recommend").click()
     error = page.locator(".notice.error")
@@ -169,7 +169,7 @@ def test_an_adapter_that_cannot_be_had_is_said_in_place(page, field):
 
 
 def test_an_adapter_of_another_base_is_refused(page, to_adapter):
-    page.get_by_role("button", name="Models, way of answering, seed").click()
+    page.get_by_role("button", name="Models, answer mode, seed").click()
     page.get_by_label("Adapter of the rewrite verbalizer").fill(str(to_adapter("somebody/another-base")))
     page.get_by_role("button", name="Write and recommend").click()
     expect(page.locator(".notice.error")).to_contain_text("was made for somebody/another-base; this page runs")
@@ -179,7 +179,7 @@ def test_an_adapter_of_another_base_is_refused(page, to_adapter):
 def test_an_adapter_of_another_verbalizer_is_refused(page, to_adapter):
     folder = to_adapter()
     (folder / "verbalizer_config.json").write_text('{"verbalizer": "action", "history_length": 20}')
-    page.get_by_role("button", name="Models, way of answering, seed").click()
+    page.get_by_role("button", name="Models, answer mode, seed").click()
     page.get_by_label("Adapter of the rewrite verbalizer").fill(str(folder))
     page.get_by_role("button", name="Write and recommend").click()
     expect(page.locator(".notice.error")).to_contain_text("was taught to be 'action', not 'rewrite'")
@@ -188,7 +188,7 @@ def test_an_adapter_of_another_verbalizer_is_refused(page, to_adapter):
 
 def test_an_adapter_writes_and_is_named(page, to_adapter):
     folder = str(to_adapter())
-    page.get_by_role("button", name="Models, way of answering, seed").click()
+    page.get_by_role("button", name="Models, answer mode, seed").click()
     page.get_by_label("Adapter of the rewrite verbalizer").fill(folder)
     page.get_by_label("Adapter of the reasoner").fill(folder)
     page.get_by_role("button", name="Write and recommend").click()

@@ -5,10 +5,10 @@ from letter_world import ITEMS, Reader, letter_examples
 from trl import GRPOConfig
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.training.grpo.grpo_run import presentations_of, to_grpo_trainer
+from logs2lang.training.grpo.grpo_run import shuffles_per_example, to_grpo_trainer
 from logs2lang.training.objectives.prompt_rows import to_verbalizer_rows
 from logs2lang.training.objectives.rewards import LengthReward, OracleReward
-from logs2lang.training.runs.adapters import AdapterArguments, allow_only, trainable_model
+from logs2lang.training.runs.adapters import AdapterArguments, restrict_vocabulary, trainable_model
 from logs2lang.verbalizers.action import ActionVerbalizer, decision_token_ids
 from logs2lang.verbalizers.rewrite import RewriteVerbalizer
 
@@ -70,7 +70,7 @@ def test_an_action_verbalizer_learns_from_the_decisions_that_somebody_reads(poli
     rows = rows.remove_columns("history").add_column("history", [[record] * length for length in lengths])
     prompts = to_verbalizer_rows(rows, verbalizer, policy)
     choices = {"per_device_train_batch_size": 8, "num_generations": 4, "max_completion_length": 8 * per_record}
-    allow_only(policy.model, decision_token_ids(policy.tokenizer))
+    restrict_vocabulary(policy.model, decision_token_ids(policy.tokenizer))
     trainer = trainer_of(policy, tmp_path, [AlwaysOne()], reward_weights=None, prompts=prompts, **choices)
     batch = trainer._generate_and_score_completions([prompts[row] for row in (0, 0, 0, 0, 1, 1, 1, 1)])
     assert batch["completion_mask"].sum(dim=1).tolist() == [5 * per_record] * 4 + [8 * per_record] * 4
@@ -114,10 +114,10 @@ def test_a_step_that_needs_more_prompts_than_there_are_is_refused(policy, tmp_pa
     ("choices", "expected"),
     [
         ({"num_train_epochs": 3}, 3),
-        # 10 steps of 32 / 8 = 4 prompts are 40 presentations of 15 examples: two rounds and a part of a third
+        # 10 steps of 32 / 8 = 4 prompts are 40 shuffles of 15 examples: two rounds and a part of a third
         ({"max_steps": 10}, 3),
     ],
 )
 def test_presentations_are_as_many_as_were_asked_for(choices, expected, tmp_path):
     arguments = GRPOConfig(str(tmp_path), per_device_train_batch_size=32, num_generations=8, bf16=False, **choices)
-    assert presentations_of(arguments, num_examples=15) == expected
+    assert shuffles_per_example(arguments, num_examples=15) == expected

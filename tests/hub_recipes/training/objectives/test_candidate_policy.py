@@ -110,8 +110,8 @@ def test_the_gradient_is_the_mean_of_sampled_grpo_gradients(tiny_model_folder, t
     settings = ObjectiveSettings("exact", beta=beta, scale_rewards=scale_rewards)
     objective = CandidateObjective(model, settings)
     examples, texts = to_examples(1, seed=3)
-    presentation = Questions(model, examples, texts, ITEMS, "label", 2_048, seed=0)[0, 0]
-    batch = objective.collate([presentation])
+    packed = Questions(model, examples, texts, ITEMS, "label", 2_048, seed=0)[0, 0]
+    batch = objective.collate([packed])
     exact = gradient_of(objective.loss(model.model, batch)[0], model.model)
     log_policy = objective.scores(model.model, batch).log_softmax(-1)[0]
     with model.model.disable_adapter(), torch.no_grad():
@@ -126,6 +126,6 @@ def test_the_gradient_is_the_mean_of_sampled_grpo_gradients(tiny_model_folder, t
         processing_class=model.tokenizer,
     )
     trainer.current_gradient_accumulation_steps = 1
-    sampled = gradient_of(trl_loss(trainer, log_policy, log_reference, presentation.gold, scale_rewards), model.model)
+    sampled = gradient_of(trl_loss(trainer, log_policy, log_reference, packed.gold, scale_rewards), model.model)
     error = (exact - sampled).norm() / exact.norm()
     assert 0 < error < 0.03  # Monte-Carlo error of 100,000 samples

@@ -13,8 +13,8 @@ def questions(model, answer="label", max_length=2_048, seed=0, texts=None) -> Qu
     return Questions(model, examples, texts or their_texts, ITEMS, answer, max_length, seed)
 
 
-def prompt_of(model, presentation) -> str:
-    return model.tokenizer.decode(presentation.reading.prefix)
+def prompt_of(model, packed) -> str:
+    return model.tokenizer.decode(packed.sequence.prefix)
 
 
 def test_candidates_come_in_another_order_each_time_and_in_the_same_for_the_same_key(tiny_language_model):
@@ -31,10 +31,10 @@ def test_candidates_come_in_another_order_each_time_and_in_the_same_for_the_same
 def test_the_gold_answer_is_that_of_the_target(tiny_language_model, answer):
     shown = questions(tiny_language_model, answer)
     for index, target in enumerate(shown.decisions["target"]):
-        presentation = shown[7, index]
-        gold = tiny_language_model.tokenizer.decode(presentation.reading.branches[presentation.gold].ids)
+        packed = shown[7, index]
+        gold = tiny_language_model.tokenizer.decode(packed.sequence.branches[packed.gold].ids)
         title = ITEMS[target]["title"]
-        expected = f"\n{gold}. {title}\n" in prompt_of(tiny_language_model, presentation)
+        expected = f"\n{gold}. {title}\n" in prompt_of(tiny_language_model, packed)
         assert expected if answer == "label" else gold == f"{title}<|im_end|>"
 
 
@@ -44,7 +44,7 @@ def test_a_long_context_is_cut_from_its_old_end_and_marked(tiny_language_model, 
     shown = questions(tiny_language_model, answer, max_length=300, texts=texts)
     long, short = shown[0, 0], shown[0, 1]
     assert (long.is_cut, short.is_cut) == (True, False)
-    assert long.reading.num_tokens <= 300
+    assert long.sequence.num_tokens <= 300
     assert "record 49" in prompt_of(tiny_language_model, long)
     assert "record 0\n" not in prompt_of(tiny_language_model, long)
 

@@ -50,31 +50,31 @@ def histories(model, examples, **choices) -> Histories:
     return Histories(model, examples, ITEMS, **{**settings, "max_length": 2_048, "seed": 0, **choices})
 
 
-def counted_text(model, reading) -> str:
-    return model.tokenizer.decode([reading.prefix[place] for place in reading.counted])
+def counted_text(model, sequence) -> str:
+    return model.tokenizer.decode([sequence.prefix[place] for place in sequence.counted])
 
 
 TITLES = [ITEMS[item]["title"] for item in ITEMS]
 
 
 def test_titles_and_what_ends_them_are_the_targets(tiny_language_model):
-    reading = histories(tiny_language_model, to_dataset(example("u", range(4))))[0, 0].reading
+    sequence = histories(tiny_language_model, to_dataset(example("u", range(4))))[0, 0].sequence
     context = "\n".join(TITLES[:3])
-    assert reading.prefix == tiny_language_model.prompt_ids(to_title_prompt(context, []))
-    assert counted_text(tiny_language_model, reading) == context + "\n"
+    assert sequence.prefix == tiny_language_model.prompt_ids(to_title_prompt(context, []))
+    assert counted_text(tiny_language_model, sequence) == context + "\n"
 
 
 def test_of_template_lines_the_titles_are_targets_and_all_is_read(tiny_language_model):
     rows = to_dataset(example("u", range(4), event="trailer"))
-    reading = histories(tiny_language_model, rows, records="template")[0, 0].reading
+    sequence = histories(tiny_language_model, rows, records="template")[0, 0].sequence
     context = template_text(rows[0]["history"])
-    assert reading.prefix == tiny_language_model.prompt_ids(to_title_prompt(context, []))
-    assert counted_text(tiny_language_model, reading) == f"{TITLES[0]}\n{TITLES[2]}\n"  # nobody chose the trailer
+    assert sequence.prefix == tiny_language_model.prompt_ids(to_title_prompt(context, []))
+    assert counted_text(tiny_language_model, sequence) == f"{TITLES[0]}\n{TITLES[2]}\n"  # nobody chose the trailer
 
 
 def test_what_nobody_chose_is_left_out_of_titles(tiny_language_model):
-    reading = histories(tiny_language_model, to_dataset(example("u", range(4), event="trailer")))[0, 0].reading
-    assert counted_text(tiny_language_model, reading) == f"{TITLES[0]}\n{TITLES[2]}\n"
+    sequence = histories(tiny_language_model, to_dataset(example("u", range(4), event="trailer")))[0, 0].sequence
+    assert counted_text(tiny_language_model, sequence) == f"{TITLES[0]}\n{TITLES[2]}\n"
 
 
 @pytest.mark.parametrize("records", ["titles", "template"])
@@ -83,17 +83,17 @@ def test_a_question_is_to_the_token_what_is_asked_later(tiny_language_model, rec
     shown = histories(tiny_language_model, rows, records=records, questions=3)
     end = tiny_language_model.tokenizer.eos_token_id
     for epoch in range(5):
-        reading = shown[epoch, 0].reading
+        sequence = shown[epoch, 0].sequence
         asked = {}
-        for branch in reading.branches:
-            ids = [*reading.prefix[: branch.fork], *branch.ids]
+        for branch in sequence.branches:
+            ids = [*sequence.prefix[: branch.fork], *branch.ids]
             answer = len(branch.ids) - branch.uncounted
             asked[tiny_language_model.tokenizer.decode(ids[-answer:-1])] = ids[:-answer]
             assert ids[-1] == end
         *questions, last = asked.items()
         lines = [template_text([entry]) if records == "template" else entry["title"] for entry in rows[0]["history"]]
         assert last == (TITLES[5], tiny_language_model.prompt_ids(to_title_prompt("\n".join(lines), [])))
-        assert len(reading.branches) == 4  # two drawn, one without context, the last
+        assert len(sequence.branches) == 4  # two drawn, one without context, the last
         prompts = [tiny_language_model.prompt_ids(to_title_prompt("\n".join(lines[:place]), [])) for place in range(5)]
         for title, prompt in questions:
             assert prompt in (prompts[TITLES.index(title)], prompts[0])
@@ -102,17 +102,17 @@ def test_a_question_is_to_the_token_what_is_asked_later(tiny_language_model, rec
 def test_one_title_is_asked_for_without_context_unless_priors_do_not_matter(tiny_language_model):
     rows = to_dataset(example("u", range(6)))
     nothing = tiny_language_model.prompt_ids(to_title_prompt("", []))
-    branch = histories(tiny_language_model, rows)[0, 0].reading.branches[0]
-    reading = histories(tiny_language_model, rows)[0, 0].reading
-    assert [*reading.prefix[: branch.fork], *branch.ids[: branch.uncounted]] == nothing
-    assert len(histories(tiny_language_model, rows, asks_without_context=False)[0, 0].reading.branches) == 1
+    branch = histories(tiny_language_model, rows)[0, 0].sequence.branches[0]
+    sequence = histories(tiny_language_model, rows)[0, 0].sequence
+    assert [*sequence.prefix[: branch.fork], *branch.ids[: branch.uncounted]] == nothing
+    assert len(histories(tiny_language_model, rows, asks_without_context=False)[0, 0].sequence.branches) == 1
 
 
 def test_a_long_history_loses_its_oldest_records(tiny_language_model):
-    presentation = histories(tiny_language_model, to_dataset(example("u", range(30))), max_length=220)[0, 0]
-    assert presentation.is_cut
-    assert presentation.reading.num_tokens <= 220
-    kept = counted_text(tiny_language_model, presentation.reading).split()
+    packed = histories(tiny_language_model, to_dataset(example("u", range(30))), max_length=220)[0, 0]
+    assert packed.is_cut
+    assert packed.sequence.num_tokens <= 220
+    kept = counted_text(tiny_language_model, packed.sequence).split()
     assert kept == TITLES[29 - len(kept) : 29]
     assert kept
     with pytest.raises(InputError, match="Raise max_length"):
@@ -160,8 +160,8 @@ def test_no_target_of_validation_or_test_is_read(tiny_language_model, tmp_path):
     users = [built.examples("train")[place]["user"] for place in to_windows(built.examples("train"), None)[0]]
     assert len(held_out) == 16
     for index, user in enumerate(users):
-        reading = shown[0, index].reading
-        ids = [*reading.prefix, *(token for branch in reading.branches for token in branch.ids)]
+        sequence = shown[0, index].sequence
+        ids = [*sequence.prefix, *(token for branch in sequence.branches for token in branch.ids)]
         text = tiny_language_model.tokenizer.decode(ids)
         assert "film-" in text
         assert not [title for of_user, title in held_out if of_user == user and title in text]
