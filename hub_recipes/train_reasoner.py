@@ -17,6 +17,7 @@ from logs2lang.console.progress import show_status
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.prompting.prompts import prompt_text
 from logs2lang.models.language_models import LanguageModel
+from logs2lang.reasoners.questions import question
 from logs2lang.training.grpo.grpo_run import shuffles_per_example, to_grpo_trainer
 from logs2lang.training.objectives.prompt_rows import to_reasoner_rows
 from logs2lang.training.objectives.reasoner_objectives import ObjectiveSettings
@@ -105,15 +106,16 @@ def _rows(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, split:
 
 def _record(args: ReasonerArguments, dataset: BuiltDataset, *objective: ObjectiveArguments) -> dict[str, Any]:
     """What `run.json` says of a reasoner beside what it says of every run."""
-    answer = objective[0].answer if objective else "generate"
+    asked = objective[0].answer if objective else "generate"
+    answer = "title" if args.method == "history_lm" else asked
     text = args.verbalizer.replace(",", "-").partition("=")[0]
     return {
         "name": args.name or f"{args.base_model.split('/')[-1].lower()}-{dataset.name}-reasoner-{text}-{args.method}",
         "role": "reasoner",
         "method": args.method,
         "verbalizer": text,
-        "answer": "title" if args.method == "history_lm" else answer,
-        "prompts": {"reasoner": prompt_text("reasoner")},
+        "answer": answer,
+        "prompts": {"reasoner": question(answer) if answer in ("title", "tags") else prompt_text("reasoner")},
     }
 
 

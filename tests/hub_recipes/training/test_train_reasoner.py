@@ -1,6 +1,7 @@
 """The four methods of stage 2 on a random model, and what they refuse."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -11,10 +12,13 @@ from safetensors.torch import load_file
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import EXAMPLE_ID
+from logs2lang.model_cards.render import Home, render_adapter_card
 from logs2lang.reasoners.local import LocalReasoner
+from logs2lang.reasoners.questions import question
 from logs2lang.train_reasoner import main
 from logs2lang.training.grpo.oracles import oracle_entry
 from logs2lang.training.runs.arguments import VerbalizerArguments
+from logs2lang.training.runs.run_record import read_run
 from logs2lang.training.runs.texts import to_writer
 from logs2lang.verbalizers.decision_rules import RuleDecisions
 
@@ -71,6 +75,24 @@ def test_a_method_trains_records_and_answers(method, at_training_folder):
     assert oracle_entry(VerbalizerArguments(oracle=f"{method}/adapter"))["answer"] == answer
 
 
+@pytest.mark.parametrize("choices", [{}, {"temperature": 3.0, "subtract_prior": False}], ids=["prior", "no prior"])
+def test_the_card_of_a_title_reasoner_ranks_without_this_package(choices, at_training_folder, capsys):
+    """A stranger with plain transformers gets from the card the probabilities that the tables are made of."""
+    output = f"titles-{len(choices)}"
+    assert main(words(output, method="sft", answer="title", max_steps=1, validation_limit=0, **choices)) == 0
+    run = {**read_run(Path(output, "adapter")), "base_model": BASE_ID}
+    report = BuiltDataset.open("built").report
+    card = render_adapter_card(run, report, None, Home(f"{output}/adapter", "built", "discovery_recall"))
+    ours, plain = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert "logs2lang" not in plain
+    assert question("title") in card
+    capsys.readouterr()
+    exec(plain, {})
+    probabilities = json.loads(capsys.readouterr().out)
+    exec(ours, {})
+    assert sorted(probabilities, reverse=True) == pytest.approx(json.loads(capsys.readouterr().out), abs=1e-5)
+
+
 @pytest.mark.parametrize("method", ["exact", "history_lm", "grpo"])
 def test_pieces_end_with_the_same_weights(method, at_training_folder):
     assert main(words(f"{method}-whole", **METHODS[method])) == 0
@@ -106,7 +128,7 @@ def test_texts_of_a_frozen_verbalizer_are_read_by_example(at_training_folder):
         main(words("from-few-texts", **METHODS["exact"] | chosen))
 
 
-def test_action_without_an_adapter_is_drawn_by_lot(training_folder):
+def test_action_without_an_adapter_is_drawn_at_random(training_folder):
     dataset = BuiltDataset.open(str(training_folder / "built"))
     histories = dataset.examples("train")["history"][:3]
     texts = to_writer("action", dataset).verbalize(histories)
