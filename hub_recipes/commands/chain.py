@@ -7,7 +7,7 @@ aside, never deleted. A kill or a time limit loses at most the work since the la
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -21,6 +21,7 @@ from logs2lang.console.progress import show_status
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.whole_files import move_aside
+from logs2lang.models.language_models import DEFAULT_BASE_MODEL
 from logs2lang.reasoners.spending_ledger import LEDGER_FILE
 from logs2lang.training.runs.arguments import LIMITS, find_recipe, read_recipe
 from logs2lang.training.runs.run_folder import ADAPTER_FOLDER, UNFINISHED
@@ -44,7 +45,8 @@ class Step:
         name (`str`): Of the step and of its folder.
         action (`str`): `"train"`, `"verbalize"` or `"evaluate"`.
         role (`str`): What is trained (`"verbalizer"` or `"reasoner"`), or which verbalizer writes.
-        choices (`dict`): Its arguments. `{name}` in a value stands for what the step of that name made.
+        choices (`dict`): Its arguments. `{name}` in a value stands for what the step of that name made, and
+            `{base_model}` for the base model.
     """
 
     name: str
@@ -168,7 +170,8 @@ class Chain:
             return [self._resolved(part) for part in value]
         if not isinstance(value, str):
             return value
-        return value.format(**{step.name: self._made(step) for step in self.steps})
+        base_model = self.shared.get("base_model", DEFAULT_BASE_MODEL)
+        return value.format(base_model=base_model, **{step.name: self._made(step) for step in self.steps})
 
     def _do(self, step: Step, minutes: float | None, dry_run: bool) -> int:
         choices = {name: self._resolved(value) for name, value in step.choices.items()}
@@ -214,6 +217,30 @@ class Chain:
         except typer.Exit as end:
             return end.exit_code
         return 0
+
+
+def rehearsed(step: Step, bf16: bool = False) -> Step:
+    """The same step on a few short examples: whether a chain runs, and nothing of how good it is.
+
+    Args:
+        step ([`Step`]): Of any chain; its recipe, its method and what it builds on stay.
+        bf16 (`bool`, *optional*, defaults to `False`): Whether to compute in bfloat16, which a GPU can.
+
+    Example:
+        >>> texts = Step.of({"name": "texts", "verbalize": "{verbalizer}", "train_limit": 4000})
+        >>> rehearsed(texts).choices["train_limit"]
+        8
+    """
+    if step.action == "evaluate":
+        return replace(step, choices={**step.choices, "limit": 4, "history_length": 4})
+    if step.action == "verbalize":
+        return replace(step, choices={**step.choices, "train_limit": 8, "history_length": 4})
+    smaller = {"limit": 8, "history_length": 4, "validation_limit": 0, "eval_strategy": "no", "release": "smoke"}
+    smaller |= {"max_steps": 2, "save_steps": 1, "per_device_train_batch_size": 4, "bf16": bf16}
+    method = {**read_recipe(step.choices["config"]), **step.choices}["method"]
+    of_verbalizers = {"oracle_check": 4} if step.role == "verbalizer" else {}
+    of_grpo = {"num_generations": 4} if method == "grpo" else {}
+    return replace(step, choices={**step.choices, **smaller, **of_verbalizers, **of_grpo})
 
 
 def _without_limits(choices: Mapping[str, Any]) -> dict[str, Any]:

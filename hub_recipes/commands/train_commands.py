@@ -60,6 +60,13 @@ def train_all(
         typer.Option(metavar="STEP", help="Do this step again although nothing changed; may be given again."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what every step would do.")] = False,
+    rehearse: Annotated[
+        bool,
+        typer.Option(
+            "--rehearse",
+            help="Do every step on a few short examples, two steps of training each: does the preset run here?",
+        ),
+    ] = False,
 ) -> None:
     """Oracle, warm start, verbalizer, texts, reasoners, results. What is done is not done again.
 
@@ -67,7 +74,8 @@ def train_all(
 
     [bold]logs2lang train all --preset cpu --dataset data/mt --output runs/mt[/]
     """
-    from logs2lang.commands.chain import Chain, read_chain
+    from logs2lang.commands.chain import Chain, read_chain, rehearsed
+    from logs2lang.models.accelerators import accelerator
 
     address = f"smollm2-135m/chain/{preset}.yaml" if preset in PRESETS else preset
     if preset not in PRESETS and not Path(preset).suffix:
@@ -76,4 +84,7 @@ def train_all(
         raise InputError(" ".join(filter(None, (f"There is no preset {preset!r}.", hint, choices))))
     given = {"base_model": base_model, "base_model_id": base_model_id}
     shared = {name: value for name, value in given.items() if value is not None}
-    raise typer.Exit(Chain(read_chain(address), dataset, output, shared, minutes).run(dry_run, restart or ()))
+    steps = read_chain(address)
+    if rehearse:
+        steps = [rehearsed(step, bf16=accelerator() is not None) for step in steps]
+    raise typer.Exit(Chain(steps, dataset, output, shared, minutes).run(dry_run, restart or ()))

@@ -8,7 +8,7 @@ import evaluate
 import pytest
 from evaluate.loading import get_imports
 
-from logs2lang.evaluation.evaluation import metric
+from logs2lang.evaluation import metric
 from logs2lang.evaluation.metric import METRIC_FILES, install_metric, load_metric, metric_folder
 
 LOAD_BY_NAME = """

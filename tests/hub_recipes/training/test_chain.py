@@ -1,14 +1,18 @@
 """The whole chain on a random model: every step once, then none again, then only what changed."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 import yaml
 
 from logs2lang.commands import chain
-from logs2lang.commands.chain import Chain, Step, find_recipe, read_chain
+from logs2lang.commands.chain import Chain, Step, find_recipe, read_chain, rehearsed
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.training.runs.run_record import adapter_hash
@@ -186,3 +190,39 @@ def test_a_chain_that_is_none_is_refused(text, message, tmp_path):
 
 def test_words_of_a_list_stand_side_by_side():
     assert chain.to_words({"reward_weights": [0.9, 0.1], "name": None}) == ["--reward_weights", "0.9", "0.1"]
+
+
+@pytest.mark.slow
+def test_the_preset_for_processors_is_rehearsed(at_training_folder):
+    """Every step of it as it stands, on a few short examples."""
+    steps = [rehearsed(step) for step in read_chain("smollm2-135m/chain/cpu.yaml")]
+    assert to_chain(steps, "cpu").run() == 0
+    runs = [json.loads(path.read_text()) for path in Path("cpu").glob("*/adapter/run.json")]
+    assert [(run["steps"], run["release"]) for run in runs] == [(2, "smoke")] * 4
+    rows = {row["row"] for row in json.loads(Path("cpu", "results", "results.json").read_text())["rows"]}
+    assert {"template", "successors", "action", "action:newest-3"} <= rows
+
+
+STEPS = """
+set -eu
+logs2lang() { "$PYTHON" -m logs2lang "$@"; }
+left() { echo 60; }
+bring() { tar cf "$OUT/$1.tar" -C "$2" .; }
+. "$STEPS"
+"""
+
+
+@pytest.mark.slow
+def test_the_steps_for_a_card_are_rehearsed(at_training_folder, tmp_path):
+    """The file that a card is given, from the command to what comes back."""
+    steps = find_recipe("smollm2-135m/chain/gpu.yaml").with_name("gpu_steps.sh")
+    folders = {"DATA": "built", "RUNS": str(tmp_path), "OUT": str(tmp_path), "STEPS": str(steps)}
+    more = f"--rehearse --base-model {BASE_ID} --base-model-id {BASE_ID}"
+    environment = {**os.environ, **folders, "PYTHON": sys.executable, "MORE": more, "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(["bash", "-c", STEPS], env=environment, capture_output=True, text=True, timeout=600)
+    assert ran.returncode == 0, ran.stderr
+    with tarfile.open(tmp_path / "chain.tar") as archive:
+        back = {Path(name) for name in archive.getnames()}
+    trained = {step.name for step in read_chain("smollm2-135m/chain/gpu.yaml") if step.action == "train"}
+    assert {path.parts[0] for path in back if path.name == "run.json"} == trained
+    assert {Path(f"{name}/results.json") for name in ("results", "results_rewrite")} <= back

@@ -130,9 +130,9 @@ def test_every_step_of_a_chain_uses_what_stands_before_it(path):
     [
         (["--config", "nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["--method", "magic"], "There is no method 'magic'"),
-        (["--learnin_rate", "1"], "'--learnin_rate' is no argument .* Did you mean --learning_rate"),
-        (["--meth", "sft"], "'--meth' is no argument .* written in full. Did you mean --method"),
-        (["--conf=own.yaml"], "'--conf=own.yaml' is no argument .* Did you mean --config"),
+        (["--learnin_rate", "1"], "'--learnin_rate' is no argument .* Did you mean '--learning_rate'"),
+        (["--meth", "sft"], "'--meth' is no argument .* written in full. Did you mean '--method'"),
+        (["--conf=own.yaml"], "'--conf=own.yaml' is no argument .* Did you mean '--config'"),
         (["--output_dir", "x"], "No dataset was named"),
         (["--dataset", "d", "--output_dir", "x", "--push_to_hub", "True"], "push_to_hub is on, and training pushes"),
         (["--config"], "--config stands at the end"),
@@ -152,7 +152,7 @@ def test_no_file_beside_the_program_adds_arguments(tmp_path, monkeypatch):
 
 def test_an_unknown_key_of_a_recipe_is_named_with_its_neighbour(tmp_path):
     (tmp_path / "own.yaml").write_text("learning_rte: 0.1\n")
-    with pytest.raises(InputError, match=r"learning_rte.*Did you mean learning_rate"):
+    with pytest.raises(InputError, match=r"learning_rte.*Did you mean 'learning_rate'"):
         parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, ["--config", str(tmp_path / "own.yaml")])
 
 

@@ -8,9 +8,8 @@ import pytest
 
 from logs2lang.training.grpo.oracles import to_oracle
 from logs2lang.training.runs.arguments import VerbalizerArguments
-
-from .conftest import grpo_words
-from .test_train_verbalizer import _environment
+from tests.hub_recipes.training.conftest import grpo_words
+from tests.hub_recipes.training.test_train_verbalizer import _environment
 
 
 @pytest.mark.slow

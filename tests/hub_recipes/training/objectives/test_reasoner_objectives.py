@@ -222,7 +222,7 @@ def test_settings_that_make_no_sense_are_refused(choices, message):
 TWO_PROCESSES = """
 import sys
 from pathlib import Path
-sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parents[1] / "benchmarks")]
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parents[2] / "benchmarks")]
 from logs2lang.training.objectives.reasoner_objectives import ObjectiveSettings
 from test_reasoner_objectives import ITEMS, arguments, to_examples, train, with_adapter
 
