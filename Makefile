@@ -20,6 +20,8 @@ $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable .
+	@# Scripts that lie elsewhere find the folders of this checkout by their own names, too.
+	echo '$(CURDIR)' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/logs2lang_checkout.pth"
 	touch $@
 
 $(VENV)/.tools: $(VENV)/.installed
