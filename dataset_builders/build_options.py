@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.schema import (
+from .input_error import InputError
+from .schema import (
     MAX_HISTORY,
     MAX_SUCCESSORS,
     MIN_HISTORY,

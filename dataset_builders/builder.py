@@ -24,10 +24,10 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.build_options import BuildOptions
-from logs2lang.dataset_builders.candidates import CandidatePool, draw_candidates, to_pool
-from logs2lang.dataset_builders.checks import check_accounting, check_examples, count_rules
-from logs2lang.dataset_builders.dataset_folder.export import (
+from .build_options import BuildOptions
+from .candidates import CandidatePool, draw_candidates, to_pool
+from .checks import check_accounting, check_examples, count_rules
+from .dataset_folder.export import (
     CARD_FILE,
     ITEMS_QUARANTINE_FILE,
     QUARANTINE_FILE,
@@ -41,14 +41,14 @@ from logs2lang.dataset_builders.dataset_folder.export import (
     write_report,
     write_table,
 )
-from logs2lang.dataset_builders.dataset_folder.output_paths import require_folder_place
-from logs2lang.dataset_builders.events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log, tie_shares
-from logs2lang.dataset_builders.examples import to_decisions, to_examples, to_windows
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.interactions import CanonicalLog, canonicalize
-from logs2lang.dataset_builders.prompting.prompt_configs import to_prompt_rows
-from logs2lang.dataset_builders.raw_log import OWN_LOG, LogLicense, RawLog, connect
-from logs2lang.dataset_builders.schema import (
+from .dataset_folder.output_paths import require_folder_place
+from .events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log, tie_shares
+from .examples import to_decisions, to_examples, to_windows
+from .input_error import InputError
+from .interactions import CanonicalLog, canonicalize
+from .prompting.prompt_configs import to_prompt_rows
+from .raw_log import OWN_LOG, LogLicense, RawLog, connect
+from .schema import (
     CONFIG_FEATURES,
     DATASET_VERSION,
     EXAMPLE_FEATURES,
@@ -61,7 +61,7 @@ from logs2lang.dataset_builders.schema import (
     USER,
     USER_ID,
 )
-from logs2lang.dataset_builders.splits import (
+from .splits import (
     SPLIT,
     cut_times,
     fitting_history,
@@ -69,11 +69,11 @@ from logs2lang.dataset_builders.splits import (
     to_targets,
     training_events,
 )
-from logs2lang.dataset_builders.successor_lists import SuccessorLists
-from logs2lang.dataset_builders.successors import fold_to_read, successor_tables
-from logs2lang.dataset_builders.tables.machine_limits import plain_limits
-from logs2lang.dataset_builders.tables.stored_tables import drop_stored, scratch_tables, store
-from logs2lang.dataset_builders.user_groups import UserGroup, build_groups, to_user_groups
+from .successor_lists import SuccessorLists
+from .successors import fold_to_read, successor_tables
+from .tables.machine_limits import plain_limits
+from .tables.stored_tables import drop_stored, scratch_tables, store
+from .user_groups import UserGroup, build_groups, to_user_groups
 
 _MANY_TIES = 0.05
 _SCRATCH_LOCK = ".build.lock"

@@ -17,12 +17,12 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.build_options import BuildOptions
-from logs2lang.dataset_builders.events import FIRST_SEEN, ITEM_KEY, POSITION, USER_KEY, WORK_KEY, KeyedLog
-from logs2lang.dataset_builders.schema import TIMESTAMP
-from logs2lang.dataset_builders.splits import is_choice
-from logs2lang.dataset_builders.tables.seeded_draws import PRIME, draw
-from logs2lang.dataset_builders.tables.stored_tables import store
+from .build_options import BuildOptions
+from .events import FIRST_SEEN, ITEM_KEY, POSITION, USER_KEY, WORK_KEY, KeyedLog
+from .schema import TIMESTAMP
+from .splits import is_choice
+from .tables.seeded_draws import PRIME, draw
+from .tables.stored_tables import store
 
 FEW_DRAWS, MANY_DRAWS = 12, 24
 """Most examples are served by few draws, nearly all of the others by these and some more."""

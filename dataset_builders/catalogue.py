@@ -8,8 +8,8 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.cells.plain_text import plain_text
-from logs2lang.dataset_builders.schema import (
+from .cells.plain_text import plain_text
+from .schema import (
     DESCRIPTION,
     ITEM_COLUMNS,
     ITEM_ID,
@@ -20,7 +20,7 @@ from logs2lang.dataset_builders.schema import (
     TITLE,
     YEAR,
 )
-from logs2lang.dataset_builders.tables.stored_tables import drop_stored, store
+from .tables.stored_tables import drop_stored, store
 
 # The first film was shown in 1888; books may be older.
 FIRST_YEAR, LAST_YEAR = 1000, 2100

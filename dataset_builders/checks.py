@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.build_options import BuildOptions
-from logs2lang.dataset_builders.dataset_folder.export import QUARANTINE_FILE
-from logs2lang.dataset_builders.schema import (
+from .build_options import BuildOptions
+from .dataset_folder.export import QUARANTINE_FILE
+from .schema import (
     CANDIDATES,
     EXAMPLE_ID,
     HISTORY,
@@ -26,7 +26,7 @@ from logs2lang.dataset_builders.schema import (
     TIMESTAMP,
     USER,
 )
-from logs2lang.dataset_builders.splits import is_choice
+from .splits import is_choice
 
 _WITH_ITEMS = ("interactions", "examples", "items")
 

@@ -10,9 +10,9 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.build_options import BuildOptions
-from logs2lang.dataset_builders.interactions import FILE_ORDER
-from logs2lang.dataset_builders.schema import (
+from .build_options import BuildOptions
+from .interactions import FILE_ORDER
+from .schema import (
     DEVICE,
     DURATION,
     EVENT,
@@ -26,8 +26,8 @@ from logs2lang.dataset_builders.schema import (
     USER_ID,
     VALUE,
 )
-from logs2lang.dataset_builders.tables.seeded_draws import draw, in_drawn_order
-from logs2lang.dataset_builders.tables.stored_tables import drop_stored, enumerate_texts, store
+from .tables.seeded_draws import draw, in_drawn_order
+from .tables.stored_tables import drop_stored, enumerate_texts, store
 
 USER_KEY = "user_key"
 ITEM_KEY = "item_key"

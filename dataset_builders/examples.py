@@ -8,9 +8,9 @@ million events costs no more than ten million events of many users.
 import ibis
 import ibis.expr.types as ir
 
-from logs2lang.dataset_builders.build_options import BuildOptions
-from logs2lang.dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, WORK_KEY, KeyedLog
-from logs2lang.dataset_builders.schema import (
+from .build_options import BuildOptions
+from .events import ITEM_KEY, POSITION, USER_KEY, WORK_KEY, KeyedLog
+from .schema import (
     EXAMPLE_FEATURES,
     HISTORY,
     ITEM_ID,
@@ -18,8 +18,8 @@ from logs2lang.dataset_builders.schema import (
     TITLE,
     USER,
 )
-from logs2lang.dataset_builders.splits import SPLIT
-from logs2lang.dataset_builders.tables.seeded_draws import draw, in_drawn_order
+from .splits import SPLIT
+from .tables.seeded_draws import draw, in_drawn_order
 
 BLOCK = "block"
 RECORDS = "records"

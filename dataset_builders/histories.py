@@ -12,13 +12,13 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.build_options import BuildOptions
-from logs2lang.dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
-from logs2lang.dataset_builders.interactions import CanonicalLog, canonicalize
-from logs2lang.dataset_builders.raw_log import connect
-from logs2lang.dataset_builders.schema import HISTORY, ITEM_ID, RECORD_FEATURES, TITLE, USER, Record
-from logs2lang.dataset_builders.sources.viewing_history.personal_log import read_viewing_history
-from logs2lang.dataset_builders.tables.stored_tables import store
+from .build_options import BuildOptions
+from .events import ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
+from .interactions import CanonicalLog, canonicalize
+from .raw_log import connect
+from .schema import HISTORY, ITEM_ID, RECORD_FEATURES, TITLE, USER, Record
+from .sources.viewing_history.personal_log import read_viewing_history
+from .tables.stored_tables import store
 
 logger = logging.getLogger(__name__)
 

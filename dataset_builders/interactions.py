@@ -15,20 +15,20 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.catalogue import to_items, without_item_id
-from logs2lang.dataset_builders.cells.log_times import (
+from .catalogue import to_items, without_item_id
+from .cells.log_times import (
     EARLIEST_TIME,
     END_OF_TIME,
     ReadTimes,
     is_odd_number,
     parse_times,
 )
-from logs2lang.dataset_builders.cells.plain_text import plain_text
-from logs2lang.dataset_builders.cells.written_ids import check_catalogue, is_rounded, with_whole_ids
-from logs2lang.dataset_builders.cells.written_numbers import ReadNumbers, read_durations, read_values
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.raw_log import RawLog
-from logs2lang.dataset_builders.schema import (
+from .cells.plain_text import plain_text
+from .cells.written_ids import check_catalogue, is_rounded, with_whole_ids
+from .cells.written_numbers import ReadNumbers, read_durations, read_values
+from .input_error import InputError
+from .raw_log import RawLog
+from .schema import (
     DEFAULT_EVENT,
     DEVICE,
     DURATION,
@@ -44,7 +44,7 @@ from logs2lang.dataset_builders.schema import (
     USER_ID,
     VALUE,
 )
-from logs2lang.dataset_builders.tables.stored_tables import drop_stored, store
+from .tables.stored_tables import drop_stored, store
 
 BROKEN_ENCODING = "broken encoding"
 EMPTY_USER = "empty user"

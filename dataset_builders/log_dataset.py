@@ -12,11 +12,11 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from logs2lang.dataset_builders.build_options import BuildOptions
-from logs2lang.dataset_builders.builder import Source, build_dataset
-from logs2lang.dataset_builders.dataset_folder.export import REPORT_FILE, filled_splits, shards_of
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.schema import CONFIG_FEATURES
+from .build_options import BuildOptions
+from .builder import Source, build_dataset
+from .dataset_folder.export import REPORT_FILE, filled_splits, shards_of
+from .input_error import InputError
+from .schema import CONFIG_FEATURES
 
 
 @dataclass

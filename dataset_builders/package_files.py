@@ -15,8 +15,8 @@ from pathlib import Path
 
 from huggingface_hub import cached_assets_path
 
-from logs2lang.dataset_builders.checksums import sha256_of
-from logs2lang.dataset_builders.input_error import InputError
+from .checksums import sha256_of
+from .input_error import InputError
 
 
 @dataclass(frozen=True)

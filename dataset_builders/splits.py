@@ -19,10 +19,10 @@ from datetime import datetime, timezone
 import ibis
 import ibis.expr.types as ir
 
-from logs2lang.dataset_builders.build_options import BuildOptions
-from logs2lang.dataset_builders.events import POSITION, USER_KEY
-from logs2lang.dataset_builders.schema import EVENT, NOISE_EVENTS, TIMESTAMP
-from logs2lang.dataset_builders.tables.seeded_draws import draw, in_drawn_order
+from .build_options import BuildOptions
+from .events import POSITION, USER_KEY
+from .schema import EVENT, NOISE_EVENTS, TIMESTAMP
+from .tables.seeded_draws import draw, in_drawn_order
 
 SPLIT = "split"
 _FROM_END = "from_end"

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.schema import ALL_USERS, COUNT, FOLD, ITEM_ID, LIFT, SUCCESSOR_ID
+from .input_error import InputError
+from .schema import ALL_USERS, COUNT, FOLD, ITEM_ID, LIFT, SUCCESSOR_ID
 
 
 class Successor(NamedTuple):

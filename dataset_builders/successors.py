@@ -15,11 +15,11 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.build_options import BuildOptions
-from logs2lang.dataset_builders.events import ITEM_KEY, POSITION, USER_KEY
-from logs2lang.dataset_builders.schema import ALL_USERS, COUNT, FOLD, ITEM_ID, LIFT, RANK, SUCCESSOR_FEATURES, USER
-from logs2lang.dataset_builders.splits import is_choice
-from logs2lang.dataset_builders.tables.stored_tables import scratch_tables
+from .build_options import BuildOptions
+from .events import ITEM_KEY, POSITION, USER_KEY
+from .schema import ALL_USERS, COUNT, FOLD, ITEM_ID, LIFT, RANK, SUCCESSOR_FEATURES, USER
+from .splits import is_choice
+from .tables.stored_tables import scratch_tables
 
 SUCCESSOR_KEY = "successor_key"
 _PAIR = [ITEM_KEY, SUCCESSOR_KEY]

@@ -9,8 +9,8 @@ from itertools import pairwise
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.events import USER_KEY, KeyedLog
-from logs2lang.dataset_builders.tables.stored_tables import beside
+from .events import USER_KEY, KeyedLog
+from .tables.stored_tables import beside
 
 EVENTS_PER_GROUP = 2_500_000
 GROUPS_AT_ONCE = 4

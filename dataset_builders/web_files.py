@@ -6,7 +6,7 @@ from pathlib import Path
 import pooch
 from huggingface_hub import cached_assets_path
 
-from logs2lang.dataset_builders.input_error import InputError
+from .input_error import InputError
 
 _TIMEOUT_S = 5
 

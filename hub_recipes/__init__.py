@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from logs2lang.dataset_builders.sources.movielens import read_movielens
     from logs2lang.dataset_builders.sources.movietweetings import read_movietweetings
     from logs2lang.dataset_builders.sources.tabular import read_tabular
-    from logs2lang.evaluation.evaluation import evaluate_rows
-    from logs2lang.reasoners.endpoint import EndpointReasoner
-    from logs2lang.reasoners.local import LocalReasoner
-    from logs2lang.training.objectives.rewards import AnswerReward, LengthReward, OracleReward
-    from logs2lang.verbalizers.action import ActionVerbalizer
-    from logs2lang.verbalizers.profile import ProfileVerbalizer
-    from logs2lang.verbalizers.rewrite import RewriteVerbalizer
-    from logs2lang.verbalizers.successors import SuccessorsVerbalizer
-    from logs2lang.verbalizers.template import TemplateVerbalizer
+
+    from .evaluation.evaluation import evaluate_rows
+    from .reasoners.endpoint import EndpointReasoner
+    from .reasoners.local import LocalReasoner
+    from .training.objectives.rewards import AnswerReward, LengthReward, OracleReward
+    from .verbalizers.action import ActionVerbalizer
+    from .verbalizers.profile import ProfileVerbalizer
+    from .verbalizers.rewrite import RewriteVerbalizer
+    from .verbalizers.successors import SuccessorsVerbalizer
+    from .verbalizers.template import TemplateVerbalizer
 
 _MODULES = {
     "dataset_builders.build_options": ("BuildOptions",),

@@ -1,5 +1,5 @@
 """`python -m logs2lang` is the `logs2lang` command."""
 
-from logs2lang.commands.cli import main
+from .commands.cli import main
 
 main()

@@ -13,27 +13,28 @@ from typing import Any
 from transformers import TrainingArguments
 from trl import GRPOConfig
 
-from logs2lang.console.progress import show_status
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.prompting.prompts import prompt_text
-from logs2lang.models.language_models import LanguageModel
-from logs2lang.reasoners.questions import question
-from logs2lang.training.grpo.grpo_run import shuffles_per_example, to_grpo_trainer
-from logs2lang.training.objectives.prompt_rows import to_reasoner_rows
-from logs2lang.training.objectives.reasoner_objectives import ObjectiveSettings
-from logs2lang.training.objectives.reasoner_objectives import to_trainer as to_objective_trainer
-from logs2lang.training.objectives.rewards import AnswerReward
-from logs2lang.training.runs.adapters import trainable_model
-from logs2lang.training.runs.arguments import (
+
+from .console.progress import show_status
+from .models.language_models import LanguageModel
+from .reasoners.questions import question
+from .training.grpo.grpo_run import shuffles_per_example, to_grpo_trainer
+from .training.objectives.prompt_rows import to_reasoner_rows
+from .training.objectives.reasoner_objectives import ObjectiveSettings
+from .training.objectives.reasoner_objectives import to_trainer as to_objective_trainer
+from .training.objectives.rewards import AnswerReward
+from .training.runs.adapters import trainable_model
+from .training.runs.arguments import (
     ObjectiveArguments,
     ReasonerArguments,
     chat_template_kwargs,
     parse_arguments,
     run_as_script,
 )
-from logs2lang.training.runs.dry_run import describe_run
-from logs2lang.training.runs.run_folder import TrainingRun
-from logs2lang.training.runs.texts import training_texts
+from .training.runs.dry_run import describe_run
+from .training.runs.run_folder import TrainingRun
+from .training.runs.texts import training_texts
 
 _OBJECTIVE = (ObjectiveArguments, TrainingArguments)
 CONFIGURATIONS = {"history_lm": _OBJECTIVE, "sft": _OBJECTIVE, "exact": _OBJECTIVE, "grpo": (GRPOConfig,)}

@@ -14,29 +14,30 @@ from typing import Any
 from accelerate import PartialState
 from trl import GRPOConfig, SFTConfig, SFTTrainer
 
-from logs2lang.console.log_level import is_quiet
-from logs2lang.console.progress import show_status
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.prompting.prompts import prompt_text
-from logs2lang.models.language_models import LanguageModel
-from logs2lang.training.grpo.grpo_run import to_grpo_trainer
-from logs2lang.training.grpo.oracles import oracle_entry, oracle_hits, to_oracle
-from logs2lang.training.objectives.prompt_rows import SAMPLED_TOKENS, to_verbalizer_rows, to_warm_start_rows
-from logs2lang.training.objectives.rewards import LengthReward, OracleReward
-from logs2lang.training.runs.adapters import restrict_vocabulary, trainable_model
-from logs2lang.training.runs.arguments import (
+
+from .console.log_level import is_quiet
+from .console.progress import show_status
+from .models.language_models import LanguageModel
+from .training.grpo.grpo_run import to_grpo_trainer
+from .training.grpo.oracles import oracle_entry, oracle_hits, to_oracle
+from .training.objectives.prompt_rows import SAMPLED_TOKENS, to_verbalizer_rows, to_warm_start_rows
+from .training.objectives.rewards import LengthReward, OracleReward
+from .training.runs.adapters import restrict_vocabulary, trainable_model
+from .training.runs.arguments import (
     ChatTemplateArguments,
     VerbalizerArguments,
     chat_template_kwargs,
     parse_arguments,
     run_as_script,
 )
-from logs2lang.training.runs.dry_run import describe_run
-from logs2lang.training.runs.resumable_trainer import ResumableTrainer
-from logs2lang.training.runs.run_folder import TrainingRun
-from logs2lang.training.runs.run_record import read_json, write_json
-from logs2lang.verbalizers.action import WITH_NEXT, decision_token_ids
-from logs2lang.verbalizers.learned import LEARNED_VERBALIZERS
+from .training.runs.dry_run import describe_run
+from .training.runs.resumable_trainer import ResumableTrainer
+from .training.runs.run_folder import TrainingRun
+from .training.runs.run_record import read_json, write_json
+from .verbalizers.action import WITH_NEXT, decision_token_ids
+from .verbalizers.learned import LEARNED_VERBALIZERS
 
 CONFIGURATIONS = {"sft": (ChatTemplateArguments, SFTConfig), "grpo": (GRPOConfig,)}
 ORACLE_FILE = "oracle.json"

@@ -8,14 +8,14 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.cells.written_times import (
+from ..input_error import InputError
+from ..raw_log import TIME_FORMATS
+from .written_times import (
     DIGITS,
     UTC_MICROSECONDS,
     parse_with_format,
     parse_written_times,
 )
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.raw_log import TIME_FORMATS
 
 # Clocks that were never set say 1970-01-01, give or take a time zone.
 EARLIEST_TIME = datetime(1970, 1, 2, tzinfo=timezone.utc)

@@ -7,10 +7,10 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.cells.plain_text import plain_text
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.raw_log import RawLog
-from logs2lang.dataset_builders.schema import ITEM_ID, USER_ID
+from ..input_error import InputError
+from ..raw_log import RawLog
+from ..schema import ITEM_ID, USER_ID
+from .plain_text import plain_text
 
 _WHOLE = r"^(\d+)\.0$"
 _DECIMAL = r"^\d+\.\d+$"

@@ -5,7 +5,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.input_error import InputError
+from ..input_error import InputError
 
 UTC_MICROSECONDS = dt.Timestamp(timezone="UTC", scale=6)
 

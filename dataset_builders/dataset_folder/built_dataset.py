@@ -14,9 +14,8 @@ from datasets.exceptions import DatasetGenerationError
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from logs2lang.dataset_builders.dataset_folder.export import REPORT_FILE, TRUTH_FOLDER, filled_splits, shards_of
-from logs2lang.dataset_builders.input_error import InputError, did_you_mean
-from logs2lang.dataset_builders.schema import (
+from ..input_error import InputError, did_you_mean
+from ..schema import (
     CONFIGS,
     DATASET_VERSION,
     FOLD,
@@ -26,8 +25,9 @@ from logs2lang.dataset_builders.schema import (
     USER,
     Item,
 )
-from logs2lang.dataset_builders.successor_lists import SuccessorLists
-from logs2lang.dataset_builders.successors import fold_to_read
+from ..successor_lists import SuccessorLists
+from ..successors import fold_to_read
+from .export import REPORT_FILE, TRUTH_FOLDER, filled_splits, shards_of
 
 _SOURCES = {
     "movielens-100k": "movielens-100k",

@@ -3,8 +3,8 @@
 import numpy as np
 from datasets import Dataset
 
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.schema import HISTORY, IS_DISCOVERY
+from ..input_error import InputError
+from ..schema import HISTORY, IS_DISCOVERY
 
 
 def choose_examples(

@@ -16,10 +16,10 @@ from ibis.backends.duckdb import Backend as DuckDB
 from ibis.backends.sql.datatypes import DuckDBType
 from jinja2 import Environment, StrictUndefined
 
-from logs2lang.dataset_builders.checksums import sha256_of
-from logs2lang.dataset_builders.schema import CONFIG_FEATURES, CONFIGS, SPLITS
-from logs2lang.dataset_builders.splits import length_rule
-from logs2lang.dataset_builders.tables.stored_tables import to_sql
+from ..checksums import sha256_of
+from ..schema import CONFIG_FEATURES, CONFIGS, SPLITS
+from ..splits import length_rule
+from ..tables.stored_tables import to_sql
 
 REPORT_FILE = "build_report.json"
 QUARANTINE_FILE = "quarantine.parquet"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from logs2lang.dataset_builders.input_error import InputError
+from ..input_error import InputError
 
 
 def require_folder_place(path: Path) -> None:

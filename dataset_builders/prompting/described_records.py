@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from logs2lang.dataset_builders.prompting.prompts import detail_text, sanitize, template_text
-from logs2lang.dataset_builders.schema import ALL_USERS, ITEM_ID, TITLE, Item
-from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
+from ..schema import ALL_USERS, ITEM_ID, TITLE, Item
+from ..successor_lists import Successor, SuccessorLists
+from .prompts import detail_text, sanitize, template_text
 
 RECORD_TOKENS = 3072
 """Tokens for all records of a prompt: about what 80 plain records of MovieLens take."""

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from logs2lang.dataset_builders.prompting.described_records import described_text
-from logs2lang.dataset_builders.prompting.prompts import template_text, to_reasoner_prompt, to_verbalizer_prompt
-from logs2lang.dataset_builders.schema import (
+from ..schema import (
     ANSWER,
     CANDIDATE_LABELS,
     CANDIDATES,
@@ -19,7 +17,9 @@ from logs2lang.dataset_builders.schema import (
     TEMPLATE_TEXT,
     Item,
 )
-from logs2lang.dataset_builders.successor_lists import SuccessorLists
+from ..successor_lists import SuccessorLists
+from .described_records import described_text
+from .prompts import template_text, to_reasoner_prompt, to_verbalizer_prompt
 
 _CARRIED = (EXAMPLE_ID, CANDIDATES, TARGET, TARGET_INDEX, IS_DISCOVERY)
 """Columns that rewards and evaluation need beside the prompt."""

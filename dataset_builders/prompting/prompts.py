@@ -14,7 +14,7 @@ from importlib.resources import files
 from operator import itemgetter
 from typing import Any
 
-from logs2lang.dataset_builders.schema import (
+from ..schema import (
     CANDIDATE_LABELS,
     DEVICE,
     DURATION,

@@ -19,10 +19,11 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.interactions import BROKEN_ENCODING, QUARANTINE_TYPES
-from logs2lang.dataset_builders.schema import REASON, SOURCE_FILE, SOURCE_ROW
-from logs2lang.dataset_builders.sources.records import (
+from ..input_error import InputError
+from ..interactions import BROKEN_ENCODING, QUARANTINE_TYPES
+from ..schema import REASON, SOURCE_FILE, SOURCE_ROW
+from ..tables.stored_tables import drop_stored, store
+from .records import (
     BROKEN_QUOTES,
     TOO_FEW_COLUMNS,
     TOO_LONG,
@@ -34,7 +35,6 @@ from logs2lang.dataset_builders.sources.records import (
     count_records,
     open_text,
 )
-from logs2lang.dataset_builders.tables.stored_tables import drop_stored, store
 
 _REASONS = {
     "MISSING COLUMNS": TOO_FEW_COLUMNS,

@@ -11,11 +11,11 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.schema import SOURCE_FILE, SOURCE_ROW
-from logs2lang.dataset_builders.sources.delimited import Dialect, read_delimited
-from logs2lang.dataset_builders.sources.named_rows import NamedRows
-from logs2lang.dataset_builders.tables.stored_tables import drop_stored, store, to_sql
+from ..input_error import InputError
+from ..schema import SOURCE_FILE, SOURCE_ROW
+from ..tables.stored_tables import drop_stored, store, to_sql
+from .delimited import Dialect, read_delimited
+from .named_rows import NamedRows
 
 NOT_JSON = "not a JSON object"
 

@@ -5,10 +5,10 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.cells.written_times import UTC_MICROSECONDS
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.schema import TIMESTAMP
-from logs2lang.dataset_builders.tables.stored_tables import store
+from ..cells.written_times import UTC_MICROSECONDS
+from ..input_error import InputError
+from ..schema import TIMESTAMP
+from ..tables.stored_tables import store
 
 _DATE = r"^\s*(\d{1,4})\s*([./-])\s*(\d{1,2})\s*[./-]\s*(\d{4}|\d{1,2})(?:\.|\s*г\.)?"
 _CLOCK = (

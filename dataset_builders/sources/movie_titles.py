@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from logs2lang.dataset_builders.schema import TAGS, TITLE, YEAR
+from ..schema import TAGS, TITLE, YEAR
 
 # "(V)" and "(TV)" mark films made for video or television; some titles end in a space.
 _YEAR_AT_END = r"^(.*?)\s*\((\d{4})\)\s*(?:\((?:V|TV)\))?\s*$"

@@ -10,10 +10,10 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.package_files import PackageFile, file_from_package
-from logs2lang.dataset_builders.raw_log import LogLicense, RawLog
-from logs2lang.dataset_builders.schema import (
+from ..input_error import InputError
+from ..package_files import PackageFile, file_from_package
+from ..raw_log import LogLicense, RawLog
+from ..schema import (
     ITEM_ID,
     SOURCE_FILE,
     SOURCE_ROW,
@@ -23,9 +23,9 @@ from logs2lang.dataset_builders.schema import (
     VALUE,
     YEAR,
 )
-from logs2lang.dataset_builders.sources.delimited import Dialect, ReadRows, open_text, read_delimited
-from logs2lang.dataset_builders.sources.movie_titles import spoken_title_of, without_no_genres, year_of
-from logs2lang.dataset_builders.web_files import WebFile, file_from_web
+from ..web_files import WebFile, file_from_web
+from .delimited import Dialect, ReadRows, open_text, read_delimited
+from .movie_titles import spoken_title_of, without_no_genres, year_of
 
 # The checksum is the one TensorFlow Datasets publishes for the same file.
 GROUPLENS_100K = WebFile(

@@ -6,12 +6,12 @@ from pathlib import Path
 import ibis
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.raw_log import LogLicense, RawLog
-from logs2lang.dataset_builders.schema import ITEM_ID, SOURCE_FILE, SOURCE_ROW, TIMESTAMP, TITLE, USER_ID, VALUE
-from logs2lang.dataset_builders.sources.delimited import Dialect, ReadRows, read_delimited
-from logs2lang.dataset_builders.sources.movie_titles import title_of, year_of
-from logs2lang.dataset_builders.web_files import WebFile, file_from_web
+from ..input_error import InputError
+from ..raw_log import LogLicense, RawLog
+from ..schema import ITEM_ID, SOURCE_FILE, SOURCE_ROW, TIMESTAMP, TITLE, USER_ID, VALUE
+from ..web_files import WebFile, file_from_web
+from .delimited import Dialect, ReadRows, read_delimited
+from .movie_titles import title_of, year_of
 
 _REVISION = "4d8280a3f1ea83e3e23f13d1710d19f43564274f"
 _SNAPSHOT = f"https://raw.githubusercontent.com/sidooms/MovieTweetings/{_REVISION}/snapshots/100K"

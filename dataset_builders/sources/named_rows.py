@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from logs2lang.dataset_builders.sources.delimited import ReadRows
+from .delimited import ReadRows
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.interactions import QUARANTINE_TYPES
-from logs2lang.dataset_builders.schema import SOURCE_FILE
-from logs2lang.dataset_builders.sources.delimited import names_below_common_folder
-from logs2lang.dataset_builders.sources.named_rows import NamedRows
-from logs2lang.dataset_builders.tables.stored_tables import drop_stored, store
+from ..input_error import InputError
+from ..interactions import QUARANTINE_TYPES
+from ..schema import SOURCE_FILE
+from ..tables.stored_tables import drop_stored, store
+from .delimited import names_below_common_folder
+from .named_rows import NamedRows
 
 _PATH = "path"
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")

@@ -13,9 +13,10 @@ from urllib.parse import unquote
 import ibis
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.input_error import InputError, did_you_mean_file
-from logs2lang.dataset_builders.schema import SOURCE_FILE
-from logs2lang.dataset_builders.sources.delimited import (
+from ..input_error import InputError, did_you_mean_file
+from ..schema import SOURCE_FILE
+from ..tables.stored_tables import store
+from .delimited import (
     COMPRESSED,
     Dialect,
     copy_as_utf8,
@@ -23,11 +24,10 @@ from logs2lang.dataset_builders.sources.delimited import (
     names_below_common_folder,
     read_delimited,
 )
-from logs2lang.dataset_builders.sources.json_lines import read_json_lines
-from logs2lang.dataset_builders.sources.named_rows import NamedRows
-from logs2lang.dataset_builders.sources.parquet_rows import read_parquet_rows
-from logs2lang.dataset_builders.sources.records import open_text
-from logs2lang.dataset_builders.tables.stored_tables import store
+from .json_lines import read_json_lines
+from .named_rows import NamedRows
+from .parquet_rows import read_parquet_rows
+from .records import open_text
 
 LEFT_OUT = "-"
 """What stands for a column to leave out where the user names the columns of a file."""

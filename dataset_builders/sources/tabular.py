@@ -11,12 +11,12 @@ import ibis.expr.types as ir
 import yaml
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.catalogue import DEFAULT_TAG_SEPARATOR
-from logs2lang.dataset_builders.cells.written_numbers import SECONDS_PER_UNIT
-from logs2lang.dataset_builders.cells.written_times import UTC_MICROSECONDS, check_strptime_format
-from logs2lang.dataset_builders.input_error import InputError, did_you_mean
-from logs2lang.dataset_builders.raw_log import OWN_LOG, TIME_FORMATS, RawLog
-from logs2lang.dataset_builders.schema import (
+from ..catalogue import DEFAULT_TAG_SEPARATOR
+from ..cells.written_numbers import SECONDS_PER_UNIT
+from ..cells.written_times import UTC_MICROSECONDS, check_strptime_format
+from ..input_error import InputError, did_you_mean
+from ..raw_log import OWN_LOG, TIME_FORMATS, RawLog
+from ..schema import (
     DESCRIPTION,
     DEVICE,
     DURATION,
@@ -36,11 +36,11 @@ from logs2lang.dataset_builders.schema import (
     VALUE,
     YEAR,
 )
-from logs2lang.dataset_builders.sources.delimited import ReadRows
-from logs2lang.dataset_builders.sources.local_dates import has_local_dates, parse_local_times
-from logs2lang.dataset_builders.sources.movie_titles import with_spoken_titles
-from logs2lang.dataset_builders.sources.named_rows import NamedRows
-from logs2lang.dataset_builders.sources.table_files import LEFT_OUT, read_files
+from .delimited import ReadRows
+from .local_dates import has_local_dates, parse_local_times
+from .movie_titles import with_spoken_titles
+from .named_rows import NamedRows
+from .table_files import LEFT_OUT, read_files
 
 SYNONYMS = {
     USER_ID: ("user", "uid", "customerid", "memberid", "accountid", "profileid", "reviewerid", "visitorid"),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from logs2lang.dataset_builders.input_error import InputError
+from ..input_error import InputError
 
 _FILE = re.compile(r'file \\?"(?P<path>[^"\\]+)')
 _TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from functools import partial
 
-from logs2lang.baselines.catalogue_closeness import TagCosine, YearCloseness
-from logs2lang.baselines.item_knn import ItemKnn
-from logs2lang.baselines.markov import Markov
-from logs2lang.baselines.popularity import Popularity
-from logs2lang.baselines.random_choice import RandomChoice
-from logs2lang.baselines.rankings import rankings_from_scores
-from logs2lang.baselines.recommender import Recommender
-from logs2lang.baselines.sasrec import SasRec
+from .catalogue_closeness import TagCosine, YearCloseness
+from .item_knn import ItemKnn
+from .markov import Markov
+from .popularity import Popularity
+from .random_choice import RandomChoice
+from .rankings import rankings_from_scores
+from .recommender import Recommender
+from .sasrec import SasRec
 
 BASELINES: dict[str, Callable[[], Recommender]] = {
     "random": RandomChoice,

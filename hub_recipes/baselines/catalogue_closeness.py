@@ -11,9 +11,10 @@ import pandas as pd
 from datasets import Dataset
 from scipy import sparse
 
-from logs2lang.baselines.decisions import Decisions
-from logs2lang.baselines.recommender import Progress
 from logs2lang.dataset_builders.schema import TAGS, YEAR, Item
+
+from .decisions import Decisions
+from .recommender import Progress
 
 
 class YearCloseness:

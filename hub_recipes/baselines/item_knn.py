@@ -8,11 +8,12 @@ import pandas as pd
 from datasets import Dataset
 from scipy import sparse
 
-from logs2lang.baselines.decisions import Decisions
-from logs2lang.baselines.pair_counts import PairCounts, sum_over_history
-from logs2lang.baselines.recommender import Progress
-from logs2lang.baselines.training_log import TrainingLog
 from logs2lang.dataset_builders.schema import Item
+
+from .decisions import Decisions
+from .pair_counts import PairCounts, sum_over_history
+from .recommender import Progress
+from .training_log import TrainingLog
 
 SHRINKAGE = 0.01
 """Users who would choose both items by popularity alone; as good as none, so that lift stays a lift."""

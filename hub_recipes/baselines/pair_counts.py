@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from logs2lang.baselines.decisions import Decisions
+from .decisions import Decisions
 
 _RECORDS_AT_ONCE = 500_000  # with ten candidates each, 40 MB per array
 

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from logs2lang.baselines.decisions import Decisions
-from logs2lang.baselines.recommender import Progress
-from logs2lang.baselines.training_log import TrainingLog
 from logs2lang.dataset_builders.schema import Item
+
+from .decisions import Decisions
+from .recommender import Progress
+from .training_log import TrainingLog
 
 
 class Popularity:

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from logs2lang.baselines.recommender import Progress
 from logs2lang.dataset_builders.schema import CANDIDATES, Item
+
+from .recommender import Progress
 
 
 class RandomChoice:

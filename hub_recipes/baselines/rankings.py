@@ -6,7 +6,8 @@ import numpy as np
 from datasets import Dataset
 
 from logs2lang.dataset_builders.schema import CANDIDATES, EXAMPLE_ID, ITEM_ID
-from logs2lang.reasoners.ranking import Ranking, order_of, tie_draws
+
+from ..reasoners.ranking import Ranking, order_of, tie_draws
 
 
 def rankings_from_scores(

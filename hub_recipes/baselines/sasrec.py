@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from logs2lang.baselines.decisions import Decisions
-from logs2lang.baselines.recommender import Progress
-from logs2lang.baselines.sasrec_settings import SasRecSettings
-from logs2lang.baselines.training_log import TrainingLog
 from logs2lang.dataset_builders.schema import Item
+
+from .decisions import Decisions
+from .recommender import Progress
+from .sasrec_settings import SasRecSettings
+from .training_log import TrainingLog
 
 SMOOTHING = 10
 """Users added to every item's audience before its logarithm is taken, because the logit of a rare item is as uncertain
@@ -37,8 +38,8 @@ class SasRec:
 
     def fit(self, interactions: pd.DataFrame, items: Mapping[str, Item], progress: Progress | None = None) -> "SasRec":
         """Train the network, on an accelerator if there is one; see [`Recommender`]."""
-        from logs2lang.baselines.sasrec_batches import Sequences
-        from logs2lang.baselines.sasrec_training import Watch, fitted_network
+        from .sasrec_batches import Sequences
+        from .sasrec_training import Watch, fitted_network
 
         log = TrainingLog.of(interactions)
         self.item_ids, self.audience = log.item_ids, log.audience

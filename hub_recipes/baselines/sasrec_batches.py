@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from logs2lang.baselines.training_log import TrainingLog
+from .training_log import TrainingLog
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from logs2lang.baselines.sasrec_settings import SasRecSettings
+from .sasrec_settings import SasRecSettings
 
 _SEQUENCES_AT_ONCE = 1024
 

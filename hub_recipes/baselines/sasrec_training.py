@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from logs2lang.baselines.recommender import Progress
-from logs2lang.baselines.sasrec_batches import Batch, Sequences, batches
-from logs2lang.baselines.sasrec_network import SasRecNetwork
-from logs2lang.baselines.sasrec_settings import SasRecSettings
-from logs2lang.models.accelerators import accelerator
+from ..models.accelerators import accelerator
+from .recommender import Progress
+from .sasrec_batches import Batch, Sequences, batches
+from .sasrec_network import SasRecNetwork
+from .sasrec_settings import SasRecSettings
 
 
 @dataclass(frozen=True)

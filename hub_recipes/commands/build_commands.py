@@ -138,11 +138,12 @@ def build(
     """What every command of this file does, once it knows its source."""
     from rich.console import Console
 
-    from logs2lang.console.progress import show_status
     from logs2lang.dataset_builders.build_options import BuildOptions
     from logs2lang.dataset_builders.builder import build_dataset
     from logs2lang.dataset_builders.raw_log import own_license
-    from logs2lang.evaluation.report import build_table
+
+    from ..console.progress import show_status
+    from ..evaluation.report import build_table
 
     options = BuildOptions(
         protocol=protocol,

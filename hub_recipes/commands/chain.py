@@ -16,17 +16,18 @@ import typer
 import yaml
 from rich.console import Console
 
-from logs2lang.console.log_level import is_quiet
-from logs2lang.console.progress import show_status
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.whole_files import move_aside
-from logs2lang.models.language_models import DEFAULT_BASE_MODEL
-from logs2lang.reasoners.spending_ledger import LEDGER_FILE
-from logs2lang.training.runs.arguments import LIMITS, find_recipe, read_recipe
-from logs2lang.training.runs.run_folder import ADAPTER_FOLDER, UNFINISHED
-from logs2lang.training.runs.run_record import adapter_hash, content_entry, digest, read_json, write_json
-from logs2lang.training.runs.text_files import TextFiles
+
+from ..console.log_level import is_quiet
+from ..console.progress import show_status
+from ..models.language_models import DEFAULT_BASE_MODEL
+from ..reasoners.spending_ledger import LEDGER_FILE
+from ..training.runs.arguments import LIMITS, find_recipe, read_recipe
+from ..training.runs.run_folder import ADAPTER_FOLDER, UNFINISHED
+from ..training.runs.run_record import adapter_hash, content_entry, digest, read_json, write_json
+from ..training.runs.text_files import TextFiles
 
 DONE_FILE = "done.json"
 ACTIONS = ("train", "verbalize", "evaluate")
@@ -183,7 +184,7 @@ class Chain:
         return actions[step.action](step, choices, minutes, dry_run)
 
     def _train(self, step: Step, choices: dict[str, Any], minutes: float | None, dry_run: bool) -> int:
-        from logs2lang import train_reasoner, train_verbalizer
+        from .. import train_reasoner, train_verbalizer
 
         main = {"reasoner": train_reasoner.main, "verbalizer": train_verbalizer.main}[step.role]
         folder = str(self.folder / step.name)
@@ -203,7 +204,7 @@ class Chain:
         return files.write(SPLITS, minutes)
 
     def _evaluate(self, step: Step, choices: dict[str, Any], minutes: float | None, dry_run: bool) -> int:
-        from logs2lang.commands.text_commands import evaluate
+        from .text_commands import evaluate
 
         reasoner = self._resolved(step.role)
         if dry_run:

@@ -12,12 +12,13 @@ from typing import Annotated
 
 import typer
 
-from logs2lang.commands.build_commands import build_app
-from logs2lang.commands.release_commands import release_app
-from logs2lang.commands.text_commands import text_app
-from logs2lang.commands.train_commands import train_app
-from logs2lang.console.log_level import LogLevel, set_log_level
 from logs2lang.dataset_builders.input_error import InputError
+
+from ..console.log_level import LogLevel, set_log_level
+from .build_commands import build_app
+from .release_commands import release_app
+from .text_commands import text_app
+from .train_commands import train_app
 
 _DISK_TROUBLES = {
     errno.ENOSPC: "the disk is full",
@@ -122,7 +123,7 @@ def install_metric() -> None:
 
     [bold]logs2lang metric install[/]
     """
-    from logs2lang.evaluation.metric import install_metric as install
+    from ..evaluation.metric import install_metric as install
 
     print(f"Installed at {install()}; evaluate.load('discovery_recall') now works from any folder.")
     print("It asks the Hub first; where no network is, HF_EVALUATE_OFFLINE=1 saves the wait.")
@@ -186,7 +187,7 @@ def doctor(
     """
     from rich.console import Console
 
-    from logs2lang.commands.doctor import can_run, diagnose, to_json, to_table
+    from .doctor import can_run, diagnose, to_json, to_table
 
     findings = diagnose(timeout=timeout)
     if as_json:

@@ -197,7 +197,7 @@ def _hub(timeout: float) -> Finding:
     # HTTPError is that of the client library, which is another one from release to release.
     from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
 
-    from logs2lang.models.language_models import DEFAULT_BASE_MODEL
+    from ..models.language_models import DEFAULT_BASE_MODEL
 
     try:
         HfApi().model_info(DEFAULT_BASE_MODEL, timeout=timeout)
@@ -229,8 +229,8 @@ def _base_model(online: bool) -> Finding:
     """The default base model, in the order in which it is looked for: Hub cache, Hub, package."""
     from huggingface_hub import try_to_load_from_cache
 
-    from logs2lang.models.language_models import DEFAULT_BASE_MODEL
-    from logs2lang.models.packaged_model import PACKAGED_MODEL
+    from ..models.language_models import DEFAULT_BASE_MODEL
+    from ..models.packaged_model import PACKAGED_MODEL
 
     if isinstance(try_to_load_from_cache(DEFAULT_BASE_MODEL, "config.json"), str):
         return Finding("base model", "ok", f"{DEFAULT_BASE_MODEL} in the cache of the Hub")

@@ -10,7 +10,7 @@ import typer
 from logs2lang.dataset_builders.input_error import InputError
 
 if TYPE_CHECKING:
-    from logs2lang.release.plan import ReleasePlan
+    from ..release.plan import ReleasePlan
 
 release_app = typer.Typer()
 cards_app = typer.Typer(
@@ -61,9 +61,9 @@ def publish(
     from huggingface_hub import constants, get_token
     from rich.console import Console
 
-    from logs2lang.console.progress import show_status
-    from logs2lang.release.checks import check_release
-    from logs2lang.release.plan import Links, check_place, is_checkout, plan_release
+    from ..console.progress import show_status
+    from ..release.checks import check_release
+    from ..release.plan import Links, check_place, is_checkout, plan_release
 
     check_place(namespace, data, adapters)
     token = get_token()
@@ -98,8 +98,8 @@ def publish(
 def _push(plan: "ReleasePlan", token: str, private: bool, create_pr: bool) -> None:
     from huggingface_hub import HfApi
 
-    from logs2lang.console.progress import show_status
-    from logs2lang.release.publishing import Publisher
+    from ..console.progress import show_status
+    from ..release.publishing import Publisher
 
     print("\n".join(_deletion_lines(plan, token, private, create_pr)))
     with show_status() as say:
@@ -112,8 +112,8 @@ def _deletion_lines(plan: "ReleasePlan", token: str | None, private: bool, creat
     """What publishing would delete on the Hub, file by file."""
     from huggingface_hub import HfApi
 
-    from logs2lang.console.progress import show_status
-    from logs2lang.release.publishing import Publisher
+    from ..console.progress import show_status
+    from ..release.publishing import Publisher
 
     if token is None:
         return ["The Hub was not asked what would be deleted there: there is no token (HF_TOKEN or `hf auth login`)."]
@@ -132,7 +132,7 @@ def plan_table(plan: "ReleasePlan") -> Any:
     """
     from rich.table import Table
 
-    from logs2lang.release.plan import size_phrase, total_size
+    from ..release.plan import size_phrase, total_size
 
     table = Table(title=f"Release {plan.tag} to {plan.links.endpoint}", title_justify="left")
     for heading, justify in (("Repository", "left"), ("Type", "left"), ("Files", "right"), ("Size", "right")):
@@ -170,7 +170,7 @@ def jobs(
 
     [bold]logs2lang jobs --namespace me --only gpu[/]
     """
-    from logs2lang.release.jobs import job_command, preparation, recipes
+    from ..release.jobs import job_command, preparation, recipes
 
     chosen = [recipe for recipe in recipes() if (only or "") in recipe.name]
     if not chosen:
@@ -194,8 +194,8 @@ def render_cards(
 
     [bold]logs2lang cards render model_cards/my-adapter --dataset data/mt[/]
     """
-    from logs2lang.release.cards import write_cards
-    from logs2lang.release.plan import writable_cards
+    from ..release.cards import write_cards
+    from ..release.plan import writable_cards
 
     written = write_cards(folder or writable_cards("the folder, such as model_cards/my-adapter"), dataset)
     print("Written: " + ", ".join(map(str, written)))
@@ -218,8 +218,8 @@ def adopt(
 
     [bold]logs2lang cards adopt runs/mt/verbalizer/adapter --results runs/mt/results_rewrite --dataset data/mt[/]
     """
-    from logs2lang.release.adoption import adopt_adapter
-    from logs2lang.release.plan import writable_cards
+    from ..release.adoption import adopt_adapter
+    from ..release.plan import writable_cards
 
     place = output or writable_cards("--output FOLDER")
     print(f"Written: {adopt_adapter(adapter, results, row, dataset, place, name)}")
@@ -231,8 +231,8 @@ def check_cards(folder: CardFolder = None) -> None:
 
     [bold]logs2lang cards check[/]
     """
-    from logs2lang.release.cards import find_cards, stale_cards
-    from logs2lang.release.plan import MODEL_CARDS
+    from ..release.cards import find_cards, stale_cards
+    from ..release.plan import MODEL_CARDS
 
     troubles = stale_cards(folder or MODEL_CARDS)
     for trouble in troubles:

@@ -122,13 +122,14 @@ def evaluate(
     """
     from datasets import disable_progress_bars
 
-    from logs2lang.console.progress import show_progress, show_status
     from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
     from logs2lang.dataset_builders.dataset_folder.output_paths import require_folder_place
-    from logs2lang.evaluation.evaluation import RowsLeftError, evaluate_rows
-    from logs2lang.evaluation.table_rows import CEILING_ROW, needs_reasoner, to_row_names
-    from logs2lang.training.runs.run_folder import UNFINISHED
-    from logs2lang.verbalizers.learned import load_adapters, to_adapters
+
+    from ..console.progress import show_progress, show_status
+    from ..evaluation.evaluation import RowsLeftError, evaluate_rows
+    from ..evaluation.table_rows import CEILING_ROW, needs_reasoner, to_row_names
+    from ..training.runs.run_folder import UNFINISHED
+    from ..verbalizers.learned import load_adapters, to_adapters
 
     disable_progress_bars()  # of `datasets`; ours say which row is at work
     adapters = to_adapters(verbalizer_adapter or ())
@@ -185,9 +186,9 @@ def evaluate(
 
 def _refuse_to_replace(output: Path) -> None:
     """Refuse a folder with files of the names that an evaluation writes, which no evaluation wrote."""
-    from logs2lang.evaluation.charts import CHART_FILE, GAP_CHART_FILE
-    from logs2lang.evaluation.report import RESULTS_TABLE_FILE
-    from logs2lang.evaluation.results import PREDICTIONS_FILE, RESULTS_FILE, is_predictions
+    from ..evaluation.charts import CHART_FILE, GAP_CHART_FILE
+    from ..evaluation.report import RESULTS_TABLE_FILE
+    from ..evaluation.results import PREDICTIONS_FILE, RESULTS_FILE, is_predictions
 
     if (output / RESULTS_FILE).exists():
         return  # read before anything is written, and refused where it is of another kind
@@ -215,7 +216,7 @@ def _endpoint_reasoner(
         raise InputError("--endpoint needs --endpoint-model: the model as the server names it.")
     if local is not None:
         raise InputError("--reasoner is a model of this machine, --endpoint-model one of a server; give one of them.")
-    from logs2lang.reasoners.endpoint import EndpointReasoner
+    from ..reasoners.endpoint import EndpointReasoner
 
     of_input, of_output = prices or (None, None)
     return EndpointReasoner(
@@ -245,8 +246,8 @@ def _template_switches(chat_template_kwargs: str | None, no_thinking: bool) -> d
 def _load_reasoner(name: str | None, answer: Any, seed: int, told: dict[str, Any] | None) -> Any:
     from dataclasses import replace
 
-    from logs2lang.models.language_models import DEFAULT_BASE_MODEL
-    from logs2lang.reasoners.local import LocalReasoner
+    from ..models.language_models import DEFAULT_BASE_MODEL
+    from ..reasoners.local import LocalReasoner
 
     reasoner = LocalReasoner.from_pretrained(name or DEFAULT_BASE_MODEL, answer=answer, chat_template_kwargs=told)
     return replace(reasoner, seed=seed)
@@ -256,8 +257,8 @@ def _show(document: dict[str, Any], output: Path) -> None:
     """Print the table, and write it and the charts beside results.json."""
     from rich.console import Console
 
-    from logs2lang.evaluation.charts import write_charts
-    from logs2lang.evaluation.report import remarks, terminal_table, write_table
+    from ..evaluation.charts import write_charts
+    from ..evaluation.report import remarks, terminal_table, write_table
 
     files = [output / "results.json", write_table(document, output), *write_charts(document, output)]
     Console().print(terminal_table(document))
@@ -291,16 +292,17 @@ def verbalize(
     """
     from datasets import disable_progress_bars
 
-    from logs2lang.console.progress import show_progress, show_status
     from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
     from logs2lang.dataset_builders.dataset_folder.chosen_examples import choose_examples
     from logs2lang.dataset_builders.dataset_folder.output_paths import require_file_place
     from logs2lang.dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
-    from logs2lang.evaluation.table_rows import VERBALIZER_ROWS, to_row_names, to_verbalizer
-    from logs2lang.models.language_models import DEFAULT_BASE_MODEL, load_language_model
-    from logs2lang.verbalizers.by_rule import is_written_by_rule
-    from logs2lang.verbalizers.learned import load_adapters, to_adapters
-    from logs2lang.verbalizers.verbalization_file import require_no_other_table, to_verbalizations, write_parquet
+
+    from ..console.progress import show_progress, show_status
+    from ..evaluation.table_rows import VERBALIZER_ROWS, to_row_names, to_verbalizer
+    from ..models.language_models import DEFAULT_BASE_MODEL, load_language_model
+    from ..verbalizers.by_rule import is_written_by_rule
+    from ..verbalizers.learned import load_adapters, to_adapters
+    from ..verbalizers.verbalization_file import require_no_other_table, to_verbalizations, write_parquet
 
     disable_progress_bars()  # of `datasets`
     adapters = to_adapters(verbalizer_adapter or ())
@@ -357,8 +359,9 @@ def show(
     from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
     from logs2lang.dataset_builders.dataset_folder.chosen_examples import choose_examples
     from logs2lang.dataset_builders.schema import FOLD, HISTORY
-    from logs2lang.verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
-    from logs2lang.verbalizers.verbalizer import write_and_count
+
+    from ..verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
+    from ..verbalizers.verbalizer import write_and_count
 
     disable_progress_bars()  # of `datasets`
     names = [name.strip() for name in verbalizers.split(",") if name.strip()]

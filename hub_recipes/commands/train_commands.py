@@ -24,7 +24,7 @@ def verbalizer(context: typer.Context) -> None:
 
     [bold]logs2lang train verbalizer --config smollm2-135m/verbalizer/cpu.yaml --dataset data/mt --output_dir runs/v[/]
     """
-    from logs2lang.train_verbalizer import main
+    from ..train_verbalizer import main
 
     raise typer.Exit(main(context.args))
 
@@ -35,7 +35,7 @@ def reasoner(context: typer.Context) -> None:
 
     [bold]logs2lang train reasoner --config smollm2-135m/reasoner/cpu.yaml --dataset data/mt --output_dir runs/r[/]
     """
-    from logs2lang.train_reasoner import main
+    from ..train_reasoner import main
 
     raise typer.Exit(main(context.args))
 
@@ -74,8 +74,8 @@ def train_all(
 
     [bold]logs2lang train all --preset cpu --dataset data/mt --output runs/mt[/]
     """
-    from logs2lang.commands.chain import Chain, read_chain, rehearsed
-    from logs2lang.models.accelerators import accelerator
+    from ..models.accelerators import accelerator
+    from .chain import Chain, read_chain, rehearsed
 
     address = f"smollm2-135m/chain/{preset}.yaml" if preset in PRESETS else preset
     if preset not in PRESETS and not Path(preset).suffix:

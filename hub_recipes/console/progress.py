@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from logs2lang.console.log_level import is_quiet
+from .log_level import is_quiet
 
 EVERY_S = 10.0
 """Between two lines; work that is done before the first says nothing."""

@@ -12,8 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from logs2lang.dataset_builders.whole_files import whole_file
-from logs2lang.evaluation.report import reasoner_phrase
-from logs2lang.evaluation.results import GAP_NAMES, ROW
+
+from .report import reasoner_phrase
+from .results import GAP_NAMES, ROW
 
 CHART_FILE = "results.svg"
 GAP_CHART_FILE = "results_by_gap.svg"

@@ -31,12 +31,13 @@ from logs2lang.dataset_builders.schema import (
     TITLE,
     Item,
 )
-from logs2lang.evaluation.noise_measures import noise_measures
-from logs2lang.evaluation.results import FINGERPRINT, GAP_NAMES, RESULTS_FILE, ROW, UNAVAILABLE, Results, read_results
-from logs2lang.evaluation.row_measures import GAP, TextJudge, judge, measure, measure_gains, to_predictions
-from logs2lang.evaluation.table_rows import TEMPLATE_ROW, NothingToGoOnError, TableRow, to_rows
-from logs2lang.models.language_models import load_tokenizer
-from logs2lang.reasoners.reasoner import Reasoner
+
+from ..models.language_models import load_tokenizer
+from ..reasoners.reasoner import Reasoner
+from .noise_measures import noise_measures
+from .results import FINGERPRINT, GAP_NAMES, RESULTS_FILE, ROW, UNAVAILABLE, Results, read_results
+from .row_measures import GAP, TextJudge, judge, measure, measure_gains, to_predictions
+from .table_rows import TEMPLATE_ROW, NothingToGoOnError, TableRow, to_rows
 
 Progress = Callable[[str, str, int, int], None]
 """Called with the row, what it is doing, the number of finished examples and the number of all."""

@@ -16,7 +16,8 @@ from datasets import Dataset
 from logs2lang.dataset_builders.prompting.prompts import sanitize
 from logs2lang.dataset_builders.schema import HISTORY, ITEM_ID, TIMESTAMP, TITLE, USER, Item
 from logs2lang.dataset_builders.sources.streaming_simulation.ceiling import tastes_at
-from logs2lang.reasoners.title_mentions import TitleIndex, mentioned_titles
+
+from ..reasoners.title_mentions import TitleIndex, mentioned_titles
 
 TOP_TAGS = 5
 """So many of the strongest true tags, and of the first tags that a text names, are compared."""

@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from logs2lang.dataset_builders.whole_files import write_text
-from logs2lang.evaluation.results import GAP_NAMES, ROW, UNAVAILABLE
+
+from .results import GAP_NAMES, ROW, UNAVAILABLE
 
 ABSENT = "—"
 RESULTS_TABLE_FILE = "results.md"

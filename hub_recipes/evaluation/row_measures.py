@@ -26,13 +26,14 @@ from logs2lang.dataset_builders.schema import (
     TITLE,
 )
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
-from logs2lang.evaluation.metric import load_metric
-from logs2lang.evaluation.relative_gain import relative_gain
-from logs2lang.evaluation.results import GAP_NAMES, ROW
-from logs2lang.reasoners.ranking import Ranking
-from logs2lang.reasoners.title_mentions import TitleIndex, mentioned_titles
-from logs2lang.verbalizers.language_model_verbalizer import folds_of
-from logs2lang.verbalizers.verbalization_file import count_tokens
+
+from ..reasoners.ranking import Ranking
+from ..reasoners.title_mentions import TitleIndex, mentioned_titles
+from ..verbalizers.language_model_verbalizer import folds_of
+from ..verbalizers.verbalization_file import count_tokens
+from .metric import load_metric
+from .relative_gain import relative_gain
+from .results import GAP_NAMES, ROW
 
 _GAP_BOUNDS_S = (1, 60 * 60, 24 * 60 * 60)
 

@@ -12,18 +12,19 @@ from typing import Any, Protocol
 import numpy as np
 from datasets import Dataset
 
-from logs2lang.baselines import BASELINES, rankings_from_scores
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError, did_you_mean
 from logs2lang.dataset_builders.schema import CANDIDATES, FOLD, HISTORY, ITEM_ID, TAGS, YEAR, Item
 from logs2lang.dataset_builders.sources.streaming_simulation.ceiling import ceiling_scores
-from logs2lang.models.language_models import load_language_model
-from logs2lang.reasoners.ranking import Ranking
-from logs2lang.reasoners.reasoner import Reasoner
-from logs2lang.verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
-from logs2lang.verbalizers.learned import LEARNED_VERBALIZERS
-from logs2lang.verbalizers.rewrite import RewriteVerbalizer
-from logs2lang.verbalizers.verbalizer import write_and_count
+
+from ..baselines import BASELINES, rankings_from_scores
+from ..models.language_models import load_language_model
+from ..reasoners.ranking import Ranking
+from ..reasoners.reasoner import Reasoner
+from ..verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
+from ..verbalizers.learned import LEARNED_VERBALIZERS
+from ..verbalizers.rewrite import RewriteVerbalizer
+from ..verbalizers.verbalizer import write_and_count
 
 TEMPLATE_ROW = "template"
 CEILING_ROW = "ceiling"

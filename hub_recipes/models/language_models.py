@@ -24,8 +24,9 @@ from transformers import (
 
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.prompts import Message
-from logs2lang.models.accelerators import accelerator
-from logs2lang.models.model_folders import (
+
+from .accelerators import accelerator
+from .model_folders import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
     CHAT_TEMPLATE_CONFIG,
@@ -33,8 +34,8 @@ from logs2lang.models.model_folders import (
     model_folder,
     public_name,
 )
-from logs2lang.models.packaged_model import DEFAULT_BASE_MODEL
-from logs2lang.models.token_batches import branch_batch, pad_left, refuse_trees, to_batches
+from .packaged_model import DEFAULT_BASE_MODEL
+from .token_batches import branch_batch, pad_left, refuse_trees, to_batches
 
 __all__ = ["DEFAULT_BASE_MODEL", "LanguageModel", "load_language_model", "load_tokenizer"]
 

@@ -9,7 +9,8 @@ from huggingface_hub.errors import HFValidationError, HTTPError, LocalEntryNotFo
 
 from logs2lang.dataset_builders.checksums import sha256_of
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.models.packaged_model import DEFAULT_BASE_MODEL, packaged_base_model
+
+from .packaged_model import DEFAULT_BASE_MODEL, packaged_base_model
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"

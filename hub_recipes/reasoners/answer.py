@@ -15,7 +15,8 @@ from typing import Any
 
 from logs2lang.dataset_builders.prompting.prompts import sanitize, sanitize_lines, told_apart
 from logs2lang.dataset_builders.schema import CANDIDATE_LABELS, TITLE
-from logs2lang.reasoners.title_mentions import is_plain
+
+from .title_mentions import is_plain
 
 _TYPED = str.maketrans("‘’ʼ“”„‐‑", "'''\"\"\"--")
 """Quotes and hyphens as a keyboard has them: a title and its copy may differ in those."""

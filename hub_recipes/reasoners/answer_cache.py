@@ -13,7 +13,8 @@ from huggingface_hub import cached_assets_path
 
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.prompts import Message
-from logs2lang.reasoners.chat_server import ChatAnswer
+
+from .chat_server import ChatAnswer
 
 
 def answers_folder() -> Path:

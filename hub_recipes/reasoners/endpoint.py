@@ -23,10 +23,11 @@ from transformers.utils import logging
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.prompts import Message, sanitize, to_reasoner_prompt
 from logs2lang.dataset_builders.schema import ITEM_ID
-from logs2lang.reasoners import ranking
-from logs2lang.reasoners.answer import is_unfinished_thought, parse_answer, thinks
-from logs2lang.reasoners.answer_cache import AnswerCache, open_answers, question_key
-from logs2lang.reasoners.chat_server import (
+
+from . import ranking
+from .answer import is_unfinished_thought, parse_answer, thinks
+from .answer_cache import AnswerCache, open_answers, question_key
+from .chat_server import (
     INFERENCE_PROVIDERS_URL,
     ChatAnswer,
     EndpointError,
@@ -36,12 +37,12 @@ from logs2lang.reasoners.chat_server import (
     check_url,
     read_api_key,
 )
-from logs2lang.reasoners.dialect import Dialect
-from logs2lang.reasoners.label_probabilities import label_probabilities
-from logs2lang.reasoners.questions import Candidates, drop_oldest
-from logs2lang.reasoners.ranking import Ranking
-from logs2lang.reasoners.reasoner import Progress
-from logs2lang.reasoners.spending import CapReached, Spending, SpendingCapError
+from .dialect import Dialect
+from .label_probabilities import label_probabilities
+from .questions import Candidates, drop_oldest
+from .ranking import Ranking
+from .reasoner import Progress
+from .spending import CapReached, Spending, SpendingCapError
 
 MAX_CONCURRENCY = 100
 """Connections that the HTTP client keeps at once; more calls would wait for one while their time-out runs."""

@@ -14,10 +14,11 @@ from transformers.utils import logging
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.prompts import to_reasoner_prompt
 from logs2lang.dataset_builders.schema import ITEM_ID, TAGS
-from logs2lang.models.language_models import DEFAULT_BASE_MODEL, LanguageModel, load_language_model
-from logs2lang.models.model_folders import RUN_FILE, model_folder
-from logs2lang.reasoners.answer import parse_answer
-from logs2lang.reasoners.questions import (
+
+from ..models.language_models import DEFAULT_BASE_MODEL, LanguageModel, load_language_model
+from ..models.model_folders import RUN_FILE, model_folder
+from .answer import parse_answer
+from .questions import (
     Candidates,
     ScoredAnswer,
     ToPrompt,
@@ -26,7 +27,7 @@ from logs2lang.reasoners.questions import (
     label_ids,
     to_prompt_of,
 )
-from logs2lang.reasoners.ranking import Ranking, to_ranking
+from .ranking import Ranking, to_ranking
 
 Answer = Literal["label", "title", "tags", "generate"]
 

@@ -18,7 +18,8 @@ from logs2lang.dataset_builders.prompting.prompts import (
     told_apart,
 )
 from logs2lang.dataset_builders.schema import CANDIDATE_LABELS, TITLE
-from logs2lang.models.language_models import LanguageModel
+
+from ..models.language_models import LanguageModel
 
 Candidates = Sequence[Mapping[str, Any]]
 ToPrompt = Callable[[str, Candidates], list[Message]]

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from logs2lang.reasoners.questions import Candidates
-from logs2lang.reasoners.ranking import Ranking
+from .questions import Candidates
+from .ranking import Ranking
 
 Progress = Callable[[int], None]
 """Called with the number of finished contexts."""

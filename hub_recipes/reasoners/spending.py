@@ -8,8 +8,9 @@ from typing import Any
 
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.prompts import Message
-from logs2lang.reasoners.answer_cache import answers_folder
-from logs2lang.reasoners.spending_ledger import SpendingLedger
+
+from .answer_cache import answers_folder
+from .spending_ledger import SpendingLedger
 
 _TOKENS_AROUND_A_MESSAGE = 64  # what a chat template adds, generously
 _LOCK = Lock()  # of the module, not of an object: a lock cannot be pickled, a reasoner must be

@@ -10,11 +10,12 @@ from typing import Any
 from logs2lang.dataset_builders.checksums import sha256_of
 from logs2lang.dataset_builders.dataset_folder.export import REPORT_FILE
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.evaluation.results import read_document
 from logs2lang.model_cards.render import CardError, Home, render_adapter_card
-from logs2lang.models.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CHAT_TEMPLATE_CONFIG, VERBALIZER_CONFIG
-from logs2lang.training.runs.curves import CURVES_FILE
-from logs2lang.training.runs.run_record import RUN_FILE, read_run
+
+from ..evaluation.results import read_document
+from ..models.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CHAT_TEMPLATE_CONFIG, VERBALIZER_CONFIG
+from ..training.runs.curves import CURVES_FILE
+from ..training.runs.run_record import RUN_FILE, read_run
 
 CARD_FILE = "README.md"
 RESULTS_FOLDER = "results"

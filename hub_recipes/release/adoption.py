@@ -8,12 +8,13 @@ from logs2lang.dataset_builders.checksums import sha256_of
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.whole_files import move_aside, whole_folder
-from logs2lang.evaluation.charts import CHART_FILE, GAP_CHART_FILE
-from logs2lang.evaluation.results import RESULTS_FILE, read_document
-from logs2lang.models.model_folders import ADAPTER_WEIGHTS
-from logs2lang.release.adapter import KNOWN_FILES, RESULTS_FOLDER, differing_config
-from logs2lang.release.cards import require_its_dataset, write_cards
-from logs2lang.training.runs.run_record import RUN_FILE, read_run, write_json
+
+from ..evaluation.charts import CHART_FILE, GAP_CHART_FILE
+from ..evaluation.results import RESULTS_FILE, read_document
+from ..models.model_folders import ADAPTER_WEIGHTS
+from ..training.runs.run_record import RUN_FILE, read_run, write_json
+from .adapter import KNOWN_FILES, RESULTS_FOLDER, differing_config
+from .cards import require_its_dataset, write_cards
 
 EARLIER_FOLDER = "earlier"
 """Where an adapter is moved whose name a later one takes; no part of a release."""

@@ -9,15 +9,16 @@ from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.dataset_folder.export import REPORT_FILE, render_card, write_card
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.whole_files import whole_file, write_text
-from logs2lang.release.adapter import (
+
+from ..training.runs.curves import CURVES_FILE, are_curves_current, curves_figure, draw_curves
+from ..training.runs.run_record import RUN_FILE
+from .adapter import (
     CARD_FILE,
     KNOWN_FILES,
     RESULTS_FOLDER,
     ReleasedAdapter,
     find_adapters,
 )
-from logs2lang.training.runs.curves import CURVES_FILE, are_curves_current, curves_figure, draw_curves
-from logs2lang.training.runs.run_record import RUN_FILE
 
 
 def write_cards(folder: Path, dataset: Path | None = None) -> list[Path]:

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import CONFIG_FEATURES, USER, USER_ID
-from logs2lang.release.plan import AdapterRepo, DatasetRepo, Links, PlannedRepo, ReleaseFile
+
+from .plan import AdapterRepo, DatasetRepo, Links, PlannedRepo, ReleaseFile
 
 USER_HASH = "^[0-9a-f]{16}$"
 """How a built dataset writes a user; an id of a service looks different."""

@@ -26,9 +26,10 @@ from logs2lang.dataset_builders.dataset_folder.export import (
 )
 from logs2lang.dataset_builders.input_error import InputError, did_you_mean
 from logs2lang.dataset_builders.schema import CONFIGS, SPLITS
-from logs2lang.evaluation.metric import METRIC, metric_folder
 from logs2lang.model_cards.render import Home
-from logs2lang.release.adapter import KNOWN_FILES, ReleasedAdapter, find_adapters
+
+from ..evaluation.metric import METRIC, metric_folder
+from .adapter import KNOWN_FILES, ReleasedAdapter, find_adapters
 
 RepoType = Literal["dataset", "model", "space"]
 

@@ -15,8 +15,9 @@ from huggingface_hub.hf_api import RepoFile
 
 from logs2lang.dataset_builders.dataset_folder.export import REPORT_FILE
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.release.hub_errors import explained
-from logs2lang.release.plan import (
+
+from .hub_errors import explained
+from .plan import (
     MARKER,
     UNKNOWN_REVISION,
     AdapterRepo,

@@ -17,9 +17,10 @@ from logs2lang.dataset_builders.prompting.described_records import best_successo
 from logs2lang.dataset_builders.prompting.prompts import Message, detail_text, prompt_text, template_text
 from logs2lang.dataset_builders.schema import ALL_USERS, FOLD, HISTORY, ITEM_ID, Item, Record
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
-from logs2lang.models.language_models import Constraint, LanguageModel
-from logs2lang.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
-from logs2lang.verbalizers.verbalizer import History
+
+from ..models.language_models import Constraint, LanguageModel
+from .language_model_verbalizer import LanguageModelVerbalizer
+from .verbalizer import History
 
 DROP = "drop"
 KEEP = "keep"

@@ -3,11 +3,12 @@
 from typing import Any
 
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
-from logs2lang.verbalizers.action import ActionVerbalizer
-from logs2lang.verbalizers.decision_rules import RULES, RuleDecisions, is_rule, needs_successors
-from logs2lang.verbalizers.profile import ProfileVerbalizer
-from logs2lang.verbalizers.successors import SuccessorsVerbalizer
-from logs2lang.verbalizers.template import TemplateVerbalizer
+
+from .action import ActionVerbalizer
+from .decision_rules import RULES, RuleDecisions, is_rule, needs_successors
+from .profile import ProfileVerbalizer
+from .successors import SuccessorsVerbalizer
+from .template import TemplateVerbalizer
 
 _DECIDED = f"{ActionVerbalizer.name}:"
 TEXT_RULES = ("template", "profile", "successors")

@@ -8,7 +8,8 @@ import numpy as np
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import Item
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
-from logs2lang.verbalizers.action import (
+
+from .action import (
     DECISIONS,
     DROP,
     NEXT,
@@ -17,8 +18,8 @@ from logs2lang.verbalizers.action import (
     draw_decisions,
     execute,
 )
-from logs2lang.verbalizers.language_model_verbalizer import folds_of
-from logs2lang.verbalizers.verbalizer import History, Progress
+from .language_model_verbalizer import folds_of
+from .verbalizer import History, Progress
 
 RANDOM = "random"
 NEWEST = "newest"

@@ -13,10 +13,11 @@ from logs2lang.dataset_builders.prompting.prompts import Message
 from logs2lang.dataset_builders.schema import ALL_USERS, FOLD, HISTORY, Item
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
 from logs2lang.dataset_builders.whole_files import write_text
-from logs2lang.models.language_models import Constraint, LanguageModel, load_language_model
-from logs2lang.models.model_folders import VERBALIZER_CONFIG, model_folder
-from logs2lang.verbalizers.text_cache import cache_key, write_missing
-from logs2lang.verbalizers.verbalizer import History, Progress
+
+from ..models.language_models import Constraint, LanguageModel, load_language_model
+from ..models.model_folders import VERBALIZER_CONFIG, model_folder
+from .text_cache import cache_key, write_missing
+from .verbalizer import History, Progress
 
 """Lies beside the weights of an adapter: which verbalizer it was taught to be, and with which settings."""
 

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import Item
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
-from logs2lang.verbalizers.action import ActionVerbalizer
-from logs2lang.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
-from logs2lang.verbalizers.rewrite import RewriteVerbalizer
+
+from .action import ActionVerbalizer
+from .language_model_verbalizer import LanguageModelVerbalizer
+from .rewrite import RewriteVerbalizer
 
 LEARNED_VERBALIZERS: dict[str, type[LanguageModelVerbalizer]] = {
     "action": ActionVerbalizer,

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from logs2lang.dataset_builders.prompting.prompts import sanitize
 from logs2lang.dataset_builders.schema import DURATION, EVENT, ITEM_ID, NOISE_EVENTS, TITLE, Item, Record
-from logs2lang.verbalizers.verbalizer import History, Progress
+
+from .verbalizer import History, Progress
 
 MAX_INTERESTS = 8
 MAX_DECADES = 4

@@ -10,10 +10,11 @@ from logs2lang.dataset_builders.prompting.described_records import RECORD_TOKENS
 from logs2lang.dataset_builders.prompting.prompts import Message, sanitize_lines, template_text, to_verbalizer_prompt
 from logs2lang.dataset_builders.schema import ALL_USERS, FOLD, HISTORY, Item
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
-from logs2lang.models.language_models import LanguageModel
-from logs2lang.verbalizers.language_model_verbalizer import LanguageModelVerbalizer
-from logs2lang.verbalizers.profile import ProfileVerbalizer
-from logs2lang.verbalizers.verbalizer import History
+
+from ..models.language_models import LanguageModel
+from .language_model_verbalizer import LanguageModelVerbalizer
+from .profile import ProfileVerbalizer
+from .verbalizer import History
 
 _CHARS_PER_TOKEN = 2
 """Of a profile, counted low: on MovieTweetings, with SmolLM2's tokenizer, 95% of those cut to 96 tokens have more."""

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from logs2lang.dataset_builders.prompting.prompts import sanitize
 from logs2lang.dataset_builders.schema import ALL_USERS, EVENT, ITEM_ID, NOISE_EVENTS, TITLE, Item
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
-from logs2lang.verbalizers.language_model_verbalizer import folds_of
-from logs2lang.verbalizers.verbalizer import History, Progress
+
+from .language_model_verbalizer import folds_of
+from .verbalizer import History, Progress
 
 DECAY = 0.8
 """How much less a record counts than the one after it."""

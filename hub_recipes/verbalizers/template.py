@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from logs2lang.dataset_builders.prompting.prompts import template_text
-from logs2lang.verbalizers.verbalizer import History, Progress
+
+from .verbalizer import History, Progress
 
 
 class TemplateVerbalizer:

@@ -12,7 +12,8 @@ from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.prompts import template_text
 from logs2lang.dataset_builders.schema import EXAMPLE_ID, Record
 from logs2lang.dataset_builders.whole_files import whole_file
-from logs2lang.verbalizers.verbalizer import write_and_count
+
+from .verbalizer import write_and_count
 
 TEXT = "text"
 TOKENS = "tokens"

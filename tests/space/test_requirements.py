@@ -4,6 +4,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
+from importlib.util import resolve_name
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -22,7 +23,7 @@ def space_files(name: str) -> dict[str, bytes]:
     return {file.path: file.read() for file in files if file.path.endswith((".py", "requirements.txt"))}
 
 
-def imported(source: bytes) -> Iterator[str]:
+def imported(source: bytes, package: str) -> Iterator[str]:
     """Full names of what a file imports, those inside functions included; of `from a import b` also `a.b`."""
     tree = ast.parse(source)
     for block in [
@@ -32,8 +33,10 @@ def imported(source: bytes) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+        elif isinstance(node, ast.ImportFrom):
+            level = "." * node.level if package else ""
+            module = resolve_name(f"{level}{node.module or ''}", package)
+            yield from (module, *(f"{module}.{alias.name}" for alias in node.names))
 
 
 def of_the_space(module: str, files: dict[str, bytes]) -> Iterator[str]:
@@ -52,7 +55,7 @@ def foreign_roots(files: dict[str, bytes], entry: str) -> set[str]:
         if path in reached:
             continue
         reached.add(path)
-        names = set(imported(files[path]))
+        names = set(imported(files[path], ".".join(PurePosixPath(path).parent.parts)))
         waiting += [found for name in names for found in of_the_space(name, files)]
         roots |= {name.split(".")[0] for name in names}
     return roots - ours - set(sys.stdlib_module_names)

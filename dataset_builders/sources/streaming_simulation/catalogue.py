@@ -7,8 +7,8 @@ from math import prod
 import numpy as np
 import pandas as pd
 
-from logs2lang.dataset_builders.schema import DESCRIPTION, ITEM_ID, SERIES, TAGS, TITLE, YEAR
-from logs2lang.dataset_builders.sources.streaming_simulation.invented_words import (
+from ...schema import DESCRIPTION, ITEM_ID, SERIES, TAGS, TITLE, YEAR
+from .invented_words import (
     GENRES,
     MOODS,
     NAME_BEGINNINGS,
@@ -18,7 +18,7 @@ from logs2lang.dataset_builders.sources.streaming_simulation.invented_words impo
     THEMES,
     TITLE_PATTERNS,
 )
-from logs2lang.dataset_builders.sources.streaming_simulation.simulation_config import SimulationConfig
+from .simulation_config import SimulationConfig
 
 TAG_NAMES = GENRES + THEMES + MOODS
 TAGS_PER_WORK = 3

@@ -13,9 +13,9 @@ import pandas as pd
 from datasets import Dataset
 from scipy.special import logsumexp, softmax
 
-from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.schema import (
+from ...dataset_folder.built_dataset import BuiltDataset
+from ...input_error import InputError
+from ...schema import (
     CANDIDATES,
     EVENT,
     IS_DISCOVERY,

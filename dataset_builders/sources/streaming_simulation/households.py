@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from logs2lang.dataset_builders.sources.streaming_simulation.catalogue import TAG_NAMES, TAGS_PER_WORK, Catalogue
-from logs2lang.dataset_builders.sources.streaming_simulation.simulation_config import SimulationConfig
+from .catalogue import TAG_NAMES, TAGS_PER_WORK, Catalogue
+from .simulation_config import SimulationConfig
 
 _SMALLEST_SHARE, _LARGEST_SHARE = 0.3, 0.5
 _BLOCK_WEIGHTS = 2_000_000  # so many weights are in memory at once

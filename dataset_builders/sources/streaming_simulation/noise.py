@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from logs2lang.dataset_builders.schema import NOISE_EVENTS
-from logs2lang.dataset_builders.sources.streaming_simulation.catalogue import Catalogue
+from ...schema import NOISE_EVENTS
+from .catalogue import Catalogue
 
 PLAY = "play"
 TRAILER, AUTOPLAY, ABANDON = NOISE_EVENTS[:3]

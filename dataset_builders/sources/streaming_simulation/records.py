@@ -4,8 +4,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from logs2lang.dataset_builders.sources.streaming_simulation.catalogue import Catalogue
-from logs2lang.dataset_builders.sources.streaming_simulation.noise import (
+from .catalogue import Catalogue
+from .noise import (
     GENUINE,
     KINDS,
     LOOP,
@@ -13,8 +13,8 @@ from logs2lang.dataset_builders.sources.streaming_simulation.noise import (
     draw_noise,
     noise_durations,
 )
-from logs2lang.dataset_builders.sources.streaming_simulation.sessions import Sessions, mean_noise_records
-from logs2lang.dataset_builders.sources.streaming_simulation.simulation_config import SimulationConfig
+from .sessions import Sessions, mean_noise_records
+from .simulation_config import SimulationConfig
 
 _AFTER_NOISE = 2.0  # noise is ordered by draws below 1
 _BETWEEN_SESSIONS_S = 600

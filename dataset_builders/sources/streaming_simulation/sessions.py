@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from logs2lang.dataset_builders.sources.streaming_simulation.catalogue import Catalogue
-from logs2lang.dataset_builders.sources.streaming_simulation.households import Households, draw_works
-from logs2lang.dataset_builders.sources.streaming_simulation.simulation_config import PERIOD_DAYS, SimulationConfig
+from .catalogue import Catalogue
+from .households import Households, draw_works
+from .simulation_config import PERIOD_DAYS, SimulationConfig
 
 MOST_SITTINGS = 3
 MOST_EPISODES = 10

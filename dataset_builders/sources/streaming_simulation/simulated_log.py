@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.raw_log import LogLicense, RawLog
-from logs2lang.dataset_builders.schema import (
+from ...raw_log import LogLicense, RawLog
+from ...schema import (
     DEVICE,
     DURATION,
     EVENT,
@@ -24,19 +24,19 @@ from logs2lang.dataset_builders.schema import (
     TIMESTAMP,
     USER_ID,
 )
-from logs2lang.dataset_builders.sources.streaming_simulation.catalogue import (
+from ...tables.stored_tables import drop_stored
+from .catalogue import (
     ITEM_ID_PREFIX,
     TAG_NAMES,
     Catalogue,
     make_catalogue,
 )
-from logs2lang.dataset_builders.sources.streaming_simulation.households import Households, draw_households
-from logs2lang.dataset_builders.sources.streaming_simulation.invented_words import DEVICES
-from logs2lang.dataset_builders.sources.streaming_simulation.noise import EVENTS, KINDS
-from logs2lang.dataset_builders.sources.streaming_simulation.records import Records, draw_records, number_episodes
-from logs2lang.dataset_builders.sources.streaming_simulation.sessions import Sessions, draw_sessions
-from logs2lang.dataset_builders.sources.streaming_simulation.simulation_config import PERIOD_DAYS, SimulationConfig
-from logs2lang.dataset_builders.tables.stored_tables import drop_stored
+from .households import Households, draw_households
+from .invented_words import DEVICES
+from .noise import EVENTS, KINDS
+from .records import Records, draw_records, number_episodes
+from .sessions import Sessions, draw_sessions
+from .simulation_config import PERIOD_DAYS, SimulationConfig
 
 LICENSE = LogLicense(
     "apache-2.0",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from logs2lang.dataset_builders.input_error import InputError
+from ...input_error import InputError
 
 PERIOD_DAYS = 30
 """A taste stays the same for so many days, then it drifts."""

@@ -1,5 +1,5 @@
 """People's own histories, as Netflix, Spotify, YouTube, Letterboxd and Trakt export them. Nothing here has network."""
 
-from logs2lang.dataset_builders.sources.viewing_history.personal_log import read_viewing_history
+from .personal_log import read_viewing_history
 
 __all__ = ["read_viewing_history"]

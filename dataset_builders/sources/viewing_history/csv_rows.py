@@ -8,9 +8,9 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.schema import SOURCE_ROW
-from logs2lang.dataset_builders.sources.delimited import Dialect, ReadRows, read_delimited
-from logs2lang.dataset_builders.sources.viewing_history.export_files import ExportFile, head_of
+from ...schema import SOURCE_ROW
+from ..delimited import Dialect, ReadRows, read_delimited
+from .export_files import ExportFile, head_of
 
 _DELIMITERS = (",", ";", "\t")
 _LINE_END = re.compile(r"[\r\n]")

@@ -7,8 +7,8 @@ the file: they are below what any text shows, and the first episode stays before
 import ibis
 import ibis.expr.types as ir
 
-from logs2lang.dataset_builders.cells.written_times import UTC_MICROSECONDS
-from logs2lang.dataset_builders.schema import ITEM_ID, SOURCE_FILE, SOURCE_ROW, TIMESTAMP, USER_ID
+from ...cells.written_times import UTC_MICROSECONDS
+from ...schema import ITEM_ID, SOURCE_FILE, SOURCE_ROW, TIMESTAMP, USER_ID
 
 
 def keep_file_order(rows: ir.Table, *, newest_first: bool) -> ir.Table:

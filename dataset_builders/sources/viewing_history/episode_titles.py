@@ -8,7 +8,7 @@ without seasons ("Show: The Ferry") are recognized by what else was watched.
 import ibis
 import ibis.expr.types as ir
 
-from logs2lang.dataset_builders.schema import SERIES, TIMESTAMP, TITLE
+from ...schema import SERIES, TIMESTAMP, TITLE
 
 # What a season is called where Netflix is watched most; only with a number.
 _SEASON = (

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from logs2lang.dataset_builders.input_error import InputError, did_you_mean_file
-from logs2lang.dataset_builders.sources.delimited import copy_as_utf8
+from ...input_error import InputError, did_you_mean_file
+from ..delimited import copy_as_utf8
 
 MAX_UNPACKED_BYTES = 4 << 30
 """What the files of an archive that are read may take unpacked, all together. Real exports stay far below."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.sources.viewing_history.csv_rows import header_of
-from logs2lang.dataset_builders.sources.viewing_history.export_files import ExportFile, head_of
+from ...input_error import InputError
+from .csv_rows import header_of
+from .export_files import ExportFile, head_of
 
 _SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _SHOWN, _SHOWN_CHARS = 8, 40

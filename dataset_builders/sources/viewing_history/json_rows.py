@@ -10,13 +10,13 @@ import duckdb
 import ibis
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.schema import RAW, SOURCE_FILE, SOURCE_ROW
-from logs2lang.dataset_builders.sources.delimited import MAX_RAW_CHARS, ReadRows
-from logs2lang.dataset_builders.sources.json_lines import NOT_JSON
-from logs2lang.dataset_builders.sources.viewing_history.export_files import ExportFile
-from logs2lang.dataset_builders.sources.viewing_history.viewings import joined
-from logs2lang.dataset_builders.tables.stored_tables import drop_stored
+from ...input_error import InputError
+from ...schema import RAW, SOURCE_FILE, SOURCE_ROW
+from ...tables.stored_tables import drop_stored
+from ..delimited import MAX_RAW_CHARS, ReadRows
+from ..json_lines import NOT_JSON
+from .export_files import ExportFile
+from .viewings import joined
 
 _TAIL_BYTES = 64
 

@@ -10,14 +10,14 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.schema import EVENT, ITEM_ID, TIMESTAMP, VALUE
-from logs2lang.dataset_builders.sources.delimited import ReadRows
-from logs2lang.dataset_builders.sources.local_dates import parse_local_times
-from logs2lang.dataset_builders.sources.viewing_history.csv_rows import header_of, read_csv_rows
-from logs2lang.dataset_builders.sources.viewing_history.day_order import keep_file_order
-from logs2lang.dataset_builders.sources.viewing_history.export_files import ExportFile, head_of
-from logs2lang.dataset_builders.sources.viewing_history.viewings import OWNER, PLAY, RATE, WATCHED, joined, to_viewings
+from ...input_error import InputError
+from ...schema import EVENT, ITEM_ID, TIMESTAMP, VALUE
+from ..delimited import ReadRows
+from ..local_dates import parse_local_times
+from .csv_rows import header_of, read_csv_rows
+from .day_order import keep_file_order
+from .export_files import ExportFile, head_of
+from .viewings import OWNER, PLAY, RATE, WATCHED, joined, to_viewings
 
 # What a file tells is the first of these columns that it has.
 _EVENTS = {"watched date": PLAY, "rating": RATE, "name": WATCHED}

@@ -6,14 +6,14 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.schema import DEVICE, DURATION, SERIES, TIMESTAMP, TITLE, USER_ID
-from logs2lang.dataset_builders.sources.delimited import ReadRows
-from logs2lang.dataset_builders.sources.local_dates import parse_local_times
-from logs2lang.dataset_builders.sources.viewing_history.csv_rows import header_of, read_csv_rows
-from logs2lang.dataset_builders.sources.viewing_history.day_order import keep_file_order
-from logs2lang.dataset_builders.sources.viewing_history.episode_titles import series_of, with_series_beside
-from logs2lang.dataset_builders.sources.viewing_history.export_files import ExportFile, head_of
-from logs2lang.dataset_builders.sources.viewing_history.viewings import OWNER, PLAY, TRAILER, joined, to_viewings
+from ...schema import DEVICE, DURATION, SERIES, TIMESTAMP, TITLE, USER_ID
+from ..delimited import ReadRows
+from ..local_dates import parse_local_times
+from .csv_rows import header_of, read_csv_rows
+from .day_order import keep_file_order
+from .episode_titles import series_of, with_series_beside
+from .export_files import ExportFile, head_of
+from .viewings import OWNER, PLAY, TRAILER, joined, to_viewings
 
 _ACTIVITY = {
     USER_ID: "profile name",

@@ -7,10 +7,10 @@ from tempfile import TemporaryDirectory
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.cells.plain_text import plain_text
-from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.raw_log import LogLicense, RawLog
-from logs2lang.dataset_builders.schema import (
+from ...cells.plain_text import plain_text
+from ...input_error import InputError
+from ...raw_log import LogLicense, RawLog
+from ...schema import (
     DURATION,
     INTERACTION_COLUMNS,
     ITEM_ID,
@@ -22,17 +22,17 @@ from logs2lang.dataset_builders.schema import (
     USER_ID,
     YEAR,
 )
-from logs2lang.dataset_builders.sources.delimited import ReadRows, known_encoding
-from logs2lang.dataset_builders.sources.viewing_history import exports
-from logs2lang.dataset_builders.sources.viewing_history.export_files import ExportFile, open_export, unpack
-from logs2lang.dataset_builders.sources.viewing_history.exports import Export, recognise
-from logs2lang.dataset_builders.sources.viewing_history.letterboxd import read_letterboxd
-from logs2lang.dataset_builders.sources.viewing_history.netflix import read_netflix_activity, read_netflix_titles
-from logs2lang.dataset_builders.sources.viewing_history.spotify import read_spotify_account, read_spotify_extended
-from logs2lang.dataset_builders.sources.viewing_history.trakt import read_trakt_csv, read_trakt_json
-from logs2lang.dataset_builders.sources.viewing_history.viewings import OWNER, set_aside
-from logs2lang.dataset_builders.sources.viewing_history.youtube import read_youtube
-from logs2lang.dataset_builders.tables.stored_tables import store
+from ...tables.stored_tables import store
+from ..delimited import ReadRows, known_encoding
+from . import exports
+from .export_files import ExportFile, open_export, unpack
+from .exports import Export, recognise
+from .letterboxd import read_letterboxd
+from .netflix import read_netflix_activity, read_netflix_titles
+from .spotify import read_spotify_account, read_spotify_extended
+from .trakt import read_trakt_csv, read_trakt_json
+from .viewings import OWNER, set_aside
+from .youtube import read_youtube
 
 LICENSE = LogLicense(
     "other", redistributable=False, notice="A person's own history. It was read on their machine and stays there."

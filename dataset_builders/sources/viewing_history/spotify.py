@@ -6,11 +6,11 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.cells.written_times import UTC_MICROSECONDS
-from logs2lang.dataset_builders.sources.delimited import ReadRows
-from logs2lang.dataset_builders.sources.viewing_history.export_files import ExportFile
-from logs2lang.dataset_builders.sources.viewing_history.json_rows import read_json_rows
-from logs2lang.dataset_builders.sources.viewing_history.viewings import OWNER, PLAY, to_viewings
+from ...cells.written_times import UTC_MICROSECONDS
+from ..delimited import ReadRows
+from .export_files import ExportFile
+from .json_rows import read_json_rows
+from .viewings import OWNER, PLAY, to_viewings
 
 # Spotify itself counts no stream below this.
 STREAM_S = 30

@@ -6,11 +6,11 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.sources.delimited import ReadRows
-from logs2lang.dataset_builders.sources.viewing_history.csv_rows import read_csv_rows
-from logs2lang.dataset_builders.sources.viewing_history.export_files import ExportFile
-from logs2lang.dataset_builders.sources.viewing_history.json_rows import read_json_rows
-from logs2lang.dataset_builders.sources.viewing_history.viewings import OWNER, PLAY, RATE, WATCHED, joined, to_viewings
+from ..delimited import ReadRows
+from .csv_rows import read_csv_rows
+from .export_files import ExportFile
+from .json_rows import read_json_rows
+from .viewings import OWNER, PLAY, RATE, WATCHED, joined, to_viewings
 
 _JSON = {
     "watched_at": "/watched_at",

@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from logs2lang.dataset_builders.schema import (
+from ...schema import (
     INTERACTION_COLUMNS,
     RAW,
     REASON,
@@ -14,7 +14,7 @@ from logs2lang.dataset_builders.schema import (
     TITLE,
     YEAR,
 )
-from logs2lang.dataset_builders.sources.delimited import MAX_RAW_CHARS, ReadRows
+from ..delimited import MAX_RAW_CHARS, ReadRows
 
 OWNER = "owner"
 """The user of an export that names no profile."""

@@ -9,10 +9,10 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from logs2lang.dataset_builders.sources.delimited import ReadRows
-from logs2lang.dataset_builders.sources.viewing_history.export_files import ExportFile
-from logs2lang.dataset_builders.sources.viewing_history.json_rows import read_json_rows
-from logs2lang.dataset_builders.sources.viewing_history.viewings import OWNER, PLAY, TRAILER, set_aside, to_viewings
+from ..delimited import ReadRows
+from .export_files import ExportFile
+from .json_rows import read_json_rows
+from .viewings import OWNER, PLAY, TRAILER, set_aside, to_viewings
 
 NO_ADDRESS = "no video address: removed or private"
 NO_VIDEO = "not a video: a search, a post or a visit"

@@ -11,10 +11,11 @@ from trl import GRPOConfig, GRPOTrainer
 
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import EXAMPLE_ID
-from logs2lang.models.language_models import LanguageModel
-from logs2lang.training.grpo.shared_prompts import SharedPrompts
-from logs2lang.training.objectives.prompt_rows import SAMPLED_TOKENS
-from logs2lang.training.runs.resumable_trainer import ResumableTrainer
+
+from ...models.language_models import LanguageModel
+from ..objectives.prompt_rows import SAMPLED_TOKENS
+from ..runs.resumable_trainer import ResumableTrainer
+from .shared_prompts import SharedPrompts
 
 
 class ResumableGRPOTrainer(ResumableTrainer, SharedPrompts, GRPOTrainer):

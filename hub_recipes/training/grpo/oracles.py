@@ -12,12 +12,13 @@ from logs2lang.dataset_builders.dataset_folder.chosen_examples import choose_exa
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.prompts import template_text
 from logs2lang.dataset_builders.schema import CANDIDATES, HISTORY, ITEM_ID, TARGET
-from logs2lang.models.model_folders import RUN_FILE, model_folder
-from logs2lang.reasoners.local import LocalReasoner, trained_choices
-from logs2lang.training.objectives.rewards import hit
-from logs2lang.training.runs.arguments import VerbalizerArguments
-from logs2lang.training.runs.run_record import parent_entry, read_run
-from logs2lang.training.runs.training_examples import judgeable, of_users
+
+from ...models.model_folders import RUN_FILE, model_folder
+from ...reasoners.local import LocalReasoner, trained_choices
+from ..objectives.rewards import hit
+from ..runs.arguments import VerbalizerArguments
+from ..runs.run_record import parent_entry, read_run
+from ..runs.training_examples import judgeable, of_users
 
 logger = logging.get_logger(__name__)
 
@@ -73,7 +74,7 @@ def at_temperature(oracle: LocalReasoner, temperature: float) -> LocalReasoner:
 
 def to_endpoint(arguments: VerbalizerArguments, folder: Path | None = None) -> Any:
     """The oracle behind a server; nothing is asked yet."""
-    from logs2lang.reasoners.endpoint import EndpointReasoner
+    from ...reasoners.endpoint import EndpointReasoner
 
     return EndpointReasoner(
         model=str(arguments.oracle),

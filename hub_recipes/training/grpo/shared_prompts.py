@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from logs2lang.models.token_batches import branch_batch, takes_trees
+from ...models.token_batches import branch_batch, takes_trees
 
 _ENTROPY = "compute_entropy"
 """The one thing more that can be asked of a tree; what else TRL asks for belongs to images and experts."""

@@ -15,10 +15,11 @@ from torch.utils.data import Sampler
 
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import CANDIDATES, ITEM_ID, TARGET, Item
-from logs2lang.models.language_models import LanguageModel
-from logs2lang.reasoners.questions import ScoredAnswer, answer_ids, fit_prompt, to_prompt_of
-from logs2lang.training.objectives.packed_sequences import Branch, PackedSequence
-from logs2lang.training.runs.training_examples import judgeable
+
+from ...models.language_models import LanguageModel
+from ...reasoners.questions import ScoredAnswer, answer_ids, fit_prompt, to_prompt_of
+from ..runs.training_examples import judgeable
+from .packed_sequences import Branch, PackedSequence
 
 _TEXT = "text"
 

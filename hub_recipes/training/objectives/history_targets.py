@@ -33,10 +33,11 @@ from logs2lang.dataset_builders.schema import (
     USER,
     Item,
 )
-from logs2lang.models.language_models import LanguageModel
-from logs2lang.reasoners.questions import question, title_ids, to_title_prompt
-from logs2lang.training.objectives.candidate_shuffles import Key, PackedExample, require_fit
-from logs2lang.training.objectives.packed_sequences import Branch, PackedSequence
+
+from ...models.language_models import LanguageModel
+from ...reasoners.questions import question, title_ids, to_title_prompt
+from .candidate_shuffles import Key, PackedExample, require_fit
+from .packed_sequences import Branch, PackedSequence
 
 RecordFormat = Literal["titles", "template"]
 

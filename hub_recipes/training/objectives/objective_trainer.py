@@ -11,8 +11,9 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import speed_metrics
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.training.objectives.candidate_shuffles import PackedExample, ShuffledByLength, TrainingTexts
-from logs2lang.training.runs.resumable_trainer import ResumableTrainer
+
+from ..runs.resumable_trainer import ResumableTrainer
+from .candidate_shuffles import PackedExample, ShuffledByLength, TrainingTexts
 
 Measures = dict[str, Tensor]
 """Values of one batch by name, one per example or token; their mean is logged."""

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from logs2lang.models.token_batches import branch_batch, pad_left, refuse_trees
+from ...models.token_batches import branch_batch, pad_left, refuse_trees
 
 MODEL_INPUTS = ("input_ids", "position_ids", "attention_mask")
 

@@ -20,7 +20,8 @@ from logs2lang.dataset_builders.schema import (
     TEMPLATE_TEXT,
     Item,
 )
-from logs2lang.models.language_models import LanguageModel
+
+from ...models.language_models import LanguageModel
 
 COMPLETION = "completion"
 CHAT_TEMPLATE_KWARGS = "chat_template_kwargs"

@@ -17,11 +17,12 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import CANDIDATES, IS_DISCOVERY, ITEM_ID, TARGET, Item
-from logs2lang.evaluation.metric import load_metric
-from logs2lang.models.language_models import LanguageModel
-from logs2lang.reasoners.local import PRIORS_PER_PASS, LocalReasoner
-from logs2lang.reasoners.questions import ScoredAnswer, to_prompt_of
-from logs2lang.training.objectives.candidate_policy import (
+
+from ...evaluation.metric import load_metric
+from ...models.language_models import LanguageModel
+from ...reasoners.local import PRIORS_PER_PASS, LocalReasoner
+from ...reasoners.questions import ScoredAnswer, to_prompt_of
+from .candidate_policy import (
     cross_entropy,
     entropy,
     expected_advantages,
@@ -30,22 +31,22 @@ from logs2lang.training.objectives.candidate_policy import (
     expected_reward,
     is_hit,
 )
-from logs2lang.training.objectives.candidate_shuffles import (
+from .candidate_shuffles import (
     PackedExample,
     Questions,
     TrainingTexts,
     judgeable_with_texts,
 )
-from logs2lang.training.objectives.history_targets import Histories, RecordFormat
-from logs2lang.training.objectives.objective_trainer import CUT, Measures, Objective, ObjectiveTrainer
-from logs2lang.training.objectives.packed_sequences import (
+from .history_targets import Histories, RecordFormat
+from .objective_trainer import CUT, Measures, Objective, ObjectiveTrainer
+from .packed_sequences import (
     Branch,
     PackedSequence,
     branch_scores,
     to_packed_batch,
     token_log_probs,
 )
-from logs2lang.training.objectives.reference_policy import DropStart, keep_start, reference_weights
+from .reference_policy import DropStart, keep_start, reference_weights
 
 Method = Literal["history_lm", "sft", "exact"]
 

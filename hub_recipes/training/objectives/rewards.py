@@ -13,12 +13,13 @@ from typing import Any, Literal
 
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import FOLD, HISTORY, ITEM_ID, Item
-from logs2lang.evaluation.metric import metric_scores
-from logs2lang.reasoners.answer import parse_answer
-from logs2lang.reasoners.ranking import Ranking
-from logs2lang.training.runs.training_examples import is_judgeable
-from logs2lang.verbalizers.language_model_verbalizer import folds_of
-from logs2lang.verbalizers.verbalization_file import count_tokens
+
+from ...evaluation.metric import metric_scores
+from ...reasoners.answer import parse_answer
+from ...reasoners.ranking import Ranking
+from ...verbalizers.language_model_verbalizer import folds_of
+from ...verbalizers.verbalization_file import count_tokens
+from ..runs.training_examples import is_judgeable
 
 Rewards = list[float | None]
 Completions = Sequence[Sequence[Mapping[str, str]]]

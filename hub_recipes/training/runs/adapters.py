@@ -11,7 +11,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import set_seed
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.models.language_models import DEFAULT_BASE_MODEL, LanguageModel, load_language_model
+
+from ...models.language_models import DEFAULT_BASE_MODEL, LanguageModel, load_language_model
 
 
 @dataclass

@@ -15,11 +15,12 @@ from typing import Any, Literal, NoReturn, cast
 import yaml
 from trl import TrlParser
 
-from logs2lang.console.log_level import set_log_level
 from logs2lang.dataset_builders.input_error import InputError, did_you_mean
 from logs2lang.dataset_builders.prompting.described_records import RECORD_TOKENS
-from logs2lang.models.accelerators import accelerator
-from logs2lang.training.runs.adapters import AdapterArguments
+
+from ...console.log_level import set_log_level
+from ...models.accelerators import accelerator
+from .adapters import AdapterArguments
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 """Where our recipes lie."""

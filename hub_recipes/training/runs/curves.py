@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from logs2lang.training.runs.run_record import read_run
+from .run_record import read_run
 
 CURVES_FILE = "curves.svg"
 

@@ -8,8 +8,9 @@ from rich.table import Table
 
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.dataset_folder.chosen_examples import choose_examples
-from logs2lang.training.runs.adapters import to_base_id
-from logs2lang.training.runs.training_examples import judgeable, of_users
+
+from .adapters import to_base_id
+from .training_examples import judgeable, of_users
 
 
 def describe_run(arguments: Any, training_args: Any, dataset: BuiltDataset, rewards: Sequence[Any] = ()) -> int:

@@ -4,7 +4,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from logs2lang.console.progress import Report
+from ...console.progress import Report
 
 SHOWN = {
     "loss": "loss",

@@ -11,20 +11,21 @@ from datasets import Dataset
 from rich.console import Console
 from transformers import PrinterCallback
 
-from logs2lang.console.log_level import is_quiet
-from logs2lang.console.progress import show_progress
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.dataset_folder.chosen_examples import choose_examples
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.whole_files import whole_folder
-from logs2lang.models.language_models import LanguageModel
-from logs2lang.models.model_folders import CHAT_TEMPLATE_CONFIG
-from logs2lang.training.runs.adapters import save_adapter, to_base_id
-from logs2lang.training.runs.arguments import LIMITS
-from logs2lang.training.runs.curves import draw_curves
-from logs2lang.training.runs.progress import TrainingProgress
-from logs2lang.training.runs.resumable_trainer import TimeLimit, TimeSpent, latest_checkpoint
-from logs2lang.training.runs.run_record import (
+
+from ...console.log_level import is_quiet
+from ...console.progress import show_progress
+from ...models.language_models import LanguageModel
+from ...models.model_folders import CHAT_TEMPLATE_CONFIG
+from .adapters import save_adapter, to_base_id
+from .arguments import LIMITS
+from .curves import draw_curves
+from .progress import TrainingProgress
+from .resumable_trainer import TimeLimit, TimeSpent, latest_checkpoint
+from .run_record import (
     config_entry,
     dataset_entry,
     history_entry,
@@ -36,7 +37,7 @@ from logs2lang.training.runs.run_record import (
     write_json,
     write_run,
 )
-from logs2lang.training.runs.training_examples import judgeable, of_users
+from .training_examples import judgeable, of_users
 
 ADAPTER_FOLDER = "adapter"
 CHECKPOINT_FOLDER = "checkpoints"

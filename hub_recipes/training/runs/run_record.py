@@ -19,8 +19,9 @@ from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.dataset_folder.export import REPORT_FILE
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.whole_files import write_text
-from logs2lang.models.accelerators import accelerator
-from logs2lang.models.model_folders import ADAPTER_WEIGHTS, RUN_FILE, content_hash, model_folder, public_name
+
+from ...models.accelerators import accelerator
+from ...models.model_folders import ADAPTER_WEIGHTS, RUN_FILE, content_hash, model_folder, public_name
 
 SCHEMA_VERSION = 1
 """Raised whenever a reader of an earlier `run.json` would misread a later one."""

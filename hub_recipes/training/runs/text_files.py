@@ -10,14 +10,15 @@ from typing import Any
 import pandas as pd
 from datasets import Dataset
 
-from logs2lang.console.progress import Report, show_progress
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.dataset_folder.chosen_examples import choose_examples
 from logs2lang.dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
-from logs2lang.training.runs.run_folder import UNFINISHED
-from logs2lang.training.runs.run_record import read_run
-from logs2lang.verbalizers.learned import LEARNED_VERBALIZERS
-from logs2lang.verbalizers.verbalization_file import to_verbalizations, write_parquet
+
+from ...console.progress import Report, show_progress
+from ...verbalizers.learned import LEARNED_VERBALIZERS
+from ...verbalizers.verbalization_file import to_verbalizations, write_parquet
+from .run_folder import UNFINISHED
+from .run_record import read_run
 
 PART = 256
 """Examples between two visits to the disk."""

@@ -9,12 +9,13 @@ from datasets import Dataset
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
-from logs2lang.training.runs.arguments import ReasonerArguments
-from logs2lang.verbalizers.action import ActionVerbalizer
-from logs2lang.verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
-from logs2lang.verbalizers.learned import LEARNED_VERBALIZERS
-from logs2lang.verbalizers.verbalization_file import TEXT
-from logs2lang.verbalizers.verbalizer import Verbalizer, write_and_count
+
+from ...verbalizers.action import ActionVerbalizer
+from ...verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
+from ...verbalizers.learned import LEARNED_VERBALIZERS
+from ...verbalizers.verbalization_file import TEXT
+from ...verbalizers.verbalizer import Verbalizer, write_and_count
+from .arguments import ReasonerArguments
 
 
 def training_texts(arguments: ReasonerArguments, dataset: BuiltDataset, examples: Dataset, split: str) -> list[str]:
