@@ -137,7 +137,7 @@ def _rewards(
     oracle = None if args.dry_run else to_oracle(args, folder)
     return [
         OracleReward(oracle, verbalizer, items, args.oracle_reward),
-        LengthReward(verbalizer, tokenizer, args.length_low, args.length_high),
+        LengthReward(verbalizer, tokenizer, args.length_low, args.length_high, args.length_end),
     ]
 
 

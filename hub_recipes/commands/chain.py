@@ -171,8 +171,14 @@ class Chain:
             return [self._resolved(part) for part in value]
         if not isinstance(value, str):
             return value
-        base_model = self.shared.get("base_model", DEFAULT_BASE_MODEL)
-        return value.format(base_model=base_model, **{step.name: self._made(step) for step in self.steps})
+        known = {step.name: self._made(step) for step in self.steps}
+        try:
+            return value.format(base_model=self.shared.get("base_model", DEFAULT_BASE_MODEL), **known)
+        except (KeyError, IndexError, ValueError) as error:
+            raise InputError(
+                f"A step says {value!r}, and braces stand around the name of a step or base_model. The steps are "
+                f"{', '.join(known)}."
+            ) from error
 
     def _do(self, step: Step, minutes: float | None, dry_run: bool) -> int:
         choices = {name: self._resolved(value) for name, value in step.choices.items()}

@@ -115,34 +115,40 @@ class OracleReward:
 
 
 class LengthReward:
-    """A plateau over the length of a text against the template's: 1 from `low` to `high`, linear to 0 at 0 and at 1.
+    """A plateau over the length of a text against the template's: 1 from `low` to `high`, 0 at 0 and from `end` on.
 
     Source: Shi et al. (2026), arXiv 2602.20558, `r_len`; the paper gives the plateau as about 0.3 to 0.7 and says that
-    it falls off on both sides. That it does so in straight lines is our choice.
+    it falls off on both sides. That it does so in straight lines is our choice, and so is `end`: a text that names
+    what others chose next says more than the template, so an end above 1 makes length a price that it may pay.
 
     Args:
         verbalizer ([`LearnedVerbalizer`]): Turns completions into texts.
         tokenizer (`PreTrainedTokenizerBase`): Counts; the oracle's reading is what a text costs.
         low (`float`, *optional*, defaults to 0.3): Where the plateau begins.
         high (`float`, *optional*, defaults to 0.7): Where it ends.
+        end (`float`, *optional*, defaults to 1.0): Where the reward has fallen to 0.
 
     Example:
         >>> reward = LengthReward(None, None)
         >>> [round(reward.of_ratio(ratio), 3) for ratio in (0.0, 0.15, 0.3, 0.7, 0.85, 1.0, 2.0)]
         [0.0, 0.5, 1.0, 1.0, 0.5, 0.0, 0.0]
+        >>> LengthReward(None, None, high=0.5, end=2.5).of_ratio(1.5)
+        0.5
     """
 
     __name__ = "length"
 
-    def __init__(self, verbalizer: Any, tokenizer: Any, low: float = 0.3, high: float = 0.7):
-        if not 0 < low <= high < 1:
+    def __init__(self, verbalizer: Any, tokenizer: Any, low: float = 0.3, high: float = 0.7, end: float = 1.0):
+        if not 0 < low <= high < end:
             raise InputError(
-                f"The length plateau is {low} to {high}; expected 0 < low <= high < 1, such as 0.3 to 0.7."
+                f"The length plateau is {low} to {high}, and the reward ends at {end}; expected 0 < low <= high < "
+                "end, such as 0.3, 0.7 and 1."
             )
         self.verbalizer = verbalizer
         self.tokenizer = tokenizer
         self.low = low
         self.high = high
+        self.end = end
 
     def __call__(
         self,
@@ -169,7 +175,7 @@ class LengthReward:
 
     def of_ratio(self, ratio: float) -> float:
         """The reward of a text `ratio` times as long as the template's."""
-        return max(0.0, min(ratio / self.low, 1.0, (1 - ratio) / (1 - self.high)))
+        return max(0.0, min(ratio / self.low, 1.0, (self.end - ratio) / (self.end - self.high)))
 
 
 class AnswerReward:

@@ -112,6 +112,9 @@ class VerbalizerArguments(RunArguments):
     output_price: float | None = option(None, "The endpoint's US dollars per million tokens of answers.")
     length_low: float = option(0.3, "Where full length reward begins, as a share of the template's tokens.")
     length_high: float = option(0.7, "Where full length reward ends.")
+    length_end: float = option(
+        1.0, "Where it has fallen to 0. Above 1 a text may be longer than the template's, at a price for each token."
+    )
 
 
 @dataclass

@@ -226,3 +226,9 @@ def test_the_steps_for_a_card_are_rehearsed(at_training_folder, tmp_path):
     trained = {step.name for step in read_chain("smollm2-135m/chain/gpu.yaml") if step.action == "train"}
     assert {path.parts[0] for path in back if path.name == "run.json"} == trained
     assert {Path(f"{name}/results.json") for name in ("results", "results_rewrite")} <= back
+
+
+def test_a_step_that_names_no_other_is_one_sentence(at_training_folder):
+    steps = [Step.of({"name": "results", "evaluate": "{verbaliser}", "limit": 4})]
+    with pytest.raises(InputError, match=r"'\{verbaliser\}', and braces .* The steps are results"):
+        to_chain(steps, "misspelt").run(dry_run=True)
