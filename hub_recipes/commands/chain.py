@@ -145,10 +145,11 @@ class Chain:
     def _inputs(self, step: Step) -> str:
         """One hash of everything that decides what a step makes: of a recipe what it means, not how it is written."""
         recipe = step.choices.get("config")
+        own = {name: value for name, value in step.choices.items() if name != "config"}
         return digest(
             {
-                "step": [step.action, step.role, _without_limits(step.choices), _without_limits(self.shared)],
-                "recipe": _without_limits(read_recipe(recipe)) if recipe else None,
+                "step": [step.action, step.role],
+                "choices": _without_limits({**(read_recipe(recipe) if recipe else {}), **own, **self.shared}),
                 "dataset": content_entry(BuiltDataset.open(self.dataset)),
                 "uses": {other.name: self._made_hash(other) for other in self.steps if self._uses(step, other)},
             }

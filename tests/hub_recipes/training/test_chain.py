@@ -118,6 +118,16 @@ def test_a_comment_in_a_recipe_changes_nothing(made):
     assert made("# What it shows.\nseed: 1\nmethod:   sft  # why\n") == [first]
 
 
+def test_what_a_step_overrides_in_its_recipe_changes_nothing(at_training_folder, tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    hashes = set()
+    for written, chosen in (("max_steps: 40", {"max_steps": 24}), ("max_steps: 24", {})):
+        recipe.write_text(f"method: sft\n{written}\n")
+        step = Step.of({"name": "oracle", "train": "reasoner", "config": str(recipe), **chosen})
+        hashes.add(to_chain([step], tmp_path)._inputs(step))
+    assert len(hashes) == 1
+
+
 def test_a_dataset_of_equal_content_starts_no_step_anew_whatever_its_report_says(made, training_folder, monkeypatch):
     built = BuiltDataset.open(training_folder / "built")
     reports = [{**built.report, "notes": ["one"]}, {**built.report, "notes": ["another"]}]
