@@ -53,5 +53,6 @@ def file_from_web(wanted: WebFile) -> Path:
         ) from error
     except ValueError as error:
         raise InputError(
-            f"{wanted.url} has another checksum than expected; a proxy may have answered in its place."
+            f"{wanted.url} has a different checksum than expected; a proxy may have answered instead. Check the "
+            "network, or give a local folder."
         ) from error

@@ -176,8 +176,8 @@ def _read_repaired(connection: DuckDB, name: str, shown: Mapping[str, str], dial
     held = _num_records(read, connection)
     if held != counted:
         raise RuntimeError(
-            f"{', '.join(shown.values())} holds {counted} records, of which {held} were read or set aside. This is an "
-            "error of this program; please report it."
+            f"{', '.join(shown.values())} holds {counted} records, of which {held} were read or set aside. This is a "
+            "bug in logs2lang; please report it."
         )
     return replace(read, counted=counted)
 
@@ -338,7 +338,7 @@ def known_encoding(name: str) -> str:
         "".encode(name)
     except LookupError as error:
         raise InputError(
-            f"There is no encoding {name!r}. Usual ones are utf-8, utf-16, cp1250 (Central Europe), cp1251 "
+            f"There is no encoding {name!r}. Common ones are utf-8, utf-16, cp1250 (Central Europe), cp1251 "
             "(Cyrillic), cp1252 (Western Europe), cp1254 (Turkish)."
         ) from error
     return name

@@ -159,7 +159,8 @@ def test_ties_can_stand_as_in_the_file(make_source, tmp_path):
     assert pages_of(tmp_path / "file") == SESSIONS
     assert report["ties"] == {"records": 1.0, "targets": 1.0}
     assert (
-        "100% of the test targets share their time with a neighbour. Their order is as in the file." in report["notes"]
+        "100% of the test targets have the same time as a neighbouring record. Their order is that of the file."
+        in report["notes"]
     )
     assert "in the order of the file" in (tmp_path / "file" / "README.md").read_text()
     drawn = build_dataset(make_source(PAGES), tmp_path / "drawn", BuildOptions(num_candidates=5))
@@ -182,11 +183,11 @@ def test_a_log_without_times_has_the_order_of_its_file(tmp_path):
     assert pages_of(tmp_path / "built")[1:] == SESSIONS[1:]
     assert pages_of(tmp_path / "built")[0] == [*SESSIONS[0], "p09"]
     assert any("This log has no times" in note for note in report["notes"])
-    assert "1970-01-01, which texts leave out" in (tmp_path / "built" / "README.md").read_text()
+    assert "1970-01-01, which texts omit" in (tmp_path / "built" / "README.md").read_text()
     text = template_text(BuiltDataset.open(tmp_path / "built").examples("test")[0]["history"])
     assert text.startswith("interact | i")
     assert "1970" not in text
-    with pytest.raises(InputError, match="has no times, so it cannot be cut by time"):
+    with pytest.raises(InputError, match="has no times, so it cannot be split by time"):
         build_dataset(source, tmp_path / "temporal", BuildOptions(protocol="temporal"))
     with pytest.raises(InputError, match="A log without times is read with --order file"):
         build_dataset(partial(source, order="time"), tmp_path / "timed", BuildOptions())
@@ -202,7 +203,7 @@ def test_a_split_without_examples_is_left_out_of_the_card_and_named(make_source,
         BuiltDataset.open(tmp_path / "built").examples("train")
     report = build_dataset(make_source(rows), tmp_path / "filled", BuildOptions(num_candidates=5))
     assert report["options"]["min_history"] == 4
-    assert any("so 4 are enough here. A user needs 6 interactions" in note for note in report["notes"])
+    assert any("so the minimum is lowered to 4. A user needs 6 interactions" in note for note in report["notes"])
     assert report["splits"]["train"]["examples"] == 20
 
 

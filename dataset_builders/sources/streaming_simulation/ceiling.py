@@ -224,7 +224,7 @@ def _truth(dataset: BuiltDataset, name: str) -> pd.DataFrame:
     table = dataset.truth(name)
     if table is None:
         raise InputError(
-            f"{dataset.name} knows no true {name}, so it has no ceiling. Only the streaming simulation has one; leave "
-            "the row 'ceiling' out."
+            f"{dataset.name} has no true {name}, so its ceiling is not known. Only the streaming simulation has one; "
+            "leave out the row 'ceiling'."
         )
     return table

@@ -111,8 +111,8 @@ def _notes(texts: Sequence[ExportFile]) -> tuple[str, ...]:
     if not guessed:
         return ()
     return (
-        f"{guessed[0]}{f' and {len(guessed) - 1} more' if guessed[1:] else ''} is no UTF-8 and was read as Western "
-        "European (cp1252). If titles look wrong, save it as UTF-8, or build it with --encoding cp1250 (Central "
+        f"{guessed[0]}{f' and {len(guessed) - 1} more' if guessed[1:] else ''} is not UTF-8 and was read as Western "
+        "European (cp1252). If titles look wrong, save it as UTF-8, or build with --encoding cp1250 (Central "
         "Europe), cp1251 (Cyrillic) or cp1254 (Turkish).",
     )
 
@@ -128,7 +128,7 @@ def _of_profile(rows: ir.Table, profile: str | None, connection: DuckDB, shown: 
     user = plain_text(rows[USER_ID])
     names = connection.execute(rows.select(name=user).distinct().order_by("name"))["name"].dropna().to_list()
     if names == [OWNER]:
-        raise InputError(f"{shown} names no profiles, so --profile cannot choose one. Leave it away.")
+        raise InputError(f"{shown} has no profiles, so --profile cannot select one. Omit --profile.")
     if profile not in names:
         raise InputError(f"{shown} has no profile {profile!r}; it has {', '.join(map(repr, names)) or 'none'}.")
     return rows.filter(user == profile)

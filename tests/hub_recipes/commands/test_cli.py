@@ -390,4 +390,4 @@ def test_a_log_of_others_keeps_its_licence(run_main, tmp_path):
     words = ("--events", "3000", "--accounts", "40", "--license", "mit", "--output", tmp_path / "out")
     code, _, error = run_main("build", "streaming-simulation", *words)
     assert code == 2
-    assert "has a licence of its own" in " ".join(error.split())
+    assert "has its own licence" in " ".join(error.split())

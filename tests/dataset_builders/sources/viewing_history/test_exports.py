@@ -55,7 +55,7 @@ def test_files_are_told_by_content_whatever_they_are_called(exports, tmp_path, k
         ("[]", "its first keys are missing"),
         ('[{"ts": "2024-05-01T20', "its first keys are missing, so it may be cut off"),
         ("[1, 2]", "its first keys are missing"),
-        ('[{"playlists": []}]', "file is JSON, its first keys are playlists"),
+        ('[{"playlists": []}]', "file is JSON, and its first keys are playlists"),
         ('{"username": "ada"}', "file is JSON"),
         (json.dumps([SEARCH, SEARCH, ADVERTISEMENT]), "its first keys are header, title, titleUrl, time"),
         ("[" * 100_000, "file is JSON"),
@@ -92,7 +92,7 @@ def test_exports_that_are_no_one_log_are_refused(exports, tmp_path):
     shutil.copytree(exports / "netflix-titles", tmp_path / "both" / "short")
     with pytest.raises(InputError, match=r"Netflix CONTENT_INTERACTION/ViewingActivity\.csv and Netflix short/Netf"):
         recognised(tmp_path / "both")
-    with pytest.raises(InputError, match="two exports that are no one log"):
+    with pytest.raises(InputError, match="two different exports"):
         recognised(exports)
 
 

@@ -69,7 +69,7 @@ def test_no_row_of_a_damaged_file_is_lost(connection, exports, write, damage):
     assert counts["input_rows"] == rows
     assert counts["used"] + counts["merged_duplicates"] + counts["quarantined"] == rows
     assert (
-        counts["merged_duplicates"] + counts["quarantined"] or "empty line" in damage or "no numbers" in log.notes[0]
+        counts["merged_duplicates"] + counts["quarantined"] or "empty line" in damage or "not numbers" in log.notes[0]
     )
 
 
