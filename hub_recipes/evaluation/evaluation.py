@@ -57,7 +57,7 @@ class RowsLeftError(Exception):
     """
 
     def __init__(self, rows: Sequence[str]):
-        super().__init__(f"No time was left for {', '.join(rows)}.")
+        super().__init__(f"The time limit was reached before {', '.join(rows)}.")
         self.rows = rows
 
 
@@ -136,7 +136,7 @@ def evaluate_rows(
             results.write(output)
     if not results.rows:
         whys = "; ".join(f"{name}: {why}" for name, why in results.context[UNAVAILABLE].items())
-        raise InputError(f"None of these rows has anything to go on ({whys}). Choose others.")
+        raise InputError(f"None of these rows can be scored ({whys}). Choose others.")
     if output is not None:
         results.write(output)
     return results
@@ -282,8 +282,8 @@ def _resume(context: dict[str, Any], output: Path | None, overwrite: bool) -> Re
     if differing:
         was, now = _differing_parts(earlier.context.get(differing[0]), context[differing[0]])
         raise InputError(
-            f"{output / RESULTS_FILE} holds results of another {differing[0]} ({was!r}, now {now!r}). "
-            "Choose another --output, or pass --overwrite to start anew."
+            f"{output / RESULTS_FILE} holds results with a different {differing[0]} ({was!r}, now {now!r}). Choose "
+            "another --output, or pass --overwrite to start from scratch."
         )
     kept = {"reasoner": context["reasoner"] or reasoners[0], UNAVAILABLE: earlier.context.get(UNAVAILABLE, {})}
     return replace(earlier, context={**context, **kept})

@@ -98,7 +98,7 @@ class VerbalizerRow:
     def run(self, examples: Dataset, report: Report) -> Outcome:
         if self.reasoner.entry()["answer"] == "tags" and not any(item[TAGS] for item in self.items.values()):
             raise NothingToGoOnError(
-                "the reasoner ranks by tags, and no item of the catalogue has any; rank by title (--answer title)"
+                "the reasoner ranks by tags, but no item of the catalogue has any; use --answer title"
             )
         report("writing", 0)
         folds = examples[FOLD][:] if FOLD in examples.column_names else None
@@ -188,7 +188,7 @@ def to_row_names(words: Iterable[str], own: Collection[str] = ()) -> list[str]:
     known = [*dict.fromkeys([*VERBALIZER_ROWS, *own, *BASELINES, CEILING_ROW])]
     names = [name for word in words if word.strip() for name in _expand(word.strip(), known)]
     if not names:
-        raise InputError(f"No row was named; choose from {', '.join(known)}, or 'baselines' for all classical ones.")
+        raise InputError(f"No row was given; choose from {', '.join(known)}, or 'baselines' for all classical ones.")
     for name in names:
         if name in LEARNED_VERBALIZERS and name not in own:
             raise _without_adapter(name)
@@ -197,8 +197,8 @@ def to_row_names(words: Iterable[str], own: Collection[str] = ()) -> list[str]:
 
 def _without_adapter(name: str) -> InputError:
     return InputError(
-        f"{name!r} is written by a trained adapter, and none was named. Train one with `logs2lang train verbalizer`, "
-        f"then pass --verbalizer-adapter {name}=ID_OR_FOLDER."
+        f"{name!r} needs a trained adapter, and none was given. Train one with `logs2lang train verbalizer`, then "
+        f"pass --verbalizer-adapter {name}=ID_OR_FOLDER."
     )
 
 
@@ -249,7 +249,7 @@ def to_rows(
         elif name in BASELINES and name not in own:
             rows.append(BaselineRow(name, dataset, items, seed))
         elif reasoner is None:
-            raise InputError(f"Row {name!r} is a text that a reasoner must read, and no reasoner was given.")
+            raise InputError(f"Row {name!r} is a text that a reasoner must read, but no reasoner was given.")
         else:
             verbalizer = own.get(name) or to_verbalizer(name, dataset, _language_model(name, reasoner))
             rows.append(VerbalizerRow(name, verbalizer, reasoner, items))

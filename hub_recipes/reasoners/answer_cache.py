@@ -71,5 +71,6 @@ def open_answers(folder: Path | str | None = None) -> Iterator[AnswerCache]:
             yield AnswerCache(cache)
     except sqlite3.Error as error:
         raise InputError(
-            f"The cache of answers in {folder} cannot be used ({error}). Free its disk, or set another cache_folder."
+            f"The cache of answers in {folder} cannot be used ({error}). Free some disk space, or set another "
+            "cache_folder."
         ) from error

@@ -90,7 +90,7 @@ class Publisher:
 
         Raises:
             InputError: The Hub refuses something, a tag exists with other content, or the network fails. Whatever was
-                finished stays, and a later run goes on from there.
+                finished stays, and a later run continues from there.
         """
         with self._explained("your account"):
             self._check_namespace()
@@ -127,7 +127,7 @@ class Publisher:
         if self.plan.links.namespace not in allowed:
             raise InputError(
                 f"The token belongs to {account['name']}, who can publish under {' or '.join(allowed)}, not under "
-                f"{self.plan.links.namespace!r}. Choose one of these with --namespace, or take another token."
+                f"{self.plan.links.namespace!r}. Choose one of these with --namespace, or use another token."
             )
 
     def _with_needed_datasets(self, links: Links) -> Links:
@@ -150,7 +150,9 @@ class Publisher:
         planned = next(repo for repo in self.plan.repos if repo.name == adapter)
         report = planned.adapter.report_path if isinstance(planned, AdapterRepo) else None
         if report is not None and not (entries and _is_same(ReleaseFile(REPORT_FILE, report), entries[0])):
-            raise InputError(f"{repo_id} on the Hub is another build than the one behind {adapter}. {remedy}")
+            raise InputError(
+                f"{repo_id} on the Hub is a different build from the one that {adapter} was trained on. {remedy}"
+            )
         return revision
 
     def _check_all(self, links: Links) -> dict[str, _Standing]:
@@ -192,8 +194,8 @@ class Publisher:
             return _Standing(exists=True, tagged=True, revision=tagged)
         if tagged is not None and not self.create_pr:
             raise InputError(
-                f"The tag {self.plan.tag} exists on {repo_id} and holds other content. A tag is never moved: choose "
-                "another one with --tag."
+                f"The tag {self.plan.tag} already exists on {repo_id} with different content. A tag is never moved; "
+                "choose another one with --tag."
             )
         head = str(info.sha)
         additions, deletions = self._difference(repo, files, head)
@@ -211,10 +213,10 @@ class Publisher:
         paths = {entry.path for entry in tree if isinstance(entry, RepoFile)} - set(_HUB_OWN_FILES)
         if paths and MARKER.path not in paths:
             raise InputError(
-                f"{repo_id} is on the Hub and was not published by logs2lang (it has no {MARKER.path}): "
+                f"{repo_id} exists on the Hub and was not published by logs2lang (it has no {MARKER.path}), so "
                 f"publishing would overwrite or delete its {len(paths)} files, such as {min(paths)}. Rename your "
-                "folder, publish under another --namespace, or leave it out with --only. If it is an earlier "
-                "release of yours, put a file of that name into it."
+                "folder, publish under another --namespace, or exclude it with --only. If it is your own earlier "
+                "release, add a file of that name to it."
             )
 
     def _difference(

@@ -58,9 +58,9 @@ class RuleDecisions:
         seed: int = 0,
     ):
         if not is_rule(rule):
-            raise InputError(f"There is no rule of decisions {rule!r}; choose {', '.join(RULES)} (or another number).")
+            raise InputError(f"There is no decision rule {rule!r}; choose {', '.join(RULES)} (or another number).")
         if successors is None and needs_successors(rule):
-            raise InputError(f"The rule {rule!r} names what other users chose next, and no successors were given.")
+            raise InputError(f"The rule {rule!r} names what other users chose next, but no successors were given.")
         self.items = items
         self.rule = rule
         self.successors = successors

@@ -70,7 +70,8 @@ def require_no_other_table(path: Path) -> None:
         names = []
     if not {EXAMPLE_ID, TEXT, TOKENS} <= set(names):
         raise InputError(
-            f"{path} exists and holds no verbalizations, so it is not replaced. Give another --output, or move it."
+            f"{path} exists and does not contain verbalizations, so it is not replaced. Give another --output, or "
+            "move it."
         )
 
 

@@ -209,7 +209,7 @@ def test_a_split_without_examples_is_left_out_of_the_card_and_named(make_source,
 
 def test_a_log_without_examples_can_still_be_loaded(make_source, tmp_path):
     build_dataset(make_source([("ann", f"m{place}", place) for place in range(9)]), tmp_path / "ann")
-    assert "No example could be made" in (tmp_path / "ann" / "README.md").read_text()
+    assert "No examples could be built" in (tmp_path / "ann" / "README.md").read_text()
     assert load_dataset(str(tmp_path / "ann"), "items")["train"].num_rows == 9
     with pytest.raises(InputError, match="has no row"):
         BuiltDataset.open(tmp_path / "ann").config("reasoner", "test")

@@ -122,7 +122,7 @@ def _fitted(examples: Dataset, verbalizer: Any) -> Dataset:
     cut = sum(len(short) < len(whole) for short, whole in zip(fitted, examples[HISTORY], strict=True))
     if cut:
         logger.warning(
-            f"{cut} of {len(examples)} histories do not fit the model's window; their oldest records are cut."
+            f"{cut} of {len(examples)} histories do not fit the model's context window; their oldest records were cut."
         )
     rows = [{**row, HISTORY: history} for row, history in zip(examples, fitted, strict=True)]
     return cast(Dataset, Dataset.from_list(rows, features=examples.features))

@@ -103,8 +103,8 @@ class OracleReward:
             return hit(ranking, gold)
         if ranking is not None and not ranking.probabilities:
             raise InputError(
-                f"The oracle gives no probabilities, so there is no {self.kind} to reward. Use oracle_reward: hit, "
-                "or an oracle that answers by label, title or tags."
+                f"The oracle returns no probabilities, so there is no {self.kind} to reward. Use oracle_reward: hit, "
+                "or an oracle with answer mode label, title or tags."
             )
         chosen = {} if ranking is None else dict(zip(ranking.item_ids, ranking.probabilities, strict=True))
         probability = chosen.get(gold, 0.0)
@@ -136,7 +136,7 @@ class LengthReward:
     def __init__(self, verbalizer: Any, tokenizer: Any, low: float = 0.3, high: float = 0.7):
         if not 0 < low <= high < 1:
             raise InputError(
-                f"The length plateau is {low} to {high}; expected 0 < low <= high < 1, such as 0.3 to 0.7."
+                f"length_low is {low} and length_high is {high}; expected 0 < low <= high < 1, such as 0.3 and 0.7."
             )
         self.verbalizer = verbalizer
         self.tokenizer = tokenizer

@@ -122,9 +122,7 @@ def test_later_datasets_are_csv(tmp_path, variant):
 def test_a_csv_whose_columns_are_in_another_order_is_refused(tmp_path):
     ratings = "movieId,userId,rating,timestamp\n" + joined(",")
     folder = write(tmp_path / "ml", {"ratings.csv": ratings, "movies.csv": "movieId,title,genres\n1,Fog,Drama\n"})
-    with pytest.raises(
-        InputError, match="begins with 'movieId,userId,rating,timestamp', but MovieLens begins with"
-    ):
+    with pytest.raises(InputError, match="begins with 'movieId,userId,rating,timestamp', but MovieLens begins with"):
         read_movielens(connect(tmp_path), variant="25m", folder=folder)
 
 

@@ -222,7 +222,7 @@ def test_a_map_can_be_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("interaction: {user_id: a}", "'interaction' is no key of .*Did you mean 'interactions'"),
+        ("interaction: {user_id: a}", "'interaction' is not a key of .*Did you mean 'interactions'"),
         ("interactions: {userid: a}", "'userid' is no interaction column. Did you mean 'user_id'"),
         ("interactions: [user_id]", "'interactions' of .* must map"),
         ("interactions: {user_id: 3}", "'interactions' of .* must map"),

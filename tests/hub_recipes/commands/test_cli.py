@@ -57,7 +57,7 @@ def test_the_log_of_one_person_says_why_it_has_no_examples(run_main, tmp_path):
     export.write_text("\n".join(["Title,Date", *lines]) + "\n")
     code, out, _ = run_main("build", "viewing-history", export, "-o", tmp_path / "mine")
     assert code == 0
-    assert "No example could be made" in out
+    assert "No examples could be built" in out
     assert "logs2lang evaluate" not in out
 
 
@@ -194,7 +194,7 @@ def test_a_wrong_row_is_one_line_and_exit_code_2(run_main, built, tmp_path, argu
         (["evaluate", "--rows", "popularity"], "notes/results", "notes is a file. Choose another folder"),
         (["verbalize"], ".", "is a folder; give the path of a file"),
         (["verbalize"], "notes/texts.parquet", "notes is a file; give the path of a folder"),
-        (["verbalize"], "texts.csv", "texts are written as Parquet. Name it texts.parquet"),
+        (["verbalize"], "texts.csv", "texts are written as Parquet. Use texts.parquet"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(run_main, tmp_path, words, output, said):
@@ -213,7 +213,7 @@ def test_texts_take_the_place_of_texts_and_of_no_other_table(run_main, tmp_path)
         before = (tmp_path / name).read_bytes()
         code, _, err = run_main("verbalize", tmp_path / "no-dataset-yet", "-o", tmp_path / name)
         assert (code, (tmp_path / name).read_bytes()) == (2, before)
-        assert f"{name} exists and holds no verbalizations" in err
+        assert f"{name} exists and does not contain verbalizations" in err
     pq.write_table(pa.table({"example_id": ["e"], "text": ["t"], "tokens": [1], "compression": [1.0]}), log)
     assert "no-dataset-yet" in run_main("verbalize", tmp_path / "no-dataset-yet", "-o", log)[2]  # the next trouble
 
@@ -348,7 +348,7 @@ def test_show_puts_texts_of_one_log_side_by_side(run_main, built):
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("--verbalizers", "rewrite"), "'rewrite'; expected some of template"), (("--number", "9999"), "from 0")],
+    [(("--verbalizers", "rewrite"), "'rewrite'; choose from template"), (("--number", "9999"), "from 0")],
 )
 def test_show_says_what_it_cannot_show(run_main, built, words, said):
     code, _, error = run_main("show", built, *words)

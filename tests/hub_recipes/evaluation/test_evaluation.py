@@ -369,7 +369,7 @@ def test_rows_with_nothing_to_go_on_are_not_available_and_say_why(evaluate, tmp_
 def test_a_reasoner_by_tags_has_nothing_to_go_on_without_tags(dataset):
     reasoner = Obedient(dataset)
     reasoner.entry = lambda: {"id": "org/base", "trained": False, "answer": "tags"}
-    with pytest.raises(InputError, match=r"None of these rows .*no item of the catalogue has any; rank by title"):
+    with pytest.raises(InputError, match=r"None of these rows .*no item of the catalogue has any; use --answer title"):
         evaluate_rows(dataset, ["own"], reasoner=reasoner, verbalizers={"own": Scripted(HALF)})
 
 

@@ -81,5 +81,5 @@ def test_a_folder_is_named_by_its_record_and_never_by_where_it_lies(tmp_path):
 @pytest.mark.parametrize("damaged", ["{", "[]", "{}"])
 def test_a_damaged_record_is_told(tmp_path, damaged):
     (tmp_path / "run.json").write_text(damaged)
-    with pytest.raises(InputError, match="does not say how the adapter is called"):
+    with pytest.raises(InputError, match="does not contain the name of the adapter"):
         public_name(str(tmp_path))

@@ -88,7 +88,7 @@ def test_without_probabilities_the_answer_is_parsed_and_the_server_is_told_once(
     rankings = reasoner.rank(*rows(3))
     assert [(ranking.item_ids, ranking.probabilities) for ranking in rankings] == [(["id of Heat"], ())] * 3
     assert [body.get("logprobs") for body in chat_server.bodies] == [True, None, None]
-    assert warnings.text.count("lists no probabilities") == 1
+    assert warnings.text.count("returns no token probabilities") == 1
 
 
 def test_generate_parses_and_asks_for_no_probabilities(make_reasoner, chat_server):
@@ -330,7 +330,7 @@ def test_offline_mode_is_named(make_reasoner, monkeypatch):
         ({"base_url": "http://host:port/v1"}, "http or https"),
         ({"base_url": "http://user:pass@host/v1"}, "no user, password or query"),
         ({"base_url": "http://host/v1?key=abc"}, "no user, password or query"),
-        ({"answer": "title"}, "'label' or 'generate'"),
+        ({"answer": "title"}, "'label' and 'generate'"),
         ({"concurrency": 0}, "concurrency"),
         ({"concurrency": 101}, "concurrency"),
         ({"timeout_s": 0}, "timeout_s"),
@@ -419,7 +419,7 @@ def test_the_cap_on_calls_is_never_passed_and_the_rest_is_asked_under_a_higher_o
         make_reasoner(max_calls=3).rank(*rows(5))
     assert str(stop.value) == (
         f"The cap (max_calls=3) is reached: {ledger} counts 3 calls and 0 US dollars. 3 of 5 rows are answered; the "
-        "cache keeps them, and they are not paid for again. Run the same again with a higher cap, or delete that "
+        "cache keeps them, and they are not paid for again. Run the same command again with a higher cap, or delete that "
         "file to count from 0."
     )
     assert len(chat_server.bodies) == 3

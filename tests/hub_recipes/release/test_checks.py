@@ -23,7 +23,7 @@ SECRETS = {
     "key of a model provider": "sk-" + "proj-" + "0123456789abcdefghij",
     "key of a cloud": "AKIA" + "ABCDEFGHIJKLMNOP",
     "private key": "-----BEGIN RSA " + "PRIVATE KEY-----",
-    "password in an address": "https://ann:" + "hunter2@host/repo.git",
+    "password in a URL": "https://ann:" + "hunter2@host/repo.git",
 }
 
 
