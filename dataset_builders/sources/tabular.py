@@ -118,10 +118,10 @@ class TabularMapping:
     tag_separator: str = DEFAULT_TAG_SEPARATOR
 
     def __post_init__(self) -> None:
-        _check_names(self.interactions, INTERACTION_COLUMNS, "interaction column")
-        _check_names(self.items, ITEM_COLUMNS, "item column")
+        _check_names(self.interactions, INTERACTION_COLUMNS, "an interaction column")
+        _check_names(self.items, ITEM_COLUMNS, "an item column")
         if "%" not in str(self.time_format):
-            _check_names([self.time_format], TIME_FORMATS, "time format")
+            _check_names([self.time_format], TIME_FORMATS, "a time format")
         if not isinstance(self.tag_separator, str) or not self.tag_separator:
             raise InputError(f"tag_separator must be a text such as '|', but is {self.tag_separator!r}.")
 
@@ -151,7 +151,7 @@ def read_mapping(path: str | Path) -> TabularMapping:
     keys = tuple(TabularMapping.__dataclass_fields__)
     if not isinstance(content, dict):
         raise InputError(f"The column map {path} must be a YAML mapping with keys {', '.join(keys)}.")
-    _check_names(content, keys, f"key of {path}")
+    _check_names(content, keys, f"a key of {path}")
     for key in ("interactions", "items"):
         columns = content.get(key, {})
         if not isinstance(columns, dict) or not all(isinstance(name, str) for name in columns.values()):
@@ -460,7 +460,7 @@ def _check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:
     for name in names:
         if name not in known:
             hint = did_you_mean(str(name), known, f"Choose one of {', '.join(known)}.")
-            raise InputError(f"{name!r} is not a {what}. {hint}")
+            raise InputError(f"{name!r} is not {what}. {hint}")
 
 
 _QUOTED = r"""'[^']*'|"[^"]*\""""

@@ -25,11 +25,11 @@ from logs2lang.space.playground.text_marks import TextMarks
 from logs2lang.space.playground.writing import writing_card
 
 READY = "Ready."
-AHEAD = "Computed ahead of time. Change anything and press “Write and recommend” to see it happen."
+AHEAD = "Precomputed. Change anything and press “Write and recommend” to run it live."
 NO_LOG = Decision("No log", [], {}, [])
 """What is on the page after a log could not be read: nothing of the one before it."""
 QUEUED = "In the queue …"
-DONE = "Done. Hover or press a sentence to see the records it speaks of."
+DONE = "Done. Hover over or press a sentence to see the records it describes."
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ def running(scene: Scene, choices: Choices, models: LoadedModels) -> Iterator[Sc
 
 def reshuffled(scene: Scene, choices: Choices, models: LoadedModels) -> Iterator[Scene]:
     """The same texts, with the candidates in another order."""
-    scene = replace(scene, choices=choices, errors=(), status="The reasoner reads the texts again …")
+    scene = replace(scene, choices=choices, errors=(), status="The reasoner is reading the texts again …")
     if not any(written.probabilities for written in scene.comparison.values()):
-        yield replace(scene, status="The candidates stand in another order now.")
+        yield replace(scene, status="The candidates are in a different order now.")
         return
     before = {name: written.pick for name, written in scene.comparison.items()}
     try:
@@ -110,8 +110,8 @@ def stopped(scene: Scene) -> Scene:
 
 def _moved(moved: int, total: int) -> str:
     if not moved:
-        return f"Same candidates, another order: all {total} picks stayed."
-    return f"Same candidates, another order: {moved} of {total} picks changed. That is position bias."
+        return f"Same candidates, different order: all {total} picks are unchanged."
+    return f"Same candidates, different order: {moved} of {total} picks changed. This is position bias."
 
 
 def _resting(comparison: Comparison) -> Comparison:

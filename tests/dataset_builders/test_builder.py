@@ -394,7 +394,7 @@ def test_open_says_what_is_wrong_with_a_folder(built, tmp_path):
 
 def test_open_of_a_name_that_is_nowhere_is_an_input_error(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match="neither a folder here nor a dataset"):
+    with pytest.raises(InputError, match="neither a local folder nor a dataset"):
         BuiltDataset.open("nobody/nothing")
 
 

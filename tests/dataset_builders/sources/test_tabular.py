@@ -205,7 +205,7 @@ def test_files_of_one_glob_must_agree(tmp_path, connection):
 
 def test_wrong_names_are_answered_with_the_nearest(tmp_path, connection):
     (tmp_path / "log.csv").write_text(csv_text("uid,item_id,timestamp"))
-    with pytest.raises(InputError, match=r"'usr_id' is no interaction column\. Did you mean 'user_id'"):
+    with pytest.raises(InputError, match=r"'usr_id' is not an interaction column\. Did you mean 'user_id'"):
         read_tabular(connection, str(tmp_path / "log.csv"), columns={"usr_id": "uid"})
     with pytest.raises(InputError, match=r"no column 'uidd' for user_id\. Did you mean 'uid'"):
         read_tabular(connection, str(tmp_path / "log.csv"), columns={"user_id": "uidd"})
@@ -223,10 +223,10 @@ def test_a_map_can_be_a_file(tmp_path):
     ("content", "message"),
     [
         ("interaction: {user_id: a}", "'interaction' is not a key of .*Did you mean 'interactions'"),
-        ("interactions: {userid: a}", "'userid' is no interaction column. Did you mean 'user_id'"),
+        ("interactions: {userid: a}", "'userid' is not an interaction column. Did you mean 'user_id'"),
         ("interactions: [user_id]", "'interactions' of .* must map"),
         ("interactions: {user_id: 3}", "'interactions' of .* must map"),
-        ("time_format: milis", "'milis' is no time format"),
+        ("time_format: milis", "'milis' is not a time format"),
         ("tag_separator: ''", "tag_separator must be a text"),
         ("- a", "must be a YAML mapping"),
         ("{", "cannot be read as YAML"),

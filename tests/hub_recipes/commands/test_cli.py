@@ -65,7 +65,7 @@ def test_an_export_in_a_guessed_encoding_is_said_to_be_one(run_main, tmp_path):
     export = tmp_path / "NetflixViewingHistory.csv"
     lines = [f'"Řeka {day}","2024-05-{day:02}"' for day in range(1, 13)]
     export.write_bytes("\n".join(["Title,Date", *lines, ""]).encode("cp1250"))
-    said = "Note: NetflixViewingHistory.csv is no UTF-8"
+    said = "Note: NetflixViewingHistory.csv is not UTF-8"
     assert said in run_main("build", "viewing-history", export, "-o", tmp_path / "mine")[1]
     assert said not in run_main("build", "viewing-history", export, "--encoding", "cp1250", "-o", tmp_path / "mine")[1]
 

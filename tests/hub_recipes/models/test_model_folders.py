@@ -44,7 +44,7 @@ def test_without_a_hub_the_default_model_comes_from_its_package(monkeypatch, tin
 
 @pytest.mark.parametrize("name", ["nobody/nothing", "not a name", "no/such/folder"])
 def test_without_a_hub_any_other_name_is_refused_with_the_reason(name):
-    with pytest.raises(InputError, match="neither a folder here nor a model") as refused:
+    with pytest.raises(InputError, match="neither a local folder nor a model") as refused:
         model_folder(name)
     assert DEFAULT_BASE_MODEL in str(refused.value)
 

@@ -419,8 +419,8 @@ def test_the_cap_on_calls_is_never_passed_and_the_rest_is_asked_under_a_higher_o
         make_reasoner(max_calls=3).rank(*rows(5))
     assert str(stop.value) == (
         f"The cap (max_calls=3) is reached: {ledger} counts 3 calls and 0 US dollars. 3 of 5 rows are answered; the "
-        "cache keeps them, and they are not paid for again. Run the same command again with a higher cap, or delete that "
-        "file to count from 0."
+        "cache keeps their answers, so they are not paid for again. Run the same command again with a higher cap, or "
+        "delete that file to count from 0."
     )
     assert len(chat_server.bodies) == 3
     # another start goes on from what was spent

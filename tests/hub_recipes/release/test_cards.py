@@ -121,7 +121,7 @@ def test_fresh_cards_match_their_sources(adapters, simulation_folder):
         (lambda folder: (folder / "README.md").unlink(), "README.md does not say"),
         (lambda folder: change(folder / "run.json", steps=41), "README.md does not say"),
         (lambda folder: change(folder / "run.json", history=[{"step": 1, "loss": 2.0}]), "curves.svg does not show"),
-        (lambda folder: (folder / "optimizer.pt").touch(), "optimizer.pt is no part"),
+        (lambda folder: (folder / "optimizer.pt").touch(), "optimizer.pt is not part"),
     ],
 )
 def test_a_card_that_no_longer_matches_is_named(adapters, spoil, said):

@@ -141,7 +141,7 @@ def test_a_local_base_model_does_not_pass(adapter):
 
 def test_what_a_training_leaves_behind_does_not_pass(adapter):
     (adapter.folder / "trainer_state.json").write_text("{}")
-    with pytest.raises(InputError, match=re.escape("trainer_state.json is no part of a released adapter")):
+    with pytest.raises(InputError, match=re.escape("trainer_state.json is not part of a released adapter")):
         check_release([adapter], LINKS)
 
 

@@ -404,7 +404,7 @@ def test_what_would_be_deleted_is_listed_before(hub_api, publish, plan, adapters
     ("words", "said"),
     [
         (("--namespace", "no such/user"), "not a valid user or organisation name"),
-        (("--namespace", "me", "--data", "nowhere"), "--data is nowhere, and there is no such folder"),
+        (("--namespace", "me", "--data", "nowhere"), "--data is nowhere, but there is no such folder"),
         (("--namespace", "me", "--adapters", "nowhere"), "--adapters is nowhere"),
     ],
 )

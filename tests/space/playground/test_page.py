@@ -111,7 +111,7 @@ def test_the_truth_is_shown_on_demand(page):
 def test_shuffled_candidates_are_read_again(page):
     before = card(page, "profile").locator(".choice .title").all_inner_texts()
     page.get_by_role("button", name="Shuffle the candidates").click()
-    expect(page.locator(".status")).to_contain_text("Same candidates, another order")
+    expect(page.locator(".status")).to_contain_text("Same candidates, different order")
     after = card(page, "profile").locator(".choice .title").all_inner_texts()
     plain = [[title.removesuffix("pick").strip() for title in titles] for titles in (before, after)]
     assert plain[0] != plain[1]
@@ -119,7 +119,7 @@ def test_shuffled_candidates_are_read_again(page):
 
 
 def test_the_history_can_be_cut(page):
-    slider = page.get_by_label("number input for Records that are read")
+    slider = page.get_by_label("number input for Newest records to read")
     slider.fill("5")
     slider.press("Enter")
     slider.blur()

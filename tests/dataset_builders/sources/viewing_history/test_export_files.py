@@ -87,7 +87,7 @@ def test_a_spreadsheet_of_another_country_needs_its_encoding(read, told, write, 
 
 def test_a_guessed_encoding_is_said(connection, write):
     (note,) = read_viewing_history(connection, write("h.csv", "Title,Date\nŘeka,13.04.24\n", "cp1250")).notes
-    assert note.startswith("h.csv is no UTF-8 and was read as Western European (cp1252). If titles look wrong, ")
+    assert note.startswith("h.csv is not UTF-8 and was read as Western European (cp1252). If titles look wrong, ")
 
 
 @pytest.mark.parametrize(("encoding", "said"), [("utf-8", None), ("utf-16", None), ("cp1250", "cp1250")])

@@ -107,7 +107,7 @@ def test_files_that_were_cut_off_or_have_no_rows_are_refused(connection, exports
 
 def test_json_that_is_broken_in_the_middle_is_refused_with_the_place(connection, exports, write):
     text = (exports / AUDIO).read_text().replace('"ms_played": 4000', '"ms_played" 4000')
-    with pytest.raises(InputError, match=r"a\.json is no valid JSON: .*line 30"):
+    with pytest.raises(InputError, match=r"a\.json is not valid JSON: .*line 30"):
         read_viewing_history(connection, write("a.json", text))
 
 
