@@ -24,7 +24,7 @@ def test_it_opens_with_a_whole_comparison(page):
         expect(card(page, name).locator(".badge.picked")).to_have_count(1)
         expect(card(page, name).locator(".text")).not_to_be_empty()
     expect(page.locator("tr[data-record]")).to_have_count(20)
-    headings = ["#", "When", "Event", "Title", "How long", "Device", "Action"]  # no record has a value
+    headings = ["#", "When", "Event", "Title", "Duration", "Device", "Action"]  # no record has a value
     expect(page.locator(".log thead th")).to_have_text(headings)
     expect(card(page, "template").locator(".compression")).to_have_text("100% of the template")
 
