@@ -103,7 +103,7 @@ def build_dataset(
         threads (`int`, *optional*): DuckDB threads; the result does not depend on it.
         memory_limit (`str`, *optional*, defaults to `"3GB"`): What DuckDB may hold in memory before it spills to disk.
         license ([`LogLicense`], *optional*): The terms of a log of one's own; see `own_license`.
-        progress (`Callable[[str], None]`, *optional*): Told the name of each step as it begins.
+        progress (`Callable[[str], None]`, *optional*): Called with the name of each step as it begins.
 
     Returns:
         `dict`: The build report, as in `build_report.json`: options, counts, splits, license.

@@ -148,7 +148,7 @@ def _exceeds(differences: pd.Series) -> bool:
 
 
 def check_accounting(folder: Path, counts: Mapping[str, Any], kept: int) -> None:
-    """Check at the end of a build that every input row is in it, was merged, or lies in the quarantine on disk.
+    """Check at the end of a build that every input row is in it, was merged, or is in the quarantine on disk.
 
     Args:
         folder (`Path`): The dataset folder.

@@ -35,7 +35,7 @@ class PackageFile:
 
     @property
     def cached(self) -> Path:
-        """Where the file lies in the user's cache once it was fetched."""
+        """Where the file is in the user's cache once it was downloaded."""
         folder = cached_assets_path("logs2lang", namespace="packages", subfolder=self.requirement)
         return folder / Path(self.member).name
 

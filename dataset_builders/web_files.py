@@ -27,7 +27,7 @@ class WebFile:
 
     @property
     def cached(self) -> Path:
-        """Where the file lies in the user's cache once it was fetched."""
+        """Where the file is in the user's cache once it was downloaded."""
         return cached_assets_path("logs2lang", namespace="web", subfolder=self.sha256) / self.url.rpartition("/")[2]
 
 

@@ -156,7 +156,7 @@ def _fitting_variants(folder: Path) -> list[str]:
 
 
 def _variant_of(folder: Path) -> str:
-    """The variant whose files lie in a folder. The later ones look the same: the folder's name tells them apart."""
+    """The variant whose files are in a folder. The later ones look the same: the folder's name distinguishes them."""
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give the folder with the unpacked files of MovieLens.")
     fitting = _fitting_variants(folder)

@@ -72,7 +72,7 @@ class Chain:
         dataset (`str`): A built folder, or a dataset repository of the Hub.
         folder (`Path`): Where every step has its folder.
         shared (`dict`): Arguments of every training step, such as `base_model`.
-        minutes (`float`, *optional*): Stop after so many; the same chain goes on.
+        minutes (`float`, *optional*): Stop after this many; the same chain resumes.
     """
 
     steps: Sequence[Step]
@@ -220,7 +220,7 @@ class Chain:
 
 
 def _without_limits(choices: Mapping[str, Any]) -> dict[str, Any]:
-    """The choices that decide what a step makes: a higher cap lets it go on, and does not start it anew."""
+    """The choices that decide what a step makes: a higher cap lets it continue, and does not restart it."""
     return {name: value for name, value in choices.items() if name not in LIMITS}
 
 

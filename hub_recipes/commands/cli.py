@@ -45,7 +45,7 @@ app.add_typer(release_app)
 
 
 class _Interruption(BaseException):
-    """Somebody wants the command to end. No exception that anything on the way could take for its own."""
+    """The user wants the command to end. Not an exception that code on the way could catch as its own."""
 
     came = False
 

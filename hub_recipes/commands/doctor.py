@@ -1,4 +1,4 @@
-"""What this machine has, what it lacks, and the command that mends each lack."""
+"""What this machine has, what it lacks, and the command that fixes each problem."""
 
 import os
 import platform
@@ -34,7 +34,7 @@ class Finding:
         status (`str`): `"ok"`; `"note"`, when something is missing that the main job can do without or fetches by
             itself; `"problem"`, when the main job cannot run.
         found (`str`): What is here, in a few words.
-        remedy (`str`, *optional*): The command or step that mends it.
+        remedy (`str`, *optional*): The command or step that fixes it.
     """
 
     name: str

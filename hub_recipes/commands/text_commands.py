@@ -237,7 +237,7 @@ def _endpoint_reasoner(
 
 
 def _template_switches(chat_template_kwargs: str | None, no_thinking: bool) -> dict[str, Any]:
-    """What the chat template of the reasoner is told."""
+    """The arguments for the chat template of the reasoner."""
     try:
         told = json.loads(chat_template_kwargs or "{}")
     except json.JSONDecodeError:

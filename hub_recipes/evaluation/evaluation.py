@@ -93,7 +93,7 @@ def evaluate_rows(
         discoveries (`bool`, *optional*, defaults to `False`): Only examples whose target the user never touched.
         seed (`int`, *optional*, defaults to 0): Chooses the examples, breaks ties, drives the bootstrap.
         output (`Path`, *optional*): Folder to write after each row. Rows that stand there unchanged are not run again.
-        overwrite (`bool`, *optional*, defaults to `False`): Start anew, whatever `output` holds.
+        overwrite (`bool`, *optional*, defaults to `False`): Start from scratch, whatever `output` holds.
         command (`str`, *optional*): The command line, for the record.
         created (`datetime`, *optional*): The time, for the record.
         progress (`Callable`, *optional*): See `Progress`.
@@ -105,7 +105,7 @@ def evaluate_rows(
 
     Raises:
         RowsLeftError: The time was over before the last row.
-        InputError: A row is unknown or needs a reasoner, no row has anything to go on, or `output` holds results of
+        InputError: A row is unknown or needs a reasoner, no row can be scored, or `output` holds results of
             other examples or of another reasoner.
     """
     table = to_rows(rows, dataset, reasoner, verbalizers, seed)
@@ -271,7 +271,7 @@ def to_fingerprint(row: TableRow, context: Mapping[str, Any]) -> str | None:
 
 
 def _resume(context: dict[str, Any], output: Path | None, overwrite: bool) -> Results:
-    """The results to go on from: those in `output`, if they are about the same examples and reasoner, or none."""
+    """The results to continue from: those in `output`, if they are about the same examples and reasoner, or none."""
     if output is None or overwrite or not (output / RESULTS_FILE).exists():
         return Results(context)
     earlier = read_results(output)

@@ -1,7 +1,7 @@
 """The rows of the results table: everything that can rank the candidates of an example.
 
 A verbalizer's text read by the reasoner, a classical recommender that reads the history itself, or, for a simulated
-log, somebody who knows the truth.
+log, a ranking that knows the truth.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -154,7 +154,7 @@ class BaselineRow:
 
 @dataclass(frozen=True)
 class CeilingRow:
-    """Somebody who knows the true tastes of a simulated log: what no recommender can expect to pass."""
+    """A ranking that knows the true tastes of a simulated log: no recommender has a higher expected score."""
 
     dataset: BuiltDataset
     seed: int

@@ -381,10 +381,10 @@ def trained_chat_template_kwargs(folder: Path) -> dict[str, Any]:
 
 
 def check_chat_template_kwargs(switches: Any, where: str) -> None:
-    """Refuse what is no switch of a chat template, or would change how prompts are made at all.
+    """Refuse anything that is not an argument of a chat template, or that would change how prompts are built.
 
     Raises:
-        InputError: It is no dictionary, or a name in it is an argument of `apply_chat_template` itself.
+        InputError: It is not a dictionary, or a name in it is an argument of `apply_chat_template` itself.
     """
     if not isinstance(switches, Mapping):
         raise InputError(

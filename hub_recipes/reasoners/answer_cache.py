@@ -49,7 +49,7 @@ class AnswerCache:
         self._cache[key] = json.dumps(answer.__dict__)
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Ask these questions anew the next time."""
+        """Ask these questions again the next time."""
         for key in keys:
             self._cache.delete(key)
 

@@ -145,7 +145,7 @@ async def chat(
     Raises:
         PassingTrouble: Too many requests, an error of the server, no answer in time, no connection, or no chat answer.
         Refusal: The server does not take a parameter, or the prompt is too long.
-        EndpointError: Anything that no repetition mends.
+        EndpointError: Anything that a retry cannot fix.
     """
     trouble: Exception
     try:

@@ -375,9 +375,9 @@ class _Work:
             self.progress(self.finished)
 
     def _expect_a_pick(self, key: str, question: _Question, answer: ChatAnswer) -> None:
-        """Stop where the first answers are all invalid: a table of them would blame the texts.
+        """Stop if the first answers are all invalid: in a table of results the texts would get the blame.
 
-        They are asked anew the next time, because what mends them may be done at the server.
+        They are asked again the next time, because the fix may be made at the server.
         """
         memory = self.reasoner._memory
         memory.has_picked = memory.has_picked or to_ranking(answer, question.candidates) is not None
@@ -435,7 +435,7 @@ def to_ranking(answer: ChatAnswer, candidates: Candidates) -> Ranking | None:
 
 
 def _why_invalid(texts: Sequence[str], reasoner: EndpointReasoner) -> str:
-    """One sentence about answers none of which picks a candidate."""
+    """One sentence about answers that pick no candidate."""
     begin = f"None of the first {len(texts)} answers of {reasoner.model!r} picks a candidate:"
     thoughts = sum(not text.strip() or is_unfinished_thought(text) for text in texts)
     if thoughts > len(texts) / 2:

@@ -23,7 +23,7 @@ class Spent:
 
     Args:
         calls (`int`): Requests sent, attempts that failed included.
-        us_dollars (`float`): What they cost; of calls that nobody settled, the most that they can have cost.
+        us_dollars (`float`): What they cost; for unsettled calls, the most that they can have cost.
         calls_without_price (`int`): How many of the calls cost nothing here, because no price was known.
     """
 
@@ -37,10 +37,10 @@ class Spent:
 
 @dataclass(frozen=True)
 class SpendingLedger:
-    """The ledger of a folder; every process and every start that is given the folder continues from it.
+    """The ledger of a folder; all processes and runs that are given the folder share it.
 
     Args:
-        folder (`Path`): Where `spending.json` lies.
+        folder (`Path`): The folder with `spending.json`.
 
     Example:
         >>> import tempfile

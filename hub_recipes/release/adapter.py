@@ -33,7 +33,7 @@ class ReleasedAdapter:
     """One folder below `model_cards/`, opened.
 
     Args:
-        folder (`Path`): Where its files lie; results and build reports lie in `results/` beside it.
+        folder (`Path`): The folder with its files; results and build reports are in `results/` next to it.
         run (`dict`): The content of its `run.json`, and the base model that `adapter_config.json` names.
     """
 

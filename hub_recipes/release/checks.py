@@ -62,7 +62,7 @@ def check_release(repos: Sequence[PlannedRepo], links: Links, token: str | None 
 
 
 def check_file(file: ReleaseFile, folder: str, token: str | None = None) -> None:
-    """Refuse a file that may hold what nobody should get.
+    """Refuse a file that may contain something private.
 
     Args:
         file ([`ReleaseFile`]): About to be published.

@@ -50,7 +50,7 @@ class ReleaseFile:
     """A file of a repository.
 
     Args:
-        path (`str`): Where it lies in the repository.
+        path (`str`): Its path in the repository.
         source (`Path` or `bytes`): The file here, or its content.
     """
 
@@ -80,7 +80,7 @@ class ReleaseFile:
 
 
 MARKER = ReleaseFile(".logs2lang.json", b'{"published_by": "logs2lang"}\n')
-"""Lies in every repository that `publish` made. One without it is somebody's own, and is left alone."""
+"""A file in every repository that `publish` created. A repository without it is left alone."""
 
 
 @dataclass(frozen=True)
@@ -297,7 +297,7 @@ def check_place(namespace: str, data: Path, adapters: Path) -> None:
 
 
 def writable_cards(option: str) -> Path:
-    """Where released adapters lie in a checkout.
+    """Where released adapters are in a checkout.
 
     Args:
         option (`str`): What names another folder, for the error.

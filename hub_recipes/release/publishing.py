@@ -2,7 +2,7 @@
 
 Each repository is one commit and one tag. A repository that `publish` did not make is never written to: names such as
 `playground` are anybody's, and what is not planned would be deleted from it. What the Hub already holds is found out
-first, so that a second run uploads nothing, and a run that was interrupted goes on where it stopped.
+first, so that a second run uploads nothing, and an interrupted run resumes where it stopped.
 """
 
 from collections.abc import Callable, Iterator
@@ -76,7 +76,7 @@ class Publisher:
         private (`bool`, *optional*, defaults to `False`): Whether new repositories are private.
         create_pr (`bool`, *optional*, defaults to `False`): Offer pull requests instead of committing to main; nothing
             is tagged then, and no Collection is made.
-        tell (`Callable[[str], None]`, *optional*): Told what is at work.
+        tell (`Callable[[str], None]`, *optional*): Called with the current activity.
     """
 
     api: HfApi
@@ -175,8 +175,8 @@ class Publisher:
         """Compare a repository with the Hub.
 
         Raises:
-            InputError: The repository is somebody's own, the tag exists with other content, or the repository is
-                public and should be private.
+            InputError: The repository was not made by `publish`, the tag exists with other content, or the
+                repository is public and should be private.
         """
         repo_id, files = self.plan.repo_id(repo), repo.files(links)
         try:

@@ -16,7 +16,7 @@ LEARNED_VERBALIZERS: dict[str, type[LanguageModelVerbalizer]] = {
 
 
 def to_adapters(words: Iterable[str]) -> dict[str, str]:
-    """The adapters that somebody named, by verbalizer.
+    """The adapters that were given, by verbalizer.
 
     Args:
         words (`list[str]`): `NAME=ID_OR_FOLDER`, with a name out of `LEARNED_VERBALIZERS`.

@@ -57,10 +57,10 @@ def count_tokens(tokenizer: Any, texts: Sequence[str]) -> list[int]:
 
 
 def require_no_other_table(path: Path) -> None:
-    """Refuse to write where another file than such a one lies: it may be the only copy of somebody's log.
+    """Refuse to overwrite any other file: it may be the only copy of a log.
 
     Raises:
-        InputError: It is no Parquet file, or one of other columns.
+        InputError: It is not a Parquet file, or has other columns.
     """
     if not path.exists():
         return

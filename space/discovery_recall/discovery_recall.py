@@ -146,7 +146,7 @@ class DiscoveryRecall(evaluate.Metric):
         """The columns that `evaluate.combine` hands on of a batch: flags, or histories where it has those instead.
 
         It asks for names before it looks at the batch, and would end in a KeyError where there are no flags; so the
-        batch is looked at here, in the frame of whoever asks.
+        batch is looked at here, in the frame of the caller.
         """
         names = super()._feature_names()
         batch = sys._getframe(1).f_locals.get("batch")

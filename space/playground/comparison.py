@@ -165,7 +165,7 @@ def written_ahead(decision: Decision, models: LoadedModels) -> dict[str, dict[st
 
 
 def to_reasoner(choices: Choices, models: LoadedModels) -> LocalReasoner:
-    """The reasoner that was chosen, asked as it was trained where it was trained for this answer mode."""
+    """The chosen reasoner, with the settings it was trained with if it was trained for this answer mode."""
     model = models.get(choices.reasoner_adapter)
     if model.adapter_id is None:
         return LocalReasoner(model, choices.answer)
@@ -173,7 +173,7 @@ def to_reasoner(choices: Choices, models: LoadedModels) -> LocalReasoner:
 
 
 def _to_verbalizer(name: str, adapter: str, decision: Decision, models: LoadedModels) -> LanguageModelVerbalizer:
-    """A learned verbalizer with its adapter, as it was trained; or with the base model as it is."""
+    """A learned verbalizer with its adapter and settings, or with the untrained base model."""
     kind, model = LEARNED_VERBALIZERS[name], models.get(adapter)
     if model.adapter_id is None:
         return kind(decision.items, model)

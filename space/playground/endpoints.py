@@ -227,7 +227,7 @@ def to_entry(written: Written, decision: Decision, marks: TextMarks) -> dict[str
 
 
 def sentence_of(error: Exception) -> str:
-    """What a visitor is told: what they did wrong, or that something nobody foresaw went wrong.
+    """The message for a visitor: what they did wrong, or that an unexpected error occurred.
 
     The message of an unforeseen error may quote a log, so neither the visitor nor the machine's own log gets it.
     """

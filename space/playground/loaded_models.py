@@ -50,7 +50,7 @@ class LoadedModels:
         self._lock = Lock()
 
     def base(self) -> LanguageModel:
-        """The base model as it was released."""
+        """The released base model."""
         with self._lock:
             if self._base is None:
                 self._base = self._load(self.base_model)

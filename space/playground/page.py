@@ -301,7 +301,7 @@ def _begin(scene: Scene, *values: Any, status: str = "") -> list[Any]:
 
 
 def _steps(step: Callable[..., Iterator[Scene]], models: LoadedModels) -> Callable[..., Iterator[list[Any]]]:
-    """A generator for Gradio: only what changed is sent, and what nobody foresaw is one sentence."""
+    """A generator for Gradio: only changes are sent, and an unexpected error is one sentence."""
 
     def steps(scene: Scene, *values: Any) -> Iterator[list[Any]]:
         before: list[Any] = [None] * (4 + len(VERBALIZERS))

@@ -24,7 +24,7 @@ _LEGEND_CHARS = 20
 
 
 def result_names(folder: Path = RESULTS) -> list[str]:
-    """The evaluations that lie in a folder, by the names of their folders."""
+    """The evaluations in a folder, by the names of their folders."""
     return sorted(path.parent.name for path in folder.glob(f"*/{RESULTS_FILE}"))
 
 

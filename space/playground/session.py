@@ -1,4 +1,4 @@
-"""What the page does when somebody presses something: pure steps from choices to what is shown next.
+"""What the page does when a visitor presses something: pure steps from choices to what is shown next.
 
 Nothing here knows of Gradio; `page.py` binds these steps to components, and `endpoints.py` to the API.
 """
@@ -57,7 +57,7 @@ class Scene:
 
 
 def opened(example: ExampleUser) -> Scene:
-    """An example as it was computed ahead."""
+    """A precomputed example."""
     comparison = {name: Written(state="done", **example.written[name]) for name in VERBALIZERS}
     return Scene(example.decision, comparison, status=AHEAD)
 
@@ -104,7 +104,7 @@ def reshuffled(scene: Scene, choices: Choices, models: LoadedModels) -> Iterator
 
 
 def stopped(scene: Scene) -> Scene:
-    """What is there when somebody has seen enough."""
+    """The scene after a visitor pressed Stop."""
     return replace(scene, comparison=_resting(scene.comparison), status="Stopped.")
 
 

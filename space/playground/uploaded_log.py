@@ -1,7 +1,7 @@
 """A visitor's own log: read from the bytes that came, kept in the memory of the session, and nowhere else.
 
-While a log is read its bytes lie in a temporary folder, because DuckDB reads files; the folder is gone when reading
-ends. Nothing is logged: messages name columns and counts, and the only reader is whoever sent the file.
+While a log is read its bytes are in a temporary folder, because DuckDB reads files; the folder is gone when reading
+ends. Nothing is logged: messages name columns and counts, and are shown only to the sender of the file.
 """
 
 import random

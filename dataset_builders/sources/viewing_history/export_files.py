@@ -41,7 +41,7 @@ class ExportFile:
         path (`Path`): The file, or the archive that holds it.
         archive (`zipfile.ZipFile`, *optional*): The archive, open; `name` is then the name of a member.
         encoding (`str`, *optional*): How its text is encoded, where the user said so.
-        guessed (`bool`, *optional*, defaults to `False`): Whether `WESTERN` was taken because nothing told otherwise.
+        guessed (`bool`, *optional*, defaults to `False`): Whether `WESTERN` was assumed for lack of information.
     """
 
     name: str

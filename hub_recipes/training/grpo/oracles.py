@@ -105,7 +105,7 @@ def trained_users(arguments: VerbalizerArguments) -> tuple[float, float] | None:
 def oracle_hits(oracle: Any, dataset: BuiltDataset, arguments: VerbalizerArguments, seed: int) -> dict[str, Any]:
     """How often the oracle picks the target from template text, of users it was trained on and of the verbalizer's.
 
-    What it knows by heart it recommends from any text; a judge is worth what it hits among users it has never seen.
+    What it has memorised it recommends from any text; only hits for users it has never seen show its quality.
 
     Returns:
         `dict`: Under `own_users` and `verbalizer_users` the `hits` among `n` examples; empty where nothing is counted.

@@ -79,7 +79,7 @@ def to_reasoner_rows(
 ) -> Dataset:
     """Prompts that ask for the next item: every example `shuffles` times, its candidates in another order each.
 
-    A letter that always stood for the right title would be learned by heart, so no order comes twice but by chance.
+    A letter that always stood for the right title would be memorised, so an order repeats only by chance.
 
     Args:
         examples (`datasets.Dataset`): Rows of `EXAMPLE_FEATURES`.

@@ -43,10 +43,10 @@ _FORBIDDEN = -1e4
 
 
 def restrict_vocabulary(model: torch.nn.Module, token_ids: Sequence[int]) -> None:
-    """Let a model write some tokens only, whoever asks it: in sampling and in every log-probability alike.
+    """Restrict a model to some tokens, both in sampling and in every log-probability.
 
-    What sampling alone leaves out still has its share of the softmax that a trainer differentiates: at a high
-    temperature nearly all of it, and a step then moves everything but the choice between the tokens that were sampled.
+    Tokens that only sampling leaves out still have their share of the softmax that a trainer differentiates. At a high
+    temperature this is nearly all of it, and a step then changes everything except the choice of allowed tokens.
 
     Args:
         model (`torch.nn.Module`): A causal language model; its output layer gets a bias that no file holds.
@@ -65,14 +65,14 @@ def trainable_model(
     device: str | None = None,
     chat_template_kwargs: Mapping[str, Any] | None = None,
 ) -> LanguageModel:
-    """A base model with an adapter that can be trained: a new one, or one to go on from.
+    """A base model with an adapter that can be trained: a new one, or one to continue from.
 
     Args:
         arguments ([`AdapterArguments`]): See there.
         seed (`int`): Decides the weights that a new adapter starts with.
         device (`str`, *optional*): Where to; the accelerator if there is one, else the CPU.
-        chat_template_kwargs (`dict`, *optional*): What prompts pass to the chat template; by default as the adapter
-            that training continues from was taught.
+        chat_template_kwargs (`dict`, *optional*): Arguments for the chat template; by default those of the adapter
+            that training continues from.
 
     Returns:
         [`LanguageModel`]: Its `model` is a `PeftModel` in training mode, `model_id` a Hub id.

@@ -25,7 +25,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 """Where our recipes lie."""
 
 LIMITS = ("minutes", "max_calls", "max_cost", "input_price", "output_price")
-"""What a run may take. It decides when a run stops and never what is learned, so a run may go on under others."""
+"""Limits of a run. They decide when a run stops and never what is learned, so a run may resume with other limits."""
 
 
 def option(default: Any, text: str) -> Any:
@@ -35,7 +35,7 @@ def option(default: Any, text: str) -> Any:
 
 @dataclass
 class RunArguments(AdapterArguments):
-    """What every training run is told."""
+    """Arguments of every training run."""
 
     dataset: str = option("", "A built folder, or a dataset repository of the Hub. Required.")
     name: str | None = option(None, "Name of the adapter; by default made from base model, dataset and role.")
@@ -60,7 +60,7 @@ class RunArguments(AdapterArguments):
 
 @dataclass
 class VerbalizerArguments(RunArguments):
-    """What `train verbalizer` is told."""
+    """Arguments of `train verbalizer`."""
 
     method: Literal["sft", "grpo"] = option(
         "grpo", "sft: warm start on profile text or on random decisions. grpo: rewarded by the oracle's accuracy."
@@ -119,7 +119,7 @@ class VerbalizerArguments(RunArguments):
 
 @dataclass
 class ReasonerArguments(RunArguments):
-    """What `train reasoner` is told."""
+    """Arguments of `train reasoner`."""
 
     method: Literal["history_lm", "sft", "exact", "grpo"] = option(
         "exact",
@@ -140,7 +140,7 @@ class ReasonerArguments(RunArguments):
 
 @dataclass
 class ChatTemplateArguments:
-    """What TRL's configuration of GRPO has, for the methods whose trainers lack it."""
+    """An argument of TRL's GRPO configuration, for the methods whose trainers lack it."""
 
     chat_template_kwargs: dict | str | None = field(
         default=None,
@@ -158,7 +158,7 @@ class ChatTemplateArguments:
 
 @dataclass
 class ObjectiveArguments(ChatTemplateArguments):
-    """What the methods are told that need no sampling."""
+    """Arguments of the methods that need no sampling."""
 
     answer: Literal["label", "title", "tags"] = option(
         "label",
@@ -199,7 +199,7 @@ class RecipeParser(TrlParser):
         self.allow_abbrev = False
 
     def format_help(self) -> str:
-        """Our arguments with what they mean; the trainer's, of which there are hundreds, by name alone."""
+        """Our arguments with their meaning; the trainer's hundreds of arguments only by name."""
         *ours, trainers = self.types
         role = self.types[0].__name__.removesuffix("Arguments").lower()
         recipes = sorted(CONFIGS.glob(f"*/{role}/*.yaml"))
@@ -355,7 +355,7 @@ def _refuse_slow(training_args: Any) -> None:
 
 
 def _refuse_push(training_args: Any) -> None:
-    """Training would push to a repository that it names by itself, whoever made the one that is there."""
+    """Training would push to a repository that it names itself, even if someone else made it."""
     if training_args.push_to_hub:
         raise InputError(
             "push_to_hub is on, but training does not push: it would write to any repository of that name. Publish "

@@ -153,7 +153,7 @@ class TrainingRun:
         record: Mapping[str, Any],
         save_beside: Callable[[Path], None] | None = None,
     ) -> int:
-        """Write the adapter's folder, or say that the run goes on later.
+        """Write the adapter's folder, or say that the run can be resumed.
 
         Args:
             trainer (`transformers.Trainer`): After `train`.

@@ -39,7 +39,7 @@ def of_users(examples: Dataset, at_least: float, below: float) -> Dataset:
         below (`float`): Where it ends, up to 1.
 
     Raises:
-        InputError: There is no such share, or nobody stands in it.
+        InputError: There is no such share, or it contains no user.
     """
     if not 0 <= at_least < below <= 1:
         raise InputError(
