@@ -1,4 +1,4 @@
-"""Delimited text files (CSV, TSV, `::`) as tables of text; every record that is not a row is set aside with its reason.
+"""Delimited text files (CSV, TSV, `::`) as tables of text; every record that is not a row is set aside with a reason.
 
 DuckDB reads the files. It cannot continue after a quote that never closes (what follows, up to megabytes, becomes part
 of that value), and it leaves out records longer than its buffer. Records are therefore counted independently; if the

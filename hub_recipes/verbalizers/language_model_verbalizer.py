@@ -195,7 +195,7 @@ class LanguageModelVerbalizer(ABC):
             histories (`list[list[Record]]`): The records of each user, oldest first. Where they do not fit the model's
                 window the oldest are left out, and a warning says of how many histories.
             progress (`Callable[[int], None]`, *optional*): See `Progress`.
-            folds (`list[int]`, *optional*): Which users are left out of the counts of successors, per history; nobody
+            folds (`list[int]`, *optional*): Which users are left out of the counts of successors, per history; no one
                 when `None`. Training examples need it, or a text could name its own target.
         """
         asked = [
