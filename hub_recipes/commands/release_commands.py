@@ -148,7 +148,7 @@ def plan_table(plan: "ReleasePlan") -> Any:
         table.add_row(repo_id, repo_type, str(len(files)), size_phrase(total_size(files)))
     everything = [file for _, files in of_repos.values() for file in files]
     table.add_section()
-    table.add_row("together", "", str(len(everything)), size_phrase(total_size(everything)))
+    table.add_row("total", "", str(len(everything)), size_phrase(total_size(everything)))
     return table
 
 

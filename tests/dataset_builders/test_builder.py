@@ -127,8 +127,8 @@ def test_titles_that_name_several_items_are_counted_in_the_report_and_the_card(m
     counts = report["counts"]
     assert (counts["items_sharing_title"], counts["items_sharing_title_and_year"]) == (4, 2)
     (note,) = [note for note in report["notes"] if "share their title" in note]
-    assert note.startswith("4 of 40 items share their title with another.")
-    assert "but for 2 items that share the year too" in note
+    assert note.startswith("4 of 40 items share their title with another item.")
+    assert "2 items share the year too" in note
     card = (tmp_path / "built" / "README.md").read_text()
     assert "| items that share their title with another | 4 |\n| of these, the year too | 2 |\n" in card
 
@@ -165,7 +165,7 @@ def test_ties_can_stand_as_in_the_file(make_source, tmp_path):
     assert "in the order of the file" in (tmp_path / "file" / "README.md").read_text()
     drawn = build_dataset(make_source(PAGES), tmp_path / "drawn", BuildOptions(num_candidates=5))
     assert pages_of(tmp_path / "drawn") != SESSIONS
-    assert any("drawn by seed; --ties file" in note for note in drawn["notes"])
+    assert any("random, by the seed; --ties file" in note for note in drawn["notes"])
 
 
 def test_a_log_of_different_times_says_that_nothing_was_tied(make_source, crowd, tmp_path):
@@ -189,7 +189,7 @@ def test_a_log_without_times_has_the_order_of_its_file(tmp_path):
     assert "1970" not in text
     with pytest.raises(InputError, match="has no times, so it cannot be split by time"):
         build_dataset(source, tmp_path / "temporal", BuildOptions(protocol="temporal"))
-    with pytest.raises(InputError, match="A log without times is read with --order file"):
+    with pytest.raises(InputError, match="For a log without times, pass --order file"):
         build_dataset(partial(source, order="time"), tmp_path / "timed", BuildOptions())
 
 
@@ -197,7 +197,7 @@ def test_a_split_without_examples_is_left_out_of_the_card_and_named(make_source,
     rows = [(f"u{user}", f"m{(user * 5 + place) % 40}", place) for user in range(20) for place in range(7)]
     options = BuildOptions(num_candidates=5, min_history=5)
     report = build_dataset(make_source(rows), tmp_path / "built", options)
-    assert any(note.startswith("The split train has no example and cannot be loaded.") for note in report["notes"])
+    assert any(note.startswith("The split train has no examples and cannot be loaded.") for note in report["notes"])
     assert set(load_dataset(str(tmp_path / "built"), "verbalizer")) == {"validation", "test"}
     with pytest.raises(InputError, match=r"'train' split of 'examples' .* has no row: .*Choose validation or test"):
         BuiltDataset.open(tmp_path / "built").examples("train")
@@ -242,7 +242,7 @@ def test_a_failed_build_leaves_the_earlier_one_and_no_scraps(make_source, built,
 def test_a_folder_with_other_things_in_it_is_left_alone(make_source, crowd, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(InputError, match="is not empty and holds no built dataset"):
+    with pytest.raises(InputError, match="is not empty and is not a built dataset"):
         build_dataset(make_source(crowd), tmp_path / "mine", OPTIONS)
     assert contents(tmp_path / "mine") == {"thesis.txt": b"years of work"}
 

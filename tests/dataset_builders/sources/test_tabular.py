@@ -199,7 +199,7 @@ def test_a_path_that_leads_nowhere(tmp_path, connection):
 def test_files_of_one_glob_must_agree(tmp_path, connection):
     (tmp_path / "a.csv").write_text(csv_text())
     (tmp_path / "b.csv").write_text(csv_text("user_id,timestamp,item_id"))
-    with pytest.raises(InputError, match=r"b\.csv has other columns than"):
+    with pytest.raises(InputError, match=r"b\.csv has different columns than"):
         read_tabular(connection, str(tmp_path / "*.csv"))
 
 
@@ -280,7 +280,7 @@ def test_an_optional_column_can_be_left_out(tmp_path, connection):
     (tmp_path / "log.csv").write_text(csv_text("user_id,item_id,timestamp,rating").replace("\n", ",good\n", 3))
     path = str(tmp_path / "log.csv")
     assert "value" not in read_tabular(connection, path, columns={"value": "-"}).interactions.columns
-    with pytest.raises(InputError, match="cannot do without user_id"):
+    with pytest.raises(InputError, match="needs a column for user_id"):
         read_tabular(connection, path, columns={"user_id": "-"})
 
 
@@ -332,10 +332,10 @@ def test_the_id_of_the_catalogue_is_taken_where_the_log_has_it(tmp_path, connect
     (tmp_path / "items.csv").write_text("group,title\ng1,Alien\n")
     files = {"interactions": str(tmp_path / "log.csv"), "items": str(tmp_path / "items.csv")}
     raw = read_tabular(connection, **files, item_columns={"item_id": "group"})
-    assert raw.notes == ("Items are those of 'group', as in the catalogue, and not of 'item_id'.",)
+    assert raw.notes == ("Item ids come from 'group', as in the catalogue, not from 'item_id'.",)
     assert canonicalize(raw, connection).counts["items_without_metadata"] == 0
     own = read_tabular(connection, **files, columns={"item_id": "item_id"}, item_columns={"item_id": "group"})
-    with pytest.raises(InputError, match=r"No item of the log stands in the catalogue: .*'i1', .*'g1'"):
+    with pytest.raises(InputError, match=r"No item of the log is in the catalogue: .*'i1', .*'g1'"):
         canonicalize(own, connection)
 
 
@@ -538,7 +538,7 @@ def test_tags_may_be_a_list_as_python_writes_it(tmp_path, connection, tags):
 @pytest.mark.parametrize("line", ["{user_id:'ann',item_id:'i1'}", "{'user_id': open('x'), 'item_id': 'i1'}", "ann i1"])
 def test_a_file_without_any_json_line_is_told(tmp_path, connection, line):
     (tmp_path / "log.jsonl").write_text(line + "\n")
-    with pytest.raises(InputError, match=r"has no line that is a JSON object\. The first is .*double quotes"):
+    with pytest.raises(InputError, match=r"has no line that is a JSON object\. The first line is .*double quotes"):
         read_tabular(connection, str(tmp_path / "log.jsonl"))
 
 

@@ -178,7 +178,7 @@ def test_a_verbalizer_without_its_adapter_is_one_line_and_exit_code_2(run_main, 
     ("arguments", "said"),
     [
         (["--rows", "populariti"], "Did you mean 'popularity'"),
-        (["--rows", ","], "No row was named"),
+        (["--rows", ","], "No row was given"),
     ],
 )
 def test_a_wrong_row_is_one_line_and_exit_code_2(run_main, built, tmp_path, arguments, said):
@@ -224,7 +224,7 @@ def test_an_evaluation_replaces_no_file_that_none_wrote(run_main, tmp_path, name
     words = ("evaluate", tmp_path / "no-dataset-yet", "--rows", "popularity", "-o", tmp_path)
     code, _, err = run_main(*words)
     assert (code, (tmp_path / name).read_text()) == (2, "years of work")
-    assert f"{name} exists without a results.json beside it" in err
+    assert f"{name} exists without a results.json, so it" in err
     assert "no-dataset-yet" in run_main(*words, "--overwrite")[2]  # the next trouble
 
 
@@ -335,7 +335,9 @@ def test_rows_that_name_successors_say_how_to_build_an_old_dataset_again(
         "verbalize", old, "--verbalizer", row, "--model", tiny_model_folder, "--output", tmp_path / "texts.parquet"
     )
     assert code == 2
-    assert f"Build it again: `logs2lang build streaming-simulation --output {old}`" in " ".join(error.split())
+    assert f"Build it again with the same options: `logs2lang build streaming-simulation --output {old}`" in " ".join(
+        error.split()
+    )
     assert not (tmp_path / "texts.parquet").exists()
 
 

@@ -397,7 +397,9 @@ def test_examples_whose_candidates_share_title_and_year_are_counted(dataset):
     assert with_heat((third, 1995), (other, 1995)) == counts(1, 1, 0)
     assert with_heat((target, 1995), (other, 1995)) == counts(1, 1, 1)
     said = remarks({"rows": [], "n": 9, "namesakes": {"examples": 4, "targets": 2}})
-    assert said[0].startswith("In 4 of 9 examples candidates share their title and year, in 2 of these the target")
+    assert said[0].startswith(
+        "In 4 of 9 examples, several candidates share their title and year; in 2 of these, the target"
+    )
 
 
 def test_a_time_limit_ends_between_rows_and_the_same_call_goes_on(dataset, tmp_path):

@@ -16,7 +16,7 @@ def test_a_local_folder_is_taken_as_it_is(tiny_model_folder):
 def test_a_folder_with_a_part_missing_is_refused(tiny_model_folder, tmp_path, missing):
     folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
     (folder / missing).unlink()
-    with pytest.raises(InputError, match="holds no model that can be loaded"):
+    with pytest.raises(InputError, match="contains no model that can be loaded"):
         model_folder(str(folder))
 
 

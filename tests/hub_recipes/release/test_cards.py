@@ -117,9 +117,9 @@ def test_fresh_cards_match_their_sources(adapters, simulation_folder):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda folder: (folder / "README.md").write_text("# Mine\n"), "README.md does not say"),
-        (lambda folder: (folder / "README.md").unlink(), "README.md does not say"),
-        (lambda folder: change(folder / "run.json", steps=41), "README.md does not say"),
+        (lambda folder: (folder / "README.md").write_text("# Mine\n"), "README.md does not match"),
+        (lambda folder: (folder / "README.md").unlink(), "README.md does not match"),
+        (lambda folder: change(folder / "run.json", steps=41), "README.md does not match"),
         (lambda folder: change(folder / "run.json", history=[{"step": 1, "loss": 2.0}]), "curves.svg does not show"),
         (lambda folder: (folder / "optimizer.pt").touch(), "optimizer.pt is not part"),
     ],

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[3]
 SECRETS = {
     "Hub token": "hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYz01234567",
     "GitHub token": "ghp_" + "a1B2" * 9,
-    "key of a model provider": "sk-" + "proj-" + "0123456789abcdefghij",
-    "key of a cloud": "AKIA" + "ABCDEFGHIJKLMNOP",
+    "API key of a model provider": "sk-" + "proj-" + "0123456789abcdefghij",
+    "cloud access key": "AKIA" + "ABCDEFGHIJKLMNOP",
     "private key": "-----BEGIN RSA " + "PRIVATE KEY-----",
     "password in a URL": "https://ann:" + "hunter2@host/repo.git",
 }
@@ -78,13 +78,13 @@ def with_column(table: pa.Table, name: str, value: str) -> pa.Table:
 def test_secrets_do_not_pass(what, adapter):
     run = json.loads((adapter.folder / "run.json").read_text())
     write_json(adapter.folder / "run.json", {**run, "config": {"note": f"made with {SECRETS[what]}"}})
-    with pytest.raises(InputError, match=rf"run.json holds what looks like an? {what}") as raised:
+    with pytest.raises(InputError, match=rf"run.json contains what looks like an? {what}") as raised:
         check_release([adapter], LINKS)
     assert SECRETS[what] not in str(raised.value)
 
 
 def test_the_token_in_use_does_not_pass_whatever_it_looks_like(tmp_path):
-    with pytest.raises(InputError, match="holds the token that is in use") as raised:
+    with pytest.raises(InputError, match="contains the token that is in use") as raised:
         check_file(ReleaseFile("app.py", b"login('open sesame')"), "space", "open sesame")
     assert "open sesame" not in str(raised.value)
 

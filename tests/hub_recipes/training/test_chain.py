@@ -163,7 +163,7 @@ def test_what_a_step_spent_stays_spent_when_it_starts_anew(made, tmp_path):
 def test_a_step_starts_anew_where_that_is_asked_for(made, tmp_path):
     made("seed: 1\n")
     assert made("seed: 1\n", restart=["oracle"]) == ["seed: 1\n"] * 2
-    with pytest.raises(InputError, match="'orakle', and the steps are oracle"):
+    with pytest.raises(InputError, match="'orakle', but the steps are oracle"):
         made("seed: 1\n", restart=["orakle"])
 
 

@@ -133,12 +133,12 @@ def test_every_step_of_a_chain_uses_what_stands_before_it(path):
         (["--learnin_rate", "1"], "'--learnin_rate' is not an argument .* Did you mean --learning_rate"),
         (["--meth", "sft"], "'--meth' is not an argument .* cannot be abbreviated. Did you mean --method"),
         (["--conf=own.yaml"], "'--conf=own.yaml' is not an argument .* Did you mean --config"),
-        (["--output_dir", "x"], "No dataset was named"),
+        (["--output_dir", "x"], "No dataset was given"),
         (
             ["--dataset", "d", "--output_dir", "x", "--push_to_hub", "True"],
             "push_to_hub is on, but training does not push",
         ),
-        (["--config"], "--config stands at the end"),
+        (["--config"], "--config has no value"),
     ],
 )
 def test_wrong_arguments_are_one_sentence(words, message):
@@ -202,5 +202,5 @@ def test_an_interrupted_script_is_one_line_and_exit_code_130(capsys):
 
 @pytest.mark.parametrize("words", [["--config"], ["--method"]])
 def test_an_argument_without_its_value_is_one_sentence(words):
-    with pytest.raises(InputError, match=f"{words[0]} stands at the end"):
+    with pytest.raises(InputError, match=f"{words[0]} has no value"):
         parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, words)

@@ -222,7 +222,7 @@ def test_what_is_not_allowed_is_never_written_and_has_no_share(own_bias, at_trai
         ({"base_model": "./org/tiny", "base_model_id": None}, "base_model_id"),
         ({"reward_weights": "1.0"}, "reward_weights has 1 numbers"),
         ({"per_device_train_batch_size": 4_000}, "A step takes 1000 prompts"),
-        ({"num_generations": 3}, "do not go together"),
+        ({"num_generations": 3}, "cannot be used together"),
         ({"learning_rate": "fast"}, "learning_rate"),
         ({"bf16": True}, "bf16 is on but there is no accelerator"),
     ],

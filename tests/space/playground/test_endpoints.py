@@ -123,7 +123,7 @@ def test_results_are_handed_out(client):
 @pytest.mark.parametrize(
     ("arguments", "endpoint", "message"),
     [
-        (["Nobody"], "/compare", "There is no example 'Nobody'; there are Ada"),
+        (["Nobody"], "/compare", "There is no example 'Nobody'; choose from Ada"),
         (["Ada", 0], "/compare", "history_length is 0; expected 1 to 100"),
         (["Ada", 5, "nobody/nothing"], "/compare", "nobody/nothing is neither a local folder nor an adapter"),
         (["Ada", 5, "", "", "", "poem"], "/compare", "expected 'title', 'tags' or 'label'"),

@@ -103,9 +103,9 @@ def test_a_personal_export_needs_no_columns(page, upload):
 
 UNREADABLE = [
     ("junk.csv", bytes(range(256)) * 40, "not UTF-8 text"),
-    ("junk.parquet", bytes(range(256)) * 40, "no Parquet"),
-    ("junk.zip", b"PK\x03\x04" + bytes(200), "cut off"),
-    ("other.json", b'{"a": 1}', "no history that can be read"),
+    ("junk.parquet", bytes(range(256)) * 40, "not valid Parquet"),
+    ("junk.zip", b"PK\x03\x04" + bytes(200), "truncated"),
+    ("other.json", b'{"a": 1}', "not a supported history"),
     ("empty.csv", b"\n", "begins with an empty line"),
     ("heading.csv", b"user,item,time\n", "has no rows"),
     ("useless.csv", b"a,b\n1,2\n", "No column is clearly the time"),

@@ -34,8 +34,8 @@ def test_archives_that_were_cut_off_or_damaged_are_refused(read, archive, tmp_pa
     whole = Path(archive("netflix")).read_bytes()
     start = whole.index(b"ViewingActivity.csv") + 100
     damages = {
-        "was cut off": whole[: len(whole) // 2],
-        "is damaged or was cut off: CONTENT_INTERACTION/ViewingActivity.csv": whole[:start]
+        "truncated": whole[: len(whole) // 2],
+        "is damaged or truncated: CONTENT_INTERACTION/ViewingActivity.csv": whole[:start]
         + bytes(byte ^ 255 for byte in whole[start : start + 40])
         + whole[start + 40 :],
         "encrypted": whole.replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00"),

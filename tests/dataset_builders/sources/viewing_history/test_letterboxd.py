@@ -46,5 +46,5 @@ def test_two_people_in_one_folder_are_refused(read, exports, tmp_path):
     for person in ("ada", "bo"):
         (tmp_path / person).mkdir()
         shutil.copy(exports / "letterboxd" / "diary.csv", tmp_path / person)
-    with pytest.raises(InputError, match=r"another file like ada/diary\.csv; give the export of one person"):
+    with pytest.raises(InputError, match=r"more than one file like ada/diary\.csv; give the export of one person"):
         read(tmp_path)

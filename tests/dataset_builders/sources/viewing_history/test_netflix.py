@@ -35,7 +35,7 @@ def test_profiles_stay_apart_and_one_can_be_kept(read, told, exports):
 def test_an_unknown_profile_is_answered_with_those_that_exist(read, exports):
     with pytest.raises(InputError, match="has no profile 'bo'; it has 'Ada', 'Bo'"):
         read(exports / "netflix", profile="bo")
-    with pytest.raises(InputError, match="names no profiles"):
+    with pytest.raises(InputError, match="has no profiles"):
         read(exports / "netflix-titles", profile="Ada")
 
 

@@ -92,9 +92,9 @@ def test_random_damage_is_set_aside_or_refused(connection, exports, tmp_path):
 @pytest.mark.parametrize(
     ("file", "keep", "message"),
     [
-        (AUDIO, -1, "was cut off: a JSON array ends in ]"),
-        (AUDIO, -40, "was cut off"),
-        (HISTORY, 700, "was cut off"),
+        (AUDIO, -1, "is truncated: a JSON array ends with ]"),
+        (AUDIO, -40, "truncated"),
+        (HISTORY, 700, "truncated"),
         (ACTIVITY, 119, "has no rows"),
         ("netflix-titles/NetflixViewingHistory.csv", 11, "has no rows"),
     ],
