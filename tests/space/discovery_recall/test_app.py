@@ -106,7 +106,7 @@ def test_the_example_on_the_page_can_be_scored(score):
         (HEADING + 'a,"b,true\n', "not valid CSV"),
         ("{oops\n", "Line 1 is not JSON"),
         ('{"prediction": "a", "reference": "a", "is_discovery": true}\n[1]\n', "Line 2 must be an object"),
-        ('{"prediction": 1.5, "reference": "a", "is_discovery": true}\n', "string or an integer; 1.5"),
+        ('{"prediction": 1.5, "reference": "a", "is_discovery": true}\n', "string or an integer; got 1.5"),
         (HEADING + "a,a,true\n" * (app.MAX_ROWS + 1), "more than 100,000 examples"),
     ],
 )

@@ -69,11 +69,11 @@ def test_an_example_without_a_target_is_refused_by_its_place(nothing):
 
 
 def test_lengths_that_differ_are_both_said():
-    with pytest.raises(ValueError, match="there are 3 predictions and 2 references"):
+    with pytest.raises(ValueError, match="got 3 predictions and 2 references"):
         to_rankings(["a", "b", "c"], ["a", "b"])
-    with pytest.raises(ValueError, match="there are 1 is_discovery and 2 references"):
+    with pytest.raises(ValueError, match="got 1 is_discovery and 2 references"):
         to_examples(["a", "b"], ["a", "b"], is_discovery=[True])
-    with pytest.raises(ValueError, match="there are 3 histories and 2 references"):
+    with pytest.raises(ValueError, match="got 3 histories and 2 references"):
         to_examples(["a", "b"], ["a", "b"], histories=[[], [], []])
 
 
