@@ -277,7 +277,7 @@ def test_rows_of_equal_examples_with_other_contents_are_not_kept(dataset, tmp_pa
     other = BuiltDataset.open(tmp_path / "built")
     assert other.examples("test")["example_id"][:] == dataset.examples("test")["example_id"][:]
     evaluate_rows(dataset, ["popularity"], output=tmp_path / "results")
-    with pytest.raises(InputError, match=r"another dataset .*content_sha256.*items"):
+    with pytest.raises(InputError, match=r"a different dataset .*content_sha256.*items"):
         evaluate_rows(other, ["popularity"], output=tmp_path / "results")
 
 
@@ -304,7 +304,7 @@ def test_results_of_another_reasoner_are_not_mixed_in(dataset, tmp_path):
     scripts = {"template": Scripted(QUARTER)}
     evaluate_rows(dataset, ["template"], reasoner=Obedient(dataset), verbalizers=scripts, output=tmp_path)
     trained = Obedient(dataset, adapter_id="org/adapter")
-    with pytest.raises(InputError, match="another reasoner"):
+    with pytest.raises(InputError, match="a different reasoner"):
         evaluate_rows(dataset, ["template"], reasoner=trained, verbalizers=scripts, output=tmp_path)
     anew = evaluate_rows(dataset, ["template"], reasoner=trained, verbalizers=scripts, output=tmp_path, overwrite=True)
     assert anew.context["reasoner"]["trained"] is True

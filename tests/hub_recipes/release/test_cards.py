@@ -43,7 +43,7 @@ def test_the_card_shows_its_row_beside_the_template_and_the_best_classical_one(a
     assert "| markov-lift | 0.400 [0.300, 0.500] |" in text
     assert "| random |" not in text
     assert "not shown to be better than that of the template" in text  # 0.20 lies in [0.15, 0.35]
-    assert "12.5% do not" in text
+    assert "12.5% are neither in the log" in text
 
 
 def test_the_card_has_all_that_a_reader_asks_for(adapters):
