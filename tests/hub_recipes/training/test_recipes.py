@@ -130,9 +130,9 @@ def test_every_step_of_a_chain_uses_what_stands_before_it(path):
     [
         (["--config", "nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["--method", "magic"], "There is no method 'magic'"),
-        (["--learnin_rate", "1"], "'--learnin_rate' is not an argument .* Did you mean --learning_rate"),
-        (["--meth", "sft"], "'--meth' is not an argument .* cannot be abbreviated. Did you mean --method"),
-        (["--conf=own.yaml"], "'--conf=own.yaml' is not an argument .* Did you mean --config"),
+        (["--learnin_rate", "1"], "'--learnin_rate' is not an argument .* Did you mean '--learning_rate'"),
+        (["--meth", "sft"], "'--meth' is not an argument .* cannot be abbreviated. Did you mean '--method'"),
+        (["--conf=own.yaml"], "'--conf=own.yaml' is not an argument .* Did you mean '--config'"),
         (["--output_dir", "x"], "No dataset was given"),
         (
             ["--dataset", "d", "--output_dir", "x", "--push_to_hub", "True"],
@@ -155,7 +155,7 @@ def test_no_file_beside_the_program_adds_arguments(tmp_path, monkeypatch):
 
 def test_an_unknown_key_of_a_recipe_is_named_with_its_neighbour(tmp_path):
     (tmp_path / "own.yaml").write_text("learning_rte: 0.1\n")
-    with pytest.raises(InputError, match=r"learning_rte.*Did you mean learning_rate"):
+    with pytest.raises(InputError, match=r"learning_rte.*Did you mean 'learning_rate'"):
         parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, ["--config", str(tmp_path / "own.yaml")])
 
 
