@@ -76,7 +76,7 @@ class BuildOptions:
         self._require("num_successors", 1 <= self.num_successors <= 1000, "1 to 1000")
         self._require("seed", 0 <= self.seed < 2**31, "0 to 2**31 - 1")
         if self.cuts is not None:
-            self._require("cuts", self.protocol == "temporal", "nothing, unless protocol is 'temporal'")
+            self._require("cuts", self.protocol == "temporal", "no cuts unless protocol is 'temporal'")
             self._require("cuts", self.cuts[0] < self.cuts[1], "an earlier and a later time")
 
     @property

@@ -103,7 +103,7 @@ def build_dataset(
         threads (`int`, *optional*): DuckDB threads; the result does not depend on it.
         memory_limit (`str`, *optional*, defaults to `"3GB"`): What DuckDB may hold in memory before it spills to disk.
         license ([`LogLicense`], *optional*): The terms of a log of one's own; see `own_license`.
-        progress (`Callable[[str], None]`, *optional*): Told the name of each step as it begins.
+        progress (`Callable[[str], None]`, *optional*): Called with the name of each step as it begins.
 
     Returns:
         `dict`: The build report, as in `build_report.json`: options, counts, splits, license.
@@ -145,8 +145,8 @@ def _licensed(source: Source, license: LogLicense | None) -> Source:
         raw = source(connection)
         if raw.license != OWN_LOG:
             raise InputError(
-                f"The log {raw.name!r} has a licence of its own ({raw.license.name}); --license and --redistributable "
-                "are for logs of your own."
+                f"The log {raw.name!r} has its own licence ({raw.license.name}); use --license and --redistributable "
+                "only for your own logs."
             )
         return replace(raw, license=license)
 
@@ -235,8 +235,8 @@ def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -
     drop_stored("interactions", connection)  # keyed they take a third of the memory, and nothing else is read again
     if options.candidates == "impressions" and not keyed.impressions.count().execute():
         raise InputError(
-            f"This log has no event {IMPRESSION!r}, so nothing that was shown can be a candidate. Use --candidates "
-            "popularity or uniform, or bring the records of what was shown."
+            f"This log has no event {IMPRESSION!r}, so there are no shown items to use as candidates. Use "
+            "--candidates popularity or uniform, or add records of what was shown."
         )
     options = replace(options, min_history=fitting_history(keyed.events, options))
     cuts = cut_times(keyed.events, options)
@@ -245,7 +245,7 @@ def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -
     if not targets.filter(targets[SPLIT] == "test").count().execute():
         raise InputError(
             f"No user of this log has a test target with protocol {options.protocol!r}. "
-            f"{length_rule(options.protocol, options.least_history)} Lower min_history (--min-history), or bring a "
+            f"{length_rule(options.protocol, options.least_history)} Lower min_history (--min-history), or use a "
             "longer log."
         )
     return SplitLog(keyed, targets, training_events(keyed.events, targets, cuts), cuts, options)
@@ -259,8 +259,8 @@ def _refuse_cuts_outside(cuts: tuple | None, events: ir.Table) -> None:
     if not first < cuts[0] < cuts[1] <= last:
         given = " and ".join(cut.date().isoformat() for cut in cuts)
         raise InputError(
-            f"The cut times {given} do not both lie within the log, which runs from {first.date()} to {last.date()}. "
-            "Choose two of its days, an earlier and a later one, or leave out --cuts for the 80% and 90% quantiles."
+            f"The cut times {given} are not both within the log, which runs from {first.date()} to {last.date()}. "
+            "Choose two days in that range, the earlier one first, or omit --cuts for the 80% and 90% quantiles."
         )
 
 
@@ -376,14 +376,14 @@ def _titles_notes(counts: Mapping[str, Any]) -> list[str]:
     notes = []
     if untitled:
         notes.append(
-            f"{untitled} of {counts['items']} items have no title, so their raw ids stand in every prompt as titles, "
-            "of which a language model can make nothing. Bring a catalogue that names them."
+            f"{untitled} of {counts['items']} items have no title, so prompts show their raw ids as titles, which "
+            "mean nothing to a language model. Add a catalogue with their titles."
         )
     if shared:
         notes.append(
-            f"{shared} of {counts['items']} items share their title with another. Where such candidates meet, their "
-            f"years tell them apart, but for {alike} items that share the year too: an answer by title is then left "
-            "to the seed."
+            f"{shared} of {counts['items']} items share their title with another item. If such items are candidates "
+            f"of the same example, the year distinguishes them; {alike} items share the year too, and the seed then "
+            "decides an answer by title."
         )
     return notes
 
@@ -394,8 +394,8 @@ def _in_file_order(raw: RawLog, options: BuildOptions) -> BuildOptions:
         return options
     if options.protocol == "temporal":
         raise InputError(
-            f"{raw.name!r} has no times, so it cannot be cut by time. Use --protocol leave_last_out, or name its "
-            "column of times."
+            f"{raw.name!r} has no times, so it cannot be split by time. Use --protocol leave_last_out, or name its "
+            "time column."
         )
     return replace(options, ties="file")
 
@@ -405,13 +405,17 @@ def _tie_notes(report: Mapping[str, Any]) -> list[str]:
     share = report["ties"]["targets"]
     if report["order"] == "file":
         return [
-            "This log has no times: the order of the file stands for time, every item counts as in the log from the "
-            "start on, and texts show no time."
+            "This log has no times: the order of the file is used instead, every item is treated as available from "
+            "the start of the log, and texts show no time."
         ]
     if share < _MANY_TIES:
         return []
-    made = "as in the file" if report["options"]["ties"] == "file" else "drawn by seed; --ties file takes the file's"
-    return [f"{share:.0%} of the test targets share their time with a neighbour. Their order is {made}."]
+    made = (
+        "that of the file"
+        if report["options"]["ties"] == "file"
+        else "random, by the seed; --ties file uses the order of the file"
+    )
+    return [f"{share:.0%} of the test targets have the same time as a neighbouring record. Their order is {made}."]
 
 
 def _length_notes(report: Mapping[str, Any], asked: BuildOptions, options: BuildOptions) -> list[str]:
@@ -420,14 +424,14 @@ def _length_notes(report: Mapping[str, Any], asked: BuildOptions, options: Build
     rule = length_rule(options.protocol, options.least_history)
     if options.least_history != asked.least_history:
         notes.append(
-            f"No user is long enough for all splits with {asked.least_history} interactions before a target, so "
-            f"{options.least_history} are enough here. {rule}"
+            f"No user has enough interactions for all splits with {asked.least_history} interactions before a "
+            f"target, so the minimum is lowered to {options.least_history}. {rule}"
         )
     empty = [split for split, counts in report["splits"].items() if not counts["examples"]]
     if empty and len(empty) < len(report["splits"]):
         many = len(empty) > 1
         notes.append(
-            f"{'The splits' if many else 'The split'} {' and '.join(empty)} {'have' if many else 'has'} no example "
+            f"{'The splits' if many else 'The split'} {' and '.join(empty)} {'have' if many else 'has'} no examples "
             f"and cannot be loaded. {rule}"
         )
     return notes
@@ -439,7 +443,7 @@ def _counts_note(rules: Mapping[str, Any]) -> list[str]:
         return []
     rates = ", ".join(f"{name} {rules[name]:.3f}" for name in rules["beats_popularity"])
     return [
-        f"A rule that looks at training counts alone does better than popularity ({rules['most_counted']:.3f}) on the "
+        f"A rule that uses only training counts does better than popularity ({rules['most_counted']:.3f}) on the "
         f"test split: {rates}. Compare results with it."
     ]
 
@@ -453,11 +457,11 @@ def _count_examples(folder: Path, split: str) -> dict[str, int]:
 def _refuse_foreign_folder(output: Path) -> None:
     require_folder_place(output)
     if output.exists() and any(output.iterdir()) and not (output / REPORT_FILE).exists():
-        raise InputError(f"{output} is not empty and holds no built dataset; choose another folder or empty it.")
+        raise InputError(f"{output} is not empty and is not a built dataset; choose another folder or empty it.")
     if others := _files_of_others(output):
         raise InputError(
-            f"{output} holds {len(others)} files that no build wrote, such as {others[0]}, and building again would "
-            "delete them. Move them elsewhere, or choose another folder."
+            f"{output} contains {len(others)} files that no build wrote, such as {others[0]}, and building again "
+            "would delete them. Move them elsewhere, or choose another folder."
         )
 
 

@@ -1,14 +1,14 @@
 """The candidates of an example: the target, and items the user never touched that were already in the log.
 
-`popularity` draws them in proportion to how many users had the item in training, plus one, so that popularity is no
-shortcut and an item that nobody chose in training can stand there too, as a target can. Drawn by the counts alone, one
-target in twenty of MovieTweetings was the only candidate without a count. `uniform` gives every item of the log the
-same chance; `impressions` takes what the service showed the user last.
+`popularity` draws them in proportion to how many users had the item in training, plus one, so that popularity is not
+a shortcut and an item that nobody chose in training can be a candidate, as it can be a target. Drawn by the counts
+alone, one target in twenty of MovieTweetings was the only candidate without a count. `uniform` gives every item of the
+log the same chance; `impressions` takes what the service showed the user last.
 
 An item is available from its first interaction on. Items are drawn without replacement, one after another. Most
 examples are served by a fixed number of quick draws from which touched and repeated items are struck out; those that
-run short go on drawing for some turns, and the few that still do are served by an exponential race over all items that
-are left (Efraimidis and Spirakis, 2006), which has the same law.
+run short draw again for some turns, and the few that are still short are served by an exponential race over all
+remaining items (Efraimidis and Spirakis, 2006), which has the same distribution.
 """
 
 from dataclasses import dataclass

@@ -118,7 +118,7 @@ def _tags(column: ir.Value) -> ir.ArrayValue:
 
 
 def _without_entities(text: ir.StringValue) -> ir.StringValue:
-    """Catalogues taken from web pages write `&amp;` and `&#39;`, and nobody who names a title does."""
+    """Catalogues taken from web pages write `&amp;` and `&#39;`, which no real title contains."""
     return ibis.ifelse(text.contains("&"), decode_entities(text), text)
 
 

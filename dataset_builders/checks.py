@@ -81,7 +81,9 @@ def check_examples(folder: Path, options: BuildOptions, connection: DuckDB) -> N
     if strays := _count_strays(folder, connection):
         broken["item_id is not in the catalogue"] = strays
     if broken:
-        raise RuntimeError(f"The built examples break {broken}. This is an error of this program; please report it.")
+        raise RuntimeError(
+            f"The built examples violate a check: {broken}. This is a bug in logs2lang; please report it."
+        )
 
 
 def _count_strays(folder: Path, connection: DuckDB) -> int:
@@ -146,7 +148,7 @@ def _exceeds(differences: pd.Series) -> bool:
 
 
 def check_accounting(folder: Path, counts: Mapping[str, Any], kept: int) -> None:
-    """Check at the end of a build that every input row is in it, was merged, or lies in the quarantine on disk.
+    """Check at the end of a build that every input row is in it, was merged, or is in the quarantine on disk.
 
     Args:
         folder (`Path`): The dataset folder.
@@ -160,6 +162,6 @@ def check_accounting(folder: Path, counts: Mapping[str, Any], kept: int) -> None
     lost = counts["input_rows"] - kept - counts["merged_duplicates"] - aside
     if lost:
         raise RuntimeError(
-            f"Of {counts['input_rows']} input rows {kept} are in the build, {counts['merged_duplicates']} were merged "
-            f"and {aside} lie in quarantine: {lost} are missing. This is an error of this program; please report it."
+            f"Of {counts['input_rows']} input rows {kept} are in the build, {counts['merged_duplicates']} were "
+            f"merged and {aside} are in quarantine: {lost} are missing. This is a bug in logs2lang; please report it."
         )

@@ -66,7 +66,7 @@ def key_log(interactions: ir.Table, items: ir.Table, options: BuildOptions, conn
 
     Interactions at the same instant are ordered by a seeded draw of (user, item), never by item id: MovieLens lists
     ids in order, and "the candidate whose id is nearest to the last id" alone would reach 0.23 Recall@1. With
-    `ties="file"` they stand as in the file, where that order means something.
+    `ties="file"` they stay in the order of the file, where that order is meaningful.
 
     Args:
         interactions (`ibis.Table`): As `canonicalize` returns them.

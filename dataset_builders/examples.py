@@ -1,7 +1,7 @@
 """Examples (history, candidates, target) as one Ibis expression over the keyed log.
 
 A history is cut out of a window: each user's events are collected in blocks of `history` records, and a target's
-history lies in its own block and the one before. So no list is ever longer than two blocks, and a user with ten
+history is in its own block and the one before. So no list is ever longer than two blocks, and a user with ten
 million events costs no more than ten million events of many users.
 """
 

@@ -14,12 +14,12 @@ class InputError(ValueError):
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """What to say to somebody who gave a name that there is not.
+    """A hint for an unknown name.
 
     Args:
-        name (`str`): What came.
-        known (`list[str]`): What there is.
-        otherwise (`str`, *optional*, defaults to `""`): What to say where nothing is close.
+        name (`str`): The name that was given.
+        known (`list[str]`): The known names.
+        otherwise (`str`, *optional*, defaults to `""`): The hint if no known name is similar.
 
     Example:
         >>> did_you_mean("tempalte", ["template", "profile"])
@@ -32,7 +32,7 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
 
 
 def did_you_mean_file(path: Path) -> str:
-    """What to say to somebody who gave a path where there is nothing."""
+    """A hint for a path that does not exist."""
     names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
     close = get_close_matches(path.name, names, n=1)
     return f"Did you mean {path.parent / close[0]}?" if close else "Check the path."

@@ -80,14 +80,15 @@ _SHOWN_CHARS = 200
 _COPIES = "copies"
 FILE_ORDER = "file_order"
 _HINTS = {
-    ROUNDED_ID: "Different items or users cannot be told apart any more; export the column as text.",
+    ROUNDED_ID: "Different items or users can no longer be distinguished; export the column as text.",
     **dict.fromkeys(
         (OTHER_UNIT, UNREADABLE_TIME, IMPOSSIBLE_TIME),
-        "Times may be seconds or milliseconds since 1970, ISO 8601, or dates such as 3/4/2024; any other way is said "
-        "with --time-format, as for Python's strptime: '%d.%m.%Y %H:%M', or spreadsheet for days such as 45413.5.",
+        "Times may be seconds or milliseconds since 1970, ISO 8601, or dates such as 3/4/2024; give any other "
+        "format with --time-format, as for Python's strptime: '%d.%m.%Y %H:%M', or spreadsheet for days such as "
+        "45413.5.",
     ),
-    IMPOSSIBLE_DURATION: "Say what a duration counts, such as --map duration_s=COLUMN:ms, or leave the column out "
-    "with --map duration_s=-.",
+    IMPOSSIBLE_DURATION: "Specify the unit of the durations, such as --map duration_s=COLUMN:ms, or leave the "
+    "column out with --map duration_s=-.",
 }
 """What to do where rows of the log have a reason."""
 
@@ -201,7 +202,7 @@ def _read_numbers(raw: RawLog, rows: ir.Table, connection: DuckDB) -> dict[str, 
 
 def _number_notes(read: Mapping[str, ReadNumbers]) -> tuple[str, ...]:
     left_out = tuple(
-        f"{numbers.unreadable:,} values of {name}, such as {numbers.example!r}, are no numbers and were left out of "
+        f"{numbers.unreadable:,} values of {name}, such as {numbers.example!r}, are not numbers and were left out of "
         f"their rows; with `build tabular`, --map {name}=- leaves out the whole column."
         for name, numbers in read.items()
         if numbers.unreadable
@@ -213,8 +214,8 @@ def _refuse_unreadable(read: Mapping[str, ReadNumbers]) -> None:
     for name, numbers in read.items():
         if numbers.unreadable:
             raise InputError(
-                f"{numbers.unreadable} value(s) of {name} are no numbers, such as {numbers.example!r}, and --strict "
-                f"allows none. Correct them, or build without --strict."
+                f"{numbers.unreadable} value(s) of {name} are not numbers, such as {numbers.example!r}, and --strict "
+                "allows none. Correct them, or build without --strict."
             )
 
 
@@ -223,8 +224,8 @@ def _rounded_notes(counts: Mapping[str, Any]) -> tuple[str, ...]:
     if not rounded:
         return ()
     return (
-        f"{rounded:,} rows were set aside because a spreadsheet or decimal numbers have rounded their ids. "
-        f"{_HINTS[ROUNDED_ID]}",
+        f"{rounded:,} rows were set aside because their ids were rounded by a spreadsheet or stored as decimal "
+        f"numbers. {_HINTS[ROUNDED_ID]}",
     )
 
 
@@ -348,7 +349,7 @@ def _count_rows(raw: RawLog, merged: ir.Table, quarantine: ir.Table, connection:
         "quarantined_by_reason": _by_reason(quarantine),
     }
     if counts["input_rows"] != counts["used"] + counts["merged_duplicates"] + counts["quarantined"]:
-        raise RuntimeError(f"Rows of {raw.name!r} were lost, which is an error of this program: {counts}.")
+        raise RuntimeError(f"Rows of {raw.name!r} were lost, which is a bug in logs2lang; please report it: {counts}.")
     if not counts["used"]:
         raise InputError(_nothing_usable(raw.name, counts, quarantine))
     return counts
@@ -366,8 +367,8 @@ def _count_catalogue(raw: RawLog, quarantine: ir.Table, merged: int, connection:
     }
     if counts["catalogue_rows"] != described + merged + counts["catalogue_quarantined"]:
         raise RuntimeError(
-            f"Rows of the catalogue of {raw.name!r} were lost, which is an error of this program: {counts}, "
-            f"{described} items and {merged} rows merged into them."
+            f"Rows of the catalogue of {raw.name!r} were lost, which is a bug in logs2lang; please report it: "
+            f"{counts}, {described} items and {merged} rows merged into them."
         )
     if counts["catalogue_quarantined"] and not described:
         why = _listed(counts["catalogue_quarantined_by_reason"])

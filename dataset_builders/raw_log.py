@@ -86,7 +86,7 @@ def own_license(name: str, redistributable: bool) -> LogLicense:
         >>> own_license("cc-by-4.0", redistributable=True).redistributable
         True
     """
-    return LogLicense(name, redistributable, notice=f"The owner of the log gave it the licence {name}.")
+    return LogLicense(name, redistributable, notice=f"The owner of the log released it under the licence {name}.")
 
 
 OWN_LOG = LogLicense("other", redistributable=False, notice="Your own log; it is yours to license.")

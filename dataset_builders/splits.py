@@ -61,12 +61,12 @@ def length_rule(protocol: str, min_history: int) -> str:
     """
     if protocol == "temporal":
         return (
-            f"A user needs {min_history} interactions before a target: the first after a cut, or one before the first "
-            "cut."
+            f"A user needs {min_history} interactions before a target; a target is the first interaction after a "
+            "cut, or one before the first cut."
         )
     return (
-        f"A user needs {min_history + 2} interactions: {min_history} before the validation target, then that and the "
-        f"test target; {min_history + 3} for training."
+        f"A user needs {min_history + 2} interactions: {min_history} before the validation target, that target, and "
+        f"the test target. Training needs {min_history + 3}."
     )
 
 

@@ -44,7 +44,7 @@ class SuccessorLists:
     _folds: dict[int, Mapping[str, Sequence[Successor]]] = field(default_factory=dict, repr=False)
 
     def after(self, item_id: str, fold: int = ALL_USERS) -> Sequence[Successor]:
-        """What was chosen soon after an item, the best first; empty where nothing was, or nobody knows the item.
+        """What was chosen soon after an item, the best first; empty if nothing was, or the item is unknown.
 
         Args:
             item_id (`str`): The item.

@@ -27,7 +27,7 @@ class WebFile:
 
     @property
     def cached(self) -> Path:
-        """Where the file lies in the user's cache once it was fetched."""
+        """Where the file is in the user's cache once it was downloaded."""
         return cached_assets_path("logs2lang", namespace="web", subfolder=self.sha256) / self.url.rpartition("/")[2]
 
 
@@ -53,5 +53,6 @@ def file_from_web(wanted: WebFile) -> Path:
         ) from error
     except ValueError as error:
         raise InputError(
-            f"{wanted.url} has another checksum than expected; a proxy may have answered in its place."
+            f"{wanted.url} has a different checksum than expected; a proxy may have answered instead. Check the "
+            "network, or give a local folder."
         ) from error

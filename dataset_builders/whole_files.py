@@ -36,7 +36,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 def whole_folder(folder: Path, ours: Collection[str] = ()) -> Iterator[Path]:
     """A folder to write into, which takes the place of `folder` once it is complete.
 
-    Files of the earlier folder that the new one does not have stay: somebody put them there.
+    Files of the earlier folder that the new one does not have stay: the user may have put them there.
 
     Args:
         folder (`Path`): What is replaced; it may be missing.

@@ -41,7 +41,7 @@ from .verbalizers.learned import LEARNED_VERBALIZERS
 
 CONFIGURATIONS = {"sft": (ChatTemplateArguments, SFTConfig), "grpo": (GRPOConfig,)}
 ORACLE_FILE = "oracle.json"
-ORACLE_USERS = {"own_users": "users it learned from", "verbalizer_users": "users the verbalizer learns from"}
+ORACLE_USERS = {"own_users": "users it was trained on", "verbalizer_users": "users the verbalizer learns from"}
 """Whose examples the oracle's hits are counted on; see [`oracles.oracle_hits`]."""
 WATCHED = ("train", "validation")
 """The splits that training reads; `test` is for evaluation alone."""
@@ -150,7 +150,7 @@ def _count_hits(run: TrainingRun, dataset: BuiltDataset, oracle: Any) -> None:
     write_json(counts, path)
     if counts and not is_quiet():
         said = (f"{count['hits']} of {count['n']} examples of {ORACLE_USERS[name]}" for name, count in counts.items())
-        print(f"The oracle hits, from template text: {', '.join(said)}.", file=sys.stderr)
+        print(f"Oracle hits from template text: {', '.join(said)}.", file=sys.stderr)
 
 
 def _rows(

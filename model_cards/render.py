@@ -63,9 +63,9 @@ def render_adapter_card(run: Document, report: Document, results: Document | Non
         data = card_data(run, report, results, home)
         return template.render(card_data=data.to_yaml(), run=run, report=report, results=results, home=home, rows=rows)
     except UndefinedError as error:
-        raise CardError(f"its sources lack something that the card states ({error.message})") from error
+        raise CardError(f"its sources lack something that the card needs ({error.message})") from error
     except KeyError as error:
-        raise CardError(f"its sources lack something that the card states ({error.args[0]!r} is missing)") from error
+        raise CardError(f"its sources lack something that the card needs ({error.args[0]!r} is missing)") from error
 
 
 def card_data(run: Document, report: Document, results: Document | None, home: Home) -> ModelCardData:
@@ -140,7 +140,7 @@ def number(value: float | None, spec: str = ".3f") -> str:
         ('0.133', '1,234')
     """
     if value is None:
-        raise CardError("a number that the card states is null in its sources")
+        raise CardError("a number that the card needs is null in its sources")
     return format(value, spec)
 
 
@@ -152,7 +152,7 @@ def interval(bounds: list[float] | None) -> str:
         '[0.050, 0.217]'
     """
     if bounds is None:
-        raise CardError("an interval that the card states is null in its sources")
+        raise CardError("an interval that the card needs is null in its sources")
     low, high = bounds
     return f"[{low:.3f}, {high:.3f}]"
 

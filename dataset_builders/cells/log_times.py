@@ -183,7 +183,7 @@ def _unit_note(found: dict[str, Any]) -> tuple[str, ...]:
     listed = " and ".join(
         f"{count:,} of {sum(counts.values()):,} times are in {unit}" for unit, count in others.items()
     )
-    return (f"{listed}, the others in {most}: each is a likely time in one unit only.",)
+    return (f"{listed}, the others in {most}: each value is a plausible time in only one unit.",)
 
 
 def _refuse_dates(median: float, hours: bool) -> None:
@@ -199,5 +199,5 @@ def _refuse_dates(median: float, hours: bool) -> None:
     read = datetime.fromtimestamp(median / _PER_SECOND[unit], timezone.utc)
     raise InputError(
         f"Times such as {median:.0f} may be dates without dashes or {unit} since 1970 (which would be {read:%B %Y}). "
-        f"Say which with --time-format: {written} or {unit}."
+        f"Specify which with --time-format: {written} or {unit}."
     )

@@ -84,11 +84,14 @@ def check_catalogue(catalogue: ir.Table, interactions: ir.Table, connection: Duc
     shown = f"the log has ids such as {ours!r}, the catalogue such as {theirs!r}"
     remedy = _remedy(ours, theirs)
     if not known:
-        raise InputError(f"No item of the log stands in the catalogue: {shown}. {remedy}")
+        raise InputError(f"No item of the log is in the catalogue: {shown}. {remedy}")
     if known < _FEW * total:
-        return (f"Only {known:,} of {total:,} items of the log stand in the catalogue: {shown}. {remedy}",)
+        return (f"Only {known:,} of {total:,} items of the log are in the catalogue: {shown}. {remedy}",)
     return (
-        f"{pairs:,} of {total:,} items of the log stand in the catalogue only in another spelling: {shown}. {remedy}",
+        (
+            f"{pairs:,} of {total:,} items of the log are in the catalogue only under a different spelling: {shown}. "
+            f"{remedy}"
+        ),
     )
 
 
@@ -124,11 +127,11 @@ def _remedy(ours: str, theirs: str) -> str:
     if re.search(_ROUNDED, theirs):
         return "A spreadsheet has rounded the ids of the catalogue; export that column as text."
     if ours.lower() == theirs.lower():
-        return "Capitals and small letters count; write the ids in the same way on both sides."
+        return "Ids are case-sensitive; write them in the same way on both sides."
     if ours.lstrip("0") == theirs.lstrip("0"):
         return (
-            "Ids lose leading zeros where they are read as numbers; write them as text, in the same way on both sides."
+            "Ids lose leading zeros when they are read as numbers; write them as text, in the same way on both sides."
         )
     if re.sub(_BEFORE_DIGITS, "", ours) == re.sub(_BEFORE_DIGITS, "", theirs):
-        return "One side writes something before the number; write the ids in the same way on both sides."
-    return "Say which column of the catalogue holds the ids of the log: --map-items item_id=COLUMN."
+        return "One side has a prefix before the number; write the ids in the same way on both sides."
+    return "Specify the column of the catalogue that holds the ids of the log: --map-items item_id=COLUMN."

@@ -68,7 +68,7 @@ def read_values(column: ir.Value, connection: DuckDB) -> ReadNumbers:
         return _counted(column, _as_float32(direct), connection)
     head = written.re_search(_OUT_OF).ifelse(written.re_extract(_OUT_OF, 1), written)
     numbers = ibis.coalesce(direct, _point(head, bool(found["decimal"])).try_cast("float64"))
-    scales = ("Values are written on several scales, such as 4/5 and 8/10; each is read as its first number.",)
+    scales = ("Values use several scales, such as 4/5 and 8/10; each is read as its first number.",)
     return _counted(column, _as_float32(numbers), connection, scales if (found["scales"] or 0) > 1 else ())
 
 
@@ -97,7 +97,7 @@ def read_durations(column: ir.Value, unit: str, connection: DuckDB) -> ReadNumbe
         return read
     note = (
         f"Half of the durations are over {_LONG_S // 3600} hours ({median / 3600:,.1f} at the median). If they are "
-        "not in seconds, say their unit: --map duration_s=COLUMN:ms."
+        "not in seconds, specify their unit: --map duration_s=COLUMN:ms."
     )
     return ReadNumbers(read.numbers, read.unreadable, read.example, (note,))
 

@@ -71,8 +71,8 @@ class BuiltDataset:
         report = _read_report(folder)
         if report.get("dataset_version") != DATASET_VERSION:
             raise InputError(
-                f"{path_or_repo} was built as dataset version {report.get('dataset_version')!r}; this program reads "
-                f"version {DATASET_VERSION}. Build it again with `logs2lang build`."
+                f"{path_or_repo} was built as dataset version {report.get('dataset_version')!r}, but this release "
+                f"reads version {DATASET_VERSION}. Build it again with `logs2lang build`."
             )
         return cls(folder, report)
 
@@ -109,9 +109,9 @@ class BuiltDataset:
         if split not in filled:
             others = f"Choose {' or '.join(filled)}, or build" if filled else "Build"
             raise InputError(
-                f"The {split!r} split of {name!r} in {self.folder} has no row: no user was long enough, or too few "
-                f"items stand beside the targets. {others} with a smaller --min-history, fewer --num-candidates, or "
-                "from the log of more people."
+                f"The {split!r} split of {name!r} in {self.folder} has no rows: no user had enough interactions, or "
+                f"there were too few candidates for the targets. {others} with a smaller --min-history, fewer "
+                "--num-candidates, or from a log of more people."
             )
 
     def examples(self, split: str) -> Dataset:
@@ -144,8 +144,8 @@ class BuiltDataset:
         successors = self.known_successors()
         if successors is None:
             raise InputError(
-                f"{self.folder} has no successors, which texts need to name what other users chose next: it was built "
-                f"by an earlier version. Build it again: `{self._rebuild_command}`, with the options of that time."
+                f"{self.folder} has no successors, which texts need to name what other users chose next: it was "
+                f"built by an earlier version. Build it again with the same options: `{self._rebuild_command}`."
             )
         return successors
 
@@ -174,8 +174,8 @@ def _download(repo: str, revision: str | None) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"{repo} is neither a folder here nor a dataset that can be had from the Hub ({reason}). "
-            "Build one with `logs2lang build movielens-100k --output data/movielens-100k`, or from your own log."
+            f"{repo} is neither a local folder nor a dataset that can be downloaded from the Hub ({reason}). Build "
+            "one with `logs2lang build movielens-100k --output data/movielens-100k`, or from your own log."
         ) from error
 
 

@@ -33,7 +33,10 @@ def choose_examples(
     if discoveries:
         examples = examples.select(np.flatnonzero(examples[IS_DISCOVERY]))
         if not len(examples):
-            raise InputError("No target of this split is a discovery: users had touched all of them before.")
+            raise InputError(
+                "No target of this split is a discovery: users had touched all of them before. Run "
+                "without --discoveries, or choose another --split."
+            )
     if limit is not None and limit < len(examples):
         examples = examples.select(np.sort(np.random.default_rng(seed).permutation(len(examples))[:limit]))
     if history_length is None:

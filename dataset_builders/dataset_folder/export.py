@@ -33,7 +33,7 @@ _ROW_MEANINGS = {
     "items": "an item of the catalogue",
     "successors": "an item that users chose soon after another; see below",
     "interactions": "a training interaction, for classical recommenders",
-    "verbalizer": "the prompt that asks to rewrite a log, and what a reward needs to judge the rewrite",
+    "verbalizer": "the prompt that asks for a rewrite of a log, and what a reward needs to judge it",
     "reasoner": "the prompt that asks for the next item, and the answer",
 }
 

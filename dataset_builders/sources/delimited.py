@@ -1,7 +1,7 @@
-"""Delimited text files (CSV, TSV, `::`) as tables of text, with every record that is no row set aside with its reason.
+"""Delimited text files (CSV, TSV, `::`) as tables of text; every record that is not a row is set aside with a reason.
 
-DuckDB reads the files. It cannot go on after a quote that never closes (what follows, up to megabytes, becomes part of
-that value), and it leaves out what is longer than its buffer. So records are counted apart from it, and where the
+DuckDB reads the files. It cannot continue after a quote that never closes (what follows, up to megabytes, becomes part
+of that value), and it leaves out records longer than its buffer. Records are therefore counted independently; if the
 counts differ, or quotes are broken, the files are read from copies that hold only what DuckDB can read.
 """
 
@@ -127,7 +127,7 @@ def read_delimited(connection: DuckDB, name: str, paths: Sequence[Path], dialect
 
 
 def _count(path: Path, quote: str) -> RecordCount:
-    """Count the records of a file; one that was cut off, of which DuckDB 1 reads what is there, is refused."""
+    """Count the records of a file; a truncated file, which DuckDB 1 reads as far as it goes, is refused."""
     try:
         return count_records(path, quote)
     except OSError as error:
@@ -144,7 +144,7 @@ def _has_broken(read: ReadRows, connection: DuckDB) -> bool:
 
 
 def names_below_common_folder(paths: Sequence[Path]) -> list[str]:
-    """How files are called in reports: never by the folders of somebody's machine.
+    """How files are named in reports: never with the folders of a machine.
 
     Example:
         >>> names_below_common_folder([Path("/home/ann/logs/2023/a.csv"), Path("/home/ann/logs/2024/a.csv")])
@@ -176,8 +176,8 @@ def _read_repaired(connection: DuckDB, name: str, shown: Mapping[str, str], dial
     held = _num_records(read, connection)
     if held != counted:
         raise RuntimeError(
-            f"{', '.join(shown.values())} holds {counted} records, of which {held} were read or set aside. This is an "
-            "error of this program; please report it."
+            f"{', '.join(shown.values())} holds {counted} records, of which {held} were read or set aside. This is a "
+            "bug in logs2lang; please report it."
         )
     return replace(read, counted=counted)
 
@@ -218,7 +218,7 @@ def _cut(path: Path, dialect: Dialect, pattern: RecordPattern) -> Iterator[Recor
 
 
 def _readable(record: Record, dialect: Dialect, pattern: RecordPattern) -> str | None:
-    """A record as DuckDB is told to read it; `None` where it is no row."""
+    """A record in the form that DuckDB reads; `None` if it is not a row."""
     if record.reason is None:
         return _as_doubled(record.text, dialect, pattern)
     return _with_quotes_inside(record.text, dialect) if record.reason == BROKEN_QUOTES else None
@@ -241,7 +241,7 @@ def _with_quotes_inside(text: str, dialect: Dialect) -> str | None:
 
 
 def _as_doubled(text: str, dialect: Dialect, pattern: RecordPattern) -> str:
-    """A record with its quotes written as RFC 4180 has them, which is how DuckDB is told to read them."""
+    """A record with its quotes written as in RFC 4180, which is the form that DuckDB reads."""
     quote, delimiter = dialect.quote, dialect.delimiter
     if pattern.style == "plain" and quote and quote in text:
         values = text.split(delimiter)
@@ -338,14 +338,14 @@ def known_encoding(name: str) -> str:
         "".encode(name)
     except LookupError as error:
         raise InputError(
-            f"There is no encoding {name!r}. Usual ones are utf-8, utf-16, cp1250 (Central Europe), cp1251 "
+            f"There is no encoding {name!r}. Common ones are utf-8, utf-16, cp1250 (Central Europe), cp1251 "
             "(Cyrillic), cp1252 (Western Europe), cp1254 (Turkish)."
         ) from error
     return name
 
 
 def copy_as_utf8(path: Path, target: Path, encoding: str) -> Path:
-    """Write a text file anew in UTF-8, unpacked; bytes that cannot be decoded become U+FFFD. Returns the copy."""
+    """Write a text file again in UTF-8, unpacked; bytes that cannot be decoded become U+FFFD. Returns the copy."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with open_text(path, encoding, newline="") as source, target.open("w", encoding="utf-8", newline="") as sink:
         shutil.copyfileobj(source, sink, _CHUNK)

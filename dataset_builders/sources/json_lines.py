@@ -56,8 +56,8 @@ def read_json_lines(connection: DuckDB, name: str, paths: Sequence[Path], shown:
             raise InputError(f"{shown} is one JSON array; write one object per line, such as `jq -c '.[]'` does.")
         if first:
             raise InputError(
-                f"{shown} has no line that is a JSON object. The first is {first[0].strip()[:_SHOWN_CHARS]!r}; write "
-                'one object per line with names and texts in double quotes, such as {"user_id": "u1"}.'
+                f"{shown} has no line that is a JSON object. The first line is {first[0].strip()[:_SHOWN_CHARS]!r}; "
+                'write one object per line with names and texts in double quotes, such as {"user_id": "u1"}.'
             )
     keys = connection.execute(objects.select(key=json_keys(objects[_LINE]).unnest()).distinct().order_by("key"))["key"]
     columns = {theirs: f"column{place}" for place, theirs in enumerate(keys)}
@@ -74,7 +74,7 @@ def _notes(num_literals: int, shown: str) -> tuple[str, ...]:
     if not num_literals:
         return ()
     return (
-        f"{num_literals} lines of {shown} are Python literals, not JSON (single quotes); they were read by "
+        f"{num_literals} lines of {shown} are Python literals, not JSON (single quotes); they were read with "
         "ast.literal_eval, which runs no code.",
     )
 

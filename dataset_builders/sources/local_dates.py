@@ -98,13 +98,13 @@ def _day_comes_first(column: ir.StringValue, open_order: ir.BooleanValue, connec
     found = connection.execute(ibis.struct(examples))
     if found["day"] and found["month"]:
         raise InputError(
-            f"{shown} contradict themselves: {found['day']} has the day first, {found['month']} the month. Say which "
-            "is right with --day-first or --month-first; dates that do not fit are then set aside."
+            f"{shown} contradict each other: {found['day']} has the day first, {found['month']} the month. Specify "
+            "which is right with --day-first or --month-first; dates that do not fit are then set aside."
         )
     if found["either"] and not found["day"] and not found["month"]:
         raise InputError(
             f"{shown} can be read two ways: {found['either']} could have the day or the month first, and no other "
-            "date settles it. Say which with --day-first or --month-first."
+            "date settles it. Specify which with --day-first or --month-first."
         )
     return not found["month"]
 

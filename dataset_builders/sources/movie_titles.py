@@ -57,9 +57,9 @@ def without_no_genres(tags: ir.ArrayValue) -> ir.ArrayValue:
 
 
 def with_spoken_titles(items: ir.Table) -> ir.Table:
-    """A catalogue of anything, with the films in it that are written as MovieLens does told as people write them.
+    """A catalogue of anything, with film titles in the style of MovieLens rewritten as people write them.
 
-    A title is read so only where it ends in a year, and the catalogue gives no other year.
+    A title is rewritten only if it ends in a year and the catalogue gives no other year.
 
     Example:
         >>> goods = ibis.memtable({"title": ["Matrix, The (1999)", "Table, The", "Catch (22)"]})

@@ -110,14 +110,15 @@ def read_movielens(connection: DuckDB, *, variant: str | None = None, folder: st
     if variant is None:
         variant = "100k" if folder is None else _variant_of(Path(folder))
     if variant not in LAYOUTS:
-        raise InputError(f"There is no MovieLens {variant!r} here; there are {', '.join(LAYOUTS)}.")
+        raise InputError(f"There is no MovieLens {variant!r}; choose one of {', '.join(LAYOUTS)}.")
     if folder is not None:
         ratings, movies = _read_folder(connection, variant, Path(folder))
     elif variant == "100k":
         ratings, movies = _read_100k(connection)
     else:
         raise InputError(
-            f"MovieLens {variant} is not fetched by itself; unpack it from {HOMEPAGE} and give the folder."
+            f"MovieLens {variant} is not downloaded automatically. Download and unpack it from {HOMEPAGE}, and give "
+            "the folder."
         )
     interactions = ratings.rows.mutate(event=ibis.literal("rate"))
     name = f"movielens-{variant}"
@@ -138,7 +139,7 @@ def _read_100k(connection: DuckDB) -> tuple[ReadRows, ReadRows]:
 
 def _read_folder(connection: DuckDB, variant: str, folder: Path) -> tuple[ReadRows, ReadRows]:
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; give the folder with the unpacked files of MovieLens {variant}.")
+        raise InputError(f"{folder} is not a folder; give the folder with the unpacked files of MovieLens {variant}.")
     for (ratings, movies), (read_ratings, read_movies) in LAYOUTS[variant].items():
         if (folder / ratings).is_file() and (folder / movies).is_file():
             return read_ratings(connection, folder / ratings), read_movies(connection, folder / movies)
@@ -155,15 +156,15 @@ def _fitting_variants(folder: Path) -> list[str]:
 
 
 def _variant_of(folder: Path) -> str:
-    """The variant whose files lie in a folder. The later ones look the same: the folder's name tells them apart."""
+    """The variant whose files are in a folder. The later ones look the same: the folder's name distinguishes them."""
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; give the folder with the unpacked files of MovieLens.")
+        raise InputError(f"{folder} is not a folder; give the folder with the unpacked files of MovieLens.")
     fitting = _fitting_variants(folder)
     named = [variant for variant in fitting if folder.resolve().name.casefold() == f"ml-{variant}"]
     if len(named or fitting) == 1:
         return (named or fitting)[0]
     if fitting:
-        raise InputError(f"{folder} could hold MovieLens {' or '.join(fitting)}; say which with --variant.")
+        raise InputError(f"{folder} could be MovieLens {' or '.join(fitting)}; specify which with --variant.")
     pairs = dict.fromkeys(pair for layouts in LAYOUTS.values() for pair in layouts)
     expected = " or ".join(f"{ratings} and {movies}" for ratings, movies in pairs)
     raise InputError(f"{folder} holds no MovieLens: expected {expected}.")
@@ -171,7 +172,7 @@ def _variant_of(folder: Path) -> str:
 
 def _other_variants(folder: Path) -> str:
     fitting = _fitting_variants(folder)
-    return f"; what lies there could be {' or '.join(fitting)}" if fitting else ""
+    return f"; its files could be MovieLens {' or '.join(fitting)}" if fitting else ""
 
 
 def _read_u_data(connection: DuckDB, path: Path) -> ReadRows:
@@ -224,8 +225,8 @@ def _require_header(path: Path, expected: str) -> None:
         header = file.readline(_HEAD_CHARS).strip()
     if header != expected:
         raise InputError(
-            f"{path} begins with {header[:_SHOWN_CHARS]!r}, and MovieLens with {expected!r}. Read a table of your own "
-            "with `logs2lang build tabular`."
+            f"{path} begins with {header[:_SHOWN_CHARS]!r}, but MovieLens begins with {expected!r}. For your own "
+            "table, use `logs2lang build tabular`."
         )
 
 

@@ -28,7 +28,7 @@ _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "
 _FLOATS = ("FLOAT", "DOUBLE")
 _TIMES = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
 _NO_TYPE = '"NULL"'  # of a column that holds nothing but nulls
-_EXACT = {"DOUBLE": 2**53, "FLOAT": 2**24}  # up to where neighbours are told apart; what lies above keeps its exponent
+_EXACT = {"DOUBLE": 2**53, "FLOAT": 2**24}  # up to where neighbours differ; larger values keep their exponent
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _layouts(connection: DuckDB, paths: Sequence[Path]) -> tuple[list[_Layout], 
 
 
 def _united(layouts: Sequence[_Layout]) -> tuple[list[str], tuple[str, ...]]:
-    """The names of all columns that can be told apart, as the first file spells them, and those that cannot."""
+    """The names of all unambiguous columns, as the first file spells them, and the ambiguous ones."""
     doubled = {theirs for layout in layouts for theirs in layout.names if layout.names.count(theirs) > 1}
     names = dict.fromkeys(theirs for layout in layouts for theirs in layout.names if theirs not in doubled)
     if _by_case(layouts):

@@ -70,7 +70,7 @@ def read_files(
     paths = found = _matching_files(pattern)
     kind = _kind(paths, pattern)
     if header is not None and kind != "csv":
-        raise InputError(f"{pattern} names its columns itself; only CSV and TSV files can come without a header.")
+        raise InputError(f"{pattern} already names its columns; only CSV and TSV files may lack a header.")
     with tempfile.TemporaryDirectory() as folder:
         if encoding is not None and kind != "parquet":
             paths = _in_utf8(paths, encoding, Path(folder))
@@ -135,7 +135,7 @@ def _copy(path: Path, target: Path, encoding: str) -> Path:
 
 def _matching_files(pattern: str) -> list[Path]:
     if "://" in pattern:
-        raise InputError(f"{pattern} is an address; download it first and give the path of the file.")
+        raise InputError(f"{pattern} is a URL; download the file first and give its path.")
     path = Path(pattern).expanduser()
     if path.is_dir():
         raise InputError(f"{pattern} is a folder; give a file in it, or a glob such as '{path / '*.csv'}'.")
@@ -156,8 +156,8 @@ def _kind(paths: Sequence[Path], pattern: str) -> str:
         kinds.add(_SUFFIXES.get(suffixes[-1] if suffixes else ""))
     if len(kinds) != 1 or None in kinds:
         raise InputError(
-            f"{pattern} must name files of one kind, ending in {', '.join(_SUFFIXES)} (or that and .gz). Save a sheet "
-            "as CSV, unpack a zip, and write JSON as one object per line."
+            f"{pattern} must name files of one type, ending in {', '.join(_SUFFIXES)} (optionally with .gz). Save a "
+            "spreadsheet as CSV, unpack a zip, and write JSON as one object per line."
         )
     return kinds.pop() or ""
 
@@ -168,7 +168,7 @@ def _read_csv(connection: DuckDB, name: str, paths: Sequence[Path], header: Sequ
         for path, head in zip(paths, heads, strict=True):
             if head != heads[0]:
                 raise InputError(
-                    f"{path} has other columns than {paths[0]}; the files of one glob must have the same."
+                    f"{path} has different columns than {paths[0]}; all files of one glob must have the same columns."
                 )
         delimiter, names = heads[0]
     else:
@@ -197,7 +197,7 @@ def _delimiter_of_rows(path: Path, header: Sequence[str]) -> str:
         values = max(cut.values(), key=len)
         raise InputError(
             f"The first line of {path} has {len(values)} columns, but {len(header)} are named: {','.join(header)}. "
-            f"Name each in the order of the file, {LEFT_OUT} for one to leave out."
+            f"Name every column in the order of the file; {LEFT_OUT} leaves one out."
         )
     return fitting[0]
 
@@ -235,7 +235,7 @@ def _first_line(path: Path) -> str:
         raise InputError(f"{path} cannot be read: {error}. Check that the file is complete.") from error
     if "\0" in line or "\ufffd" in line:
         raise InputError(
-            f"{path} is not UTF-8 text. Save it as UTF-8 or build it with --encoding cp1252, utf-16 or what it is; or "
-            "check that it is no binary file."
+            f"{path} is not UTF-8 text. Save it as UTF-8, or give its encoding, such as --encoding cp1252 or utf-16. "
+            "Check that it is not a binary file."
         )
     return line

@@ -118,10 +118,10 @@ class TabularMapping:
     tag_separator: str = DEFAULT_TAG_SEPARATOR
 
     def __post_init__(self) -> None:
-        _check_names(self.interactions, INTERACTION_COLUMNS, "interaction column")
-        _check_names(self.items, ITEM_COLUMNS, "item column")
+        _check_names(self.interactions, INTERACTION_COLUMNS, "an interaction column")
+        _check_names(self.items, ITEM_COLUMNS, "an item column")
         if "%" not in str(self.time_format):
-            _check_names([self.time_format], TIME_FORMATS, "time format")
+            _check_names([self.time_format], TIME_FORMATS, "a time format")
         if not isinstance(self.tag_separator, str) or not self.tag_separator:
             raise InputError(f"tag_separator must be a text such as '|', but is {self.tag_separator!r}.")
 
@@ -151,7 +151,7 @@ def read_mapping(path: str | Path) -> TabularMapping:
     keys = tuple(TabularMapping.__dataclass_fields__)
     if not isinstance(content, dict):
         raise InputError(f"The column map {path} must be a YAML mapping with keys {', '.join(keys)}.")
-    _check_names(content, keys, f"key of {path}")
+    _check_names(content, keys, f"a key of {path}")
     for key in ("interactions", "items"):
         columns = content.get(key, {})
         if not isinstance(columns, dict) or not all(isinstance(name, str) for name in columns.values()):
@@ -294,7 +294,9 @@ def _renamed(
     mapping = {our_name: theirs for our_name, theirs in mapping.items() if theirs != LEFT_OUT}
     for our_name in left_out:
         if our_name in required:
-            raise InputError(f"{log.shown} cannot do without {our_name}; {map_flag} must name a column for it.")
+            raise InputError(
+                f"{log.shown} needs a column for {our_name}, and {map_flag} leaves it out; name a column for it."
+            )
     for our_name, theirs in mapping.items():
         if theirs in log.like_values and not recognised:
             raise _headerless(log, ours, columns_flag)
@@ -310,17 +312,19 @@ def _renamed(
     }
     doubled = next((theirs for theirs in found.values() if theirs in log.doubled), None)
     if doubled is not None:
-        raise InputError(f"{log.shown} has two columns called {doubled!r}. Rename one in the first line of the file.")
+        raise InputError(
+            f"{log.shown} has two columns named {doubled!r}. Rename one of them in the first line of the file."
+        )
     missing = [our_name for our_name in required if found.get(our_name) is None]
     if missing and log.like_values and not recognised:
         raise _headerless(log, ours, columns_flag)
     if missing:
         said = ",".join(f"{our_name}=COLUMN" for our_name in missing)
-        hint = " An export of one person is read by `logs2lang build viewing-history`." * (USER_ID in missing)
-        hint += " A log without times is read with --order file." * (TIMESTAMP in missing)
+        hint = " To read a personal export, use `logs2lang build viewing-history`." * (USER_ID in missing)
+        hint += " For a log without times, pass --order file." * (TIMESTAMP in missing)
         raise InputError(
             f"{log.shown} has no column that is clearly {' or '.join(missing)}; it has "
-            f"{', '.join(log.columns) or 'none'}. Say which it is: {map_flag} {said}.{hint}"
+            f"{', '.join(log.columns) or 'none'}. Specify it: {map_flag} {said}.{hint}"
         )
     named = {our_name: log.rows[log.columns[theirs]] for our_name, theirs in found.items() if theirs is not None}
     return ReadRows(log.rows.select(SOURCE_FILE, SOURCE_ROW, **named), log.rejected, log.counted)
@@ -335,7 +339,7 @@ def _with_shared_id(
     if in_log == in_catalogue:
         pass
     elif ITEM_ID not in ours and in_catalogue in log.columns:
-        note = f"Items are those of {in_catalogue!r}, as in the catalogue" + f", and not of {in_log!r}." * bool(in_log)
+        note = f"Item ids come from {in_catalogue!r}, as in the catalogue" + f", not from {in_log!r}." * bool(in_log)
         return {**ours, ITEM_ID: str(in_catalogue)}, dict(theirs), (note if in_log else f"{note}.",)
     elif ITEM_ID not in theirs and in_log in catalogue.columns:
         return dict(ours), {**theirs, ITEM_ID: str(in_log)}, ()
@@ -365,15 +369,15 @@ def _check_own_catalogue(items: ir.Table, shown: str, connection: DuckDB) -> tup
             continue
         example = several.order_by(ITEM_ID).limit(1).to_pyarrow().to_pylist()[0]
         said = (
-            f"{count:,} of {repeated:,} items that stand more than once in {shown} have several values of {name}: "
+            f"{count:,} of {repeated:,} items that occur more than once in {shown} have several values of {name}: "
             f"{example[ITEM_ID]!r} has {str(example['one'])[:_SHOWN]!r} and {str(example['other'])[:_SHOWN]!r}"
         )
         if count > 1 and 2 * count > repeated:
             raise InputError(
-                f"{said}. So it is not the item's, but the record's. Leave it out with --map-items {name}=-, or bring "
-                "a catalogue with --items."
+                f"{said}. The column therefore describes records, not items. Leave it out with --map-items {name}=-, "
+                "or give a catalogue with --items."
             )
-        notes.append(f"{said}; the first is taken.")
+        notes.append(f"{said}; the first value is used.")
     return tuple(notes)
 
 
@@ -385,9 +389,8 @@ def _refuse_nested(log: NamedRows, ours: Mapping[str, str], connection: DuckDB) 
     if nested and (item is None or item in lists or any(_HISTORY.match(theirs) for theirs in nested)):
         raise InputError(
             f"{log.shown} has whole histories in one row: {', '.join(nested)} hold{'s' * (len(nested) == 1)} lists. "
-            "One row per interaction is needed: split them, in pandas by "
-            f"frame.explode({nested!r}) once the lists are lists, and keep their order with --order file where there "
-            "are no times."
+            f"One row per interaction is needed. Split the histories, in pandas with frame.explode({nested!r}) after "
+            "parsing the lists, and keep their order with --order file if there are no times."
         )
 
 
@@ -413,15 +416,17 @@ def _without_unit(mapping: Mapping[str, str], log: NamedRows) -> tuple[dict[str,
         return dict(mapping), "s"
     if column in log.columns and unit not in SECONDS_PER_UNIT:
         known = ", ".join(SECONDS_PER_UNIT)
-        raise InputError(f"{unit!r} is no unit of {DURATION}. There are: {known}; write {DURATION}={column}:ms.")
+        raise InputError(
+            f"{unit!r} is not a unit of {DURATION}. Choose one of {known}, such as {DURATION}={column}:ms."
+        )
     return {**mapping, DURATION: column}, unit if unit in SECONDS_PER_UNIT else "s"
 
 
 def _headerless(log: NamedRows, ours: Sequence[str], flag: str) -> InputError:
     return InputError(
         f"{log.shown} seems to have no header: its first line, {', '.join(log.columns)}, looks like a row. Name its "
-        f"columns in the order of the file with {flag}, such as {flag} NAME,{LEFT_OUT},NAME, where {LEFT_OUT} leaves "
-        f"one out and names are {', '.join(ours)}."
+        f"columns in the order of the file with {flag}, such as {flag} NAME,{LEFT_OUT},NAME. {LEFT_OUT} leaves a "
+        f"column out; the names are {', '.join(ours)}."
     )
 
 
@@ -454,8 +459,8 @@ def _plain(name: str) -> str:
 def _check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:
     for name in names:
         if name not in known:
-            hint = did_you_mean(str(name), known, f"There are: {', '.join(known)}.")
-            raise InputError(f"{name!r} is no {what}. {hint}")
+            hint = did_you_mean(str(name), known, f"Choose one of {', '.join(known)}.")
+            raise InputError(f"{name!r} is not {what}. {hint}")
 
 
 _QUOTED = r"""'[^']*'|"[^"]*\""""

@@ -46,7 +46,7 @@ def plain_limits(memory_limit: str) -> Iterator[None]:
     except duckdb.ParserException as error:
         if _NO_SIZE not in str(error).lower():
             raise
-        raise InputError(f"The memory limit {memory_limit!r} is no size; write it as 3GB or 500MB.") from error
+        raise InputError(f"The memory limit {memory_limit!r} is not a size; write it as 3GB or 500MB.") from error
     except duckdb.Error as error:  # of several kinds: writing a table, its log or a checkpoint may fail
         number = next((number for number in _TROUBLES if os.strerror(number) in str(error)), None)
         if number is None:

@@ -1,4 +1,4 @@
-"""The training targets of SASRec in batches: windows of sequences, cut anew in every epoch."""
+"""The training targets of SASRec in batches: windows of sequences, cut again in every epoch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

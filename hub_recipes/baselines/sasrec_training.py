@@ -21,7 +21,7 @@ from .sasrec_settings import SasRecSettings
 
 @dataclass(frozen=True)
 class Watch:
-    """Who is told of the progress; all are equal, because who looks on changes nothing."""
+    """Who is notified of the progress; all instances are equal, because watching changes nothing."""
 
     progress: Progress | None = field(default=None, compare=False)
 
@@ -40,7 +40,7 @@ def fitted_network(sequences: Sequences, settings: SasRecSettings, watch: Watch 
     Args:
         sequences ([`Sequences`]): What users chose.
         settings ([`SasRecSettings`]): The network and its training.
-        watch ([`Watch`], *optional*): Told after every step of training.
+        watch ([`Watch`], *optional*): Notified after every step of training.
     """
     with _one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)

@@ -30,13 +30,14 @@ build_app = typer.Typer(
 DayFirstOption = Annotated[
     bool | None,
     typer.Option(
-        "--day-first/--month-first", help="How dates such as 03/04/2024 are meant; asked for where nothing tells."
+        "--day-first/--month-first",
+        help="How to read dates such as 03/04/2024; needed only if the log does not settle it.",
     ),
 ]
 EncodingOption = Annotated[
     str | None,
     typer.Option(
-        help="How the text is encoded where it is no UTF-8, such as utf-16, cp1250 (Central Europe) or cp1254."
+        help="Encoding of the text if it is not UTF-8, such as utf-16, cp1250 (Central Europe) or cp1254 (Turkish)."
     ),
 ]
 _SPLIT, _RUN = "How the log becomes examples", "How the build runs"
@@ -44,12 +45,12 @@ _SPLIT, _RUN = "How the log becomes examples", "How the build runs"
 
 def build(
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder to write; it must be new or an earlier build.")
+        Path, typer.Option("--output", "-o", help="Folder to write; it must be new, empty or an earlier build.")
     ],
     protocol: Annotated[
         Literal["leave_last_out", "temporal"],
         typer.Option(
-            help="Which interactions are targets: each user's last ones, or those after two cut times.",
+            help="Which interactions are targets: the last ones of each user, or those after two cut times.",
             rich_help_panel=_SPLIT,
         ),
     ] = "leave_last_out",
@@ -57,55 +58,64 @@ def build(
         str | None,
         typer.Option(
             metavar="TIME,TIME",
-            help="End of training and of validation for `temporal`, ISO times in UTC; else the 80% and 90% quantiles.",
+            help="End of training and of validation for `temporal`, as ISO times in UTC; by default the 80% and 90% "
+            "quantiles.",
             rich_help_panel=_SPLIT,
         ),
     ] = None,
     candidates: Annotated[
         Literal["popularity", "uniform", "impressions"],
-        typer.Option(help="Where the candidates beside the target come from.", rich_help_panel=_SPLIT),
+        typer.Option(help="How the candidates other than the target are drawn.", rich_help_panel=_SPLIT),
     ] = "popularity",
     num_candidates: Annotated[
-        int, typer.Option(help="Candidates per example, the target included (2 to 10).", rich_help_panel=_SPLIT)
+        int, typer.Option(help="Candidates per example, including the target (2 to 10).", rich_help_panel=_SPLIT)
     ] = 10,
-    history: Annotated[int, typer.Option(help="Most records of a history (1 to 100).", rich_help_panel=_SPLIT)] = 100,
+    history: Annotated[
+        int, typer.Option(help="Maximum number of records in a history (1 to 100).", rich_help_panel=_SPLIT)
+    ] = 100,
     min_history: Annotated[
         int | None,
         typer.Option(
-            help="Least interactions of a user before a target; two more are needed to take part, three for training. "
-            "5 by default, or as many fewer as a log of short users needs to fill all three splits.",
+            help="Minimum number of interactions of a user before a target; two more are needed to be included, "
+            "three more for training. 5 by default, or fewer if the histories of a log are too short to fill "
+            "all three splits.",
             rich_help_panel=_SPLIT,
         ),
     ] = None,
-    train_targets: Annotated[int, typer.Option(help="Training examples per user.", rich_help_panel=_SPLIT)] = 4,
+    train_targets: Annotated[
+        int, typer.Option(help="Maximum number of training examples per user.", rich_help_panel=_SPLIT)
+    ] = 4,
     successor_window: Annotated[
         int,
-        typer.Option(help="How many of a user's next choices count as following an item.", rich_help_panel=_SPLIT),
+        typer.Option(help="Number of a user's next choices that count as following an item.", rich_help_panel=_SPLIT),
     ] = 10,
     successor_folds: Annotated[
         int,
         typer.Option(
-            help="Parts of users; the text of a training example reads successors counted without its own part.",
+            help="Number of folds of users; the text of a training example uses successors counted without its own "
+            "fold.",
             rich_help_panel=_SPLIT,
         ),
     ] = 5,
-    num_successors: Annotated[int, typer.Option(help="Most successors of an item.", rich_help_panel=_SPLIT)] = 50,
+    num_successors: Annotated[
+        int, typer.Option(help="Maximum number of successors of an item.", rich_help_panel=_SPLIT)
+    ] = 50,
     ties: Annotated[
         Literal["random", "file"],
         typer.Option(
-            help="Records of a user at one instant: drawn by seed, or as they stand in the file, where that means "
-            "something (a file that lists items by id gives targets away).",
+            help="Order of a user's records with the same time: random by the seed, or as in the file, if that "
+            "order is meaningful (a file sorted by item id gives targets away).",
             rich_help_panel=_SPLIT,
         ),
     ] = "random",
     seed: Annotated[
-        int, typer.Option(help="Decides every draw; equal seeds give equal bytes.", rich_help_panel=_SPLIT)
+        int, typer.Option(help="Seed of all random choices; equal seeds give identical bytes.", rich_help_panel=_SPLIT)
     ] = 0,
     salt: Annotated[
         str | None,
         typer.Option(
             envvar="LOGS2LANG_SALT",
-            help="Secret mixed into the user hashes. Set one before you publish a log of real people.",
+            help="Secret mixed into the user hashes. Set one before publishing a log of real people.",
             rich_help_panel=_SPLIT,
         ),
     ] = None,
@@ -113,14 +123,14 @@ def build(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Licence of a log of your own, as the Hub spells it, such as mit or cc-by-4.0.",
+            help="Licence of your own log, as named on the Hub, such as mit or cc-by-4.0.",
             rich_help_panel=_RUN,
         ),
     ] = None,
     redistributable: Annotated[
         bool,
         typer.Option(
-            "--redistributable", help="That licence lets the rows be published; needs --license.", rich_help_panel=_RUN
+            "--redistributable", help="The licence allows publishing the rows; needs --license.", rich_help_panel=_RUN
         ),
     ] = False,
     strict: Annotated[
@@ -130,12 +140,12 @@ def build(
         int | None, typer.Option(min=1, help="Worker threads; all cores by default.", rich_help_panel=_RUN)
     ] = None,
     memory_limit: Annotated[
-        str, typer.Option(help="What DuckDB may hold in memory; the rest is spilled to disk.", rich_help_panel=_RUN)
+        str, typer.Option(help="Memory limit of DuckDB; the rest is spilled to disk.", rich_help_panel=_RUN)
     ] = "3GB",
     *,
     source: "Source",
 ) -> None:
-    """What every command of this file does, once it knows its source."""
+    """Build a dataset from a source: the common part of all commands in this file."""
     from rich.console import Console
 
     from logs2lang.dataset_builders.build_options import BuildOptions
@@ -161,7 +171,7 @@ def build(
         salt=salt,
     )
     if redistributable and license is None:
-        raise InputError("--redistributable needs --license: name the terms under which the rows may be passed on.")
+        raise InputError("--redistributable needs --license: give the licence under which the rows may be shared.")
     own = None if license is None else own_license(license, redistributable)
     with show_status() as say:
         report = build_dataset(
@@ -199,9 +209,10 @@ def next_step(report: Mapping[str, Any], output: Path) -> str:
         return f"Next: logs2lang evaluate {output} {chosen}--output results/{output.name}"
     skipped = report["counts"]["targets_without_candidates"]
     return (
-        f"No example could be made: {skipped} targets had too few items beside them that their user never touched. "
-        "Candidates are what other users of the log took, so the log of one person has none; build from a log of "
-        "several people, or verbalize this history alone with logs2lang.dataset_builders.histories.to_histories."
+        f"No examples could be built: {skipped} targets had too few candidates that their user never touched. "
+        "Candidates are items that other users of the log chose, so the log of one person has none. Build from a "
+        "log of several people, or verbalize this history alone with "
+        "logs2lang.dataset_builders.histories.to_histories."
     )
 
 
@@ -250,7 +261,7 @@ def _in_utc(time: datetime) -> datetime:
 
 @source_command("movielens-100k")
 def movielens_100k() -> "Source":
-    """MovieLens-100K: 100,000 ratings of films, fetched by itself. For research; its rows may not be redistributed.
+    """MovieLens-100K: 100,000 film ratings, downloaded automatically. For research; its rows may not be redistributed.
 
     [bold]logs2lang build movielens-100k --output data/ml[/]
     """
@@ -261,10 +272,10 @@ def movielens_100k() -> "Source":
 
 @source_command("movielens")
 def movielens(
-    folder: Annotated[Path, typer.Option(help="Where you unpacked it.")],
+    folder: Annotated[Path, typer.Option(help="Folder with the unpacked files.")],
     variant: Annotated[
         Literal["100k", "1m", "latest-small", "20m", "25m", "32m"] | None,
-        typer.Option(help="Which MovieLens it is; by default, what the folder's files and its name tell."),
+        typer.Option(help="MovieLens version; by default detected from the files and the name of the folder."),
     ] = None,
 ) -> "Source":
     """A MovieLens download that you unpacked yourself.
@@ -279,10 +290,11 @@ def movielens(
 @source_command("movietweetings")
 def movietweetings(
     folder: Annotated[
-        Path | None, typer.Option(help="Folder with ratings.dat and movies.dat; fetched and checked by default.")
+        Path | None,
+        typer.Option(help="Folder with ratings.dat and movies.dat; by default they are downloaded and verified."),
     ] = None,
 ) -> "Source":
-    """MovieTweetings-100K: ratings people tweeted as they watched. Its times are real, and its rows may be published.
+    """MovieTweetings-100K: ratings tweeted by people as they watched. Times are real, and the rows may be published.
 
     [bold]logs2lang build movietweetings --output data/mt[/]
     """
@@ -299,15 +311,17 @@ def tabular(
     ],
     items: Annotated[
         str | None,
-        typer.Option(help="The same for the catalogue, or the log again where it has titles; else ids are titles."),
+        typer.Option(
+            help="The same for the catalogue, or the log itself if it has titles. Without it, ids are used as titles."
+        ),
     ] = None,
     column_map: Annotated[
         str | None,
         typer.Option(
             "--map",
             metavar="OURS=YOURS,...",
-            help="Names of your interaction columns; usual names are recognised. value=- leaves an optional column "
-            "out; duration_s=COLUMN:ms names a unit (ms, s, min, h).",
+            help="Names of your interaction columns; common names are recognised. value=- leaves an optional column "
+            "out; duration_s=COLUMN:ms specifies a unit (ms, s, min, h).",
         ),
     ] = None,
     item_map: Annotated[
@@ -320,14 +334,12 @@ def tabular(
         str | None,
         typer.Option(
             metavar="NAME|FORMAT",
-            help="How times are written: auto (the default), seconds, milliseconds, microseconds or nanoseconds since "
-            "1970, iso, spreadsheet (days since 1899-12-30), or any other way as for Python's strptime, such as "
+            help="Format of times: auto (the default), seconds, milliseconds, microseconds or nanoseconds since "
+            "1970, iso, spreadsheet (days since 1899-12-30), or a format for Python's strptime, such as "
             "'%d.%m.%Y %H:%M'.",
         ),
     ] = None,
-    tag_separator: Annotated[
-        str | None, typer.Option(help="What stands between tags that are one text; | by default.")
-    ] = None,
+    tag_separator: Annotated[str | None, typer.Option(help="Separator of tags in one text; | by default.")] = None,
     day_first: DayFirstOption = None,
     encoding: EncodingOption = None,
     column_names: Annotated[
@@ -335,8 +347,8 @@ def tabular(
         typer.Option(
             "--columns",
             metavar="NAME,NAME",
-            help="Names of the columns of a log without a header line, in the order of the file, - for one to leave "
-            "out: user_id,timestamp,-,item_id.",
+            help="Column names of a log without a header line, in the order of the file; - leaves a column out: "
+            "user_id,timestamp,-,item_id.",
         ),
     ] = None,
     item_column_names: Annotated[
@@ -345,11 +357,11 @@ def tabular(
     ] = None,
     order: Annotated[
         Literal["time", "file"],
-        typer.Option(help="file for a log without times whose records stand in the order in which they happened."),
+        typer.Option(help="Use file for a log without times whose records are in chronological order."),
     ] = "time",
     name: Annotated[str, typer.Option(help="Name of the dataset.")] = "tabular",
 ) -> "Source":
-    """Your own log. Columns: user_id, item_id, timestamp; and, if you have them, event, duration_s, value, device.
+    """Your own log. Columns: user_id, item_id, timestamp; optionally event, duration_s, value, device.
 
     A catalogue has item_id and any of title, year, tags, series, description.
 
@@ -415,11 +427,13 @@ def viewing_history(
     path: Annotated[
         Path, typer.Argument(metavar="PATH", help="Your export: Netflix, Spotify, YouTube, Letterboxd or Trakt.")
     ],
-    profile: Annotated[str | None, typer.Option(help="Only this profile of the account; all by default.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Only this profile of the account; by default all profiles.")
+    ] = None,
     day_first: DayFirstOption = None,
     encoding: EncodingOption = None,
 ) -> "Source":
-    """A person's own viewing or listening history, as the service exports it. Everything stays on this machine.
+    """A personal viewing or listening history, as exported by the service. Everything stays on this machine.
 
     [bold]logs2lang build viewing-history ViewingActivity.csv --profile Ann --output data/ann[/]
     """
@@ -430,22 +444,29 @@ def viewing_history(
 
 @source_command("streaming-simulation")
 def streaming_simulation(
-    events: Annotated[int, typer.Option(help="Log records to aim at.")] = 100_000,
-    accounts: Annotated[int, typer.Option(help="User ids; one or two people watch on each.")] = 1_000,
-    films: Annotated[int, typer.Option(help="Films in the catalogue.")] = 700,
-    series: Annotated[int, typer.Option(help="Series in the catalogue, each with seasons and episodes.")] = 500,
+    events: Annotated[int, typer.Option(help="Approximate number of log records.")] = 100_000,
+    accounts: Annotated[int, typer.Option(help="Number of accounts (user ids); one or two people use each.")] = 1_000,
+    films: Annotated[int, typer.Option(help="Number of films in the catalogue.")] = 700,
+    series: Annotated[
+        int, typer.Option(help="Number of series in the catalogue, each with seasons and episodes.")
+    ] = 500,
     difficulty: Annotated[
-        float, typer.Option(help="0 to 1: at 0 taste nearly decides what is watched, at 1 nobody can beat chance.")
+        float,
+        typer.Option(
+            help="0 to 1: at 0 taste almost determines what is watched, at 1 no recommender can beat chance."
+        ),
     ] = 0.5,
     noise_share: Annotated[float, typer.Option(help="Share of the records that say nothing about taste.")] = 0.25,
-    binge: Annotated[float, typer.Option(help="Probability, after each play, that the same work goes on.")] = 0.45,
-    returns: Annotated[float, typer.Option(help="Share of the sessions that go back to an earlier work.")] = 0.25,
-    households: Annotated[float, typer.Option(help="Share of the accounts that two people share.")] = 0.3,
+    binge: Annotated[
+        float, typer.Option(help="Probability, after each play, that the same work is continued.")
+    ] = 0.45,
+    returns: Annotated[float, typer.Option(help="Share of the sessions that return to an earlier work.")] = 0.25,
+    households: Annotated[float, typer.Option(help="Share of the accounts used by two people.")] = 0.3,
     drift: Annotated[float, typer.Option(help="How much of a taste is new after 30 days.")] = 0.15,
     days: Annotated[int, typer.Option(help="Length of the log.")] = 180,
-    simulation_seed: Annotated[int, typer.Option(help="Decides the world; --seed decides the examples.")] = 0,
+    simulation_seed: Annotated[int, typer.Option(help="Seed of the simulation; --seed is for the examples.")] = 0,
 ) -> "Source":
-    """An invented streaming service whose noise and tastes are known, so that every score has a ceiling.
+    """A simulated streaming service whose noise and tastes are known, so that every score has a ceiling.
 
     [bold]logs2lang build streaming-simulation --events 1000000 --accounts 10000 --output data/simulation[/]
     """

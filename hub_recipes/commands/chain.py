@@ -75,7 +75,7 @@ class Chain:
         dataset (`str`): A built folder, or a dataset repository of the Hub.
         folder (`Path`): Where every step has its folder.
         shared (`dict`): Arguments of every training step, such as `base_model`.
-        minutes (`float`, *optional*): Stop after so many; the same chain goes on.
+        minutes (`float`, *optional*): Stop after this many; the same chain resumes.
     """
 
     steps: Sequence[Step]
@@ -106,7 +106,7 @@ class Chain:
             title = f"{number}/{len(self.steps)} {step.name}"
             inputs = self._inputs(step) if not dry_run else ""
             if self._is_done(step, inputs):
-                _console.print(f"[dim]{title}: done before[/]")
+                _console.print(f"[dim]{title}: already done[/]")
                 continue
             _console.rule(title, align="left")
             left = None if deadline is None else (deadline - monotonic()) / 60
@@ -124,9 +124,11 @@ class Chain:
     def _restart(self, name: str) -> None:
         names = [step.name for step in self.steps]
         if name not in names:
-            raise InputError(f"--restart names {name!r}, and the steps are {', '.join(names)}.")
+            raise InputError(f"--restart is {name!r}, but the steps are {', '.join(names)}.")
         if (self.folder / name).exists():
-            _console.print(f"{name}: starts anew. What it made before is {_set_aside(self.folder / name)}.")
+            _console.print(
+                f"{name}: starts from scratch. Its earlier output was moved to {_set_aside(self.folder / name)}."
+            )
 
     def _is_done(self, step: Step, inputs: str) -> bool:
         """Whether a step was finished with these inputs; what it made from others is moved aside."""
@@ -136,7 +138,8 @@ class Chain:
             return False
         if begun.exists() and read_json(begun)["inputs"] != inputs:
             _console.print(
-                f"{step.name}: its inputs changed, so it starts anew. What it made before is {_set_aside(folder)}."
+                f"{step.name}: its inputs changed, so it starts from scratch. Its earlier output was moved to "
+                f"{_set_aside(folder)}."
             )
         if not begun.exists():
             write_json({"inputs": inputs}, begun)
@@ -203,7 +206,7 @@ class Chain:
     def _verbalize(self, step: Step, choices: dict[str, Any], minutes: float | None, dry_run: bool) -> int:
         adapter = self._resolved(step.role)
         if dry_run:
-            _console.print(f"writes the texts of every split by {adapter}")
+            _console.print(f"writes the texts of every split with {adapter}")
             return 0
         with show_status() as say:
             say("Loading the models")
@@ -216,7 +219,7 @@ class Chain:
         reasoner = self._resolved(step.role)
         if dry_run:
             _console.print(
-                f"evaluates {', '.join(f'{name} {value}' for name, value in choices.items())} by {reasoner}"
+                f"evaluates {', '.join(f'{name} {value}' for name, value in choices.items())} with {reasoner}"
             )
             return 0
         # Rows that are there are kept, so a kill costs no more than the row it fell into.
@@ -252,7 +255,7 @@ def rehearsed(step: Step, bf16: bool = False) -> Step:
 
 
 def _without_limits(choices: Mapping[str, Any]) -> dict[str, Any]:
-    """The choices that decide what a step makes: a higher cap lets it go on, and does not start it anew."""
+    """The choices that decide what a step makes: a higher cap lets it continue, and does not restart it."""
     return {name: value for name, value in choices.items() if name not in LIMITS}
 
 
@@ -288,7 +291,9 @@ def read_chain(name: str) -> list[Step]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"The chain {name} cannot be read ({str(error).splitlines()[0]}).") from error
+        raise InputError(
+            f"The chain {name} cannot be read ({str(error).splitlines()[0]}). Check the path and the YAML."
+        ) from error
     if not isinstance(content, dict) or not isinstance(content.get("steps"), list):
-        raise InputError(f"{name} is no chain: expected `steps:` with a list below it.")
+        raise InputError(f"{name} is not a chain: expected `steps:` with a list below it.")
     return [Step.of(entry) for entry in content["steps"]]

@@ -46,7 +46,7 @@ app.add_typer(release_app)
 
 
 class _Interruption(BaseException):
-    """Somebody wants the command to end. No exception that anything on the way could take for its own."""
+    """The user wants the command to end. Not an exception that code on the way could catch as its own."""
 
     came = False
 
@@ -83,7 +83,10 @@ def main() -> None:
 
 def _refuse_unless_interrupted(error: BaseException) -> None:
     if _Interruption.came:
-        print("Interrupted. Nothing was left half written; the same command starts again.", file=sys.stderr)
+        print(
+            "Interrupted. No half-written files were left behind; run the same command to start again.",
+            file=sys.stderr,
+        )
         raise SystemExit(130) from error
 
 
@@ -104,14 +107,11 @@ def root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors: no progress, no warnings.")
+        bool, typer.Option("--quiet", "-q", help="Print only results and errors: no progress, no warnings.")
     ] = False,
     log_level: Annotated[
         LogLevel,
-        typer.Option(
-            help="The least important messages that are shown; those of libraries only if they are one step more "
-            "important."
-        ),
+        typer.Option(help="Lowest level of messages to show; messages of libraries need one level more."),
     ] = "warning",
 ) -> None:
     set_log_level("error" if quiet else log_level)
@@ -119,33 +119,35 @@ def root(
 
 @metric_app.command("install")
 def install_metric() -> None:
-    """Put the metric where `evaluate.load("discovery_recall")` finds it, offline too.
+    """Install the metric where `evaluate.load("discovery_recall")` finds it, also offline.
 
     [bold]logs2lang metric install[/]
     """
     from ..evaluation.metric import install_metric as install
 
     print(f"Installed at {install()}; evaluate.load('discovery_recall') now works from any folder.")
-    print("It asks the Hub first; where no network is, HF_EVALUATE_OFFLINE=1 saves the wait.")
+    print("It asks the Hub first; without a network, set HF_EVALUATE_OFFLINE=1 to avoid the wait.")
 
 
 @app.command()
 def demo(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Where to listen; 0 for any free port.")] = 7860,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 for any free port.")] = 7860,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 for every one of this machine.")
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all addresses of this machine.")
     ] = "127.0.0.1",
-    share: Annotated[bool, typer.Option("--share/--no-share", help="Open a public link through Gradio.")] = False,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page.")] = True,
-    model: Annotated[str | None, typer.Option(help="Base model, by Hub id or folder; SmolLM2-135M-Instruct.")] = None,
+    share: Annotated[bool, typer.Option("--share/--no-share", help="Create a public link through Gradio.")] = False,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    model: Annotated[
+        str | None, typer.Option(help="Base model, by Hub id or folder; SmolLM2-135M-Instruct by default.")
+    ] = None,
     results: Annotated[
-        Path | None, typer.Option(help="Folder with an evaluation per folder; the released ones by default.")
+        Path | None, typer.Option(help="Folder that contains one folder per evaluation; the released ones by default.")
     ] = None,
     adapters: Annotated[
-        Path | None, typer.Option(help="Folder with an adapter per folder; the released ones by default.")
+        Path | None, typer.Option(help="Folder that contains one folder per adapter; the released ones by default.")
     ] = None,
 ) -> None:
-    """See a log become language, in the browser: five verbalizations side by side, and what each makes of the choice.
+    """See a log become language, in the browser: five verbalizations side by side, and the candidate picked from each.
 
     [bold]logs2lang demo[/]
     """
@@ -156,7 +158,9 @@ def demo(
         raise InputError("The demo needs gradio. Install it with `pip install 'logs2lang[space]'`.")
     for folder in (results, adapters):
         if folder is not None and not folder.is_dir():
-            raise InputError(f"{folder} is no folder. Give one that holds a folder per evaluation or adapter.")
+            raise InputError(
+                f"{folder} is not a folder. Give a folder that contains one folder per evaluation or adapter."
+            )
     chosen = {"base_model": model, "results": results, "model_cards": adapters}
     # By name: the app stands above the command line, and imports go one way, from space to hub_recipes.
     import_module("logs2lang.space.playground.app").serve(
@@ -181,7 +185,7 @@ def doctor(
         float, typer.Option(min=0.1, help="Seconds to wait for the Hub and for the package index.")
     ] = 3.0,
 ) -> None:
-    """Say what this machine has, what it lacks, and the command that mends it. Exit code 0 when the main job can run.
+    """Report what this machine has, what it lacks, and the command that fixes it. Exit code 0 if the main job can run.
 
     [bold]logs2lang doctor --json[/]
     """

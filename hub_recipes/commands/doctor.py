@@ -1,4 +1,4 @@
-"""What this machine has, what it lacks, and the command that mends each lack."""
+"""What this machine has, what it lacks, and the command that fixes each problem."""
 
 import os
 import platform
@@ -34,7 +34,7 @@ class Finding:
         status (`str`): `"ok"`; `"note"`, when something is missing that the main job can do without or fetches by
             itself; `"problem"`, when the main job cannot run.
         found (`str`): What is here, in a few words.
-        remedy (`str`, *optional*): The command or step that mends it.
+        remedy (`str`, *optional*): The command or step that fixes it.
     """
 
     name: str
@@ -91,7 +91,7 @@ def to_table(findings: Sequence[Finding]) -> Table:
 
 def _verdict(findings: Sequence[Finding]) -> str:
     problems = sum(finding.status == "problem" for finding in findings)
-    return f"{problems} problem(s) to mend first" if problems else "The main job can run here"
+    return f"{problems} problem(s) to fix first" if problems else "The main job can run here"
 
 
 def _python() -> Finding:
@@ -121,7 +121,7 @@ def _memory() -> Finding:
     found = f"{memory.available / _GIB:.1f} GiB free of {memory.total / _GIB:.1f} GiB"
     if memory.available >= MIN_MEMORY_GIB * _GIB:
         return Finding("memory", "ok", found)
-    remedy = f"Free some memory; the quickstart wants {MIN_MEMORY_GIB} GiB (builds take less with --memory-limit 1GB)."
+    remedy = f"Free some memory; the quickstart needs {MIN_MEMORY_GIB} GiB (builds take less with --memory-limit 1GB)."
     return Finding("memory", "note" if memory.total >= MIN_MEMORY_GIB * _GIB else "problem", found, remedy)
 
 
@@ -205,7 +205,7 @@ def _hub(timeout: float) -> Finding:
         return Finding("hub", "note", "switched off by HF_HUB_OFFLINE", "unset HF_HUB_OFFLINE")
     except (HTTPError, OSError) as error:
         found = f"{constants.ENDPOINT} does not answer ({type(error).__name__})"
-        return Finding("hub", "note", found, "Check the network or HF_ENDPOINT; packages and caches serve without it.")
+        return Finding("hub", "note", found, "Check the network or HF_ENDPOINT; packages and caches work without it.")
     return Finding("hub", "ok", f"{constants.ENDPOINT} answers")
 
 
@@ -233,7 +233,7 @@ def _base_model(online: bool) -> Finding:
     from ..models.packaged_model import PACKAGED_MODEL
 
     if isinstance(try_to_load_from_cache(DEFAULT_BASE_MODEL, "config.json"), str):
-        return Finding("base model", "ok", f"{DEFAULT_BASE_MODEL} in the cache of the Hub")
+        return Finding("base model", "ok", f"{DEFAULT_BASE_MODEL} in the Hub cache")
     if PACKAGED_MODEL.cached.exists():
         return Finding("base model", "ok", f"{DEFAULT_BASE_MODEL} from the package {PACKAGED_MODEL.requirement}")
     return _fetchable(
@@ -262,9 +262,12 @@ def _movielens(online: bool) -> Finding:
 def _fetchable(name: str, online: bool, command: str) -> Finding:
     """Something that is not here, but comes by itself on first use where there is a network."""
     if online:
-        return Finding(name, "note", "not in the cache; fetched on first use", command)
-    remedy = f"Connect this machine once and run `{command}`, or copy the Hugging Face cache of another machine."
-    return Finding(name, "problem", "not in the cache, and nowhere to fetch it from", remedy)
+        return Finding(name, "note", "not in the cache; downloaded on first use", command)
+    remedy = (
+        f"Connect this machine to the network once and run `{command}`, or copy the Hugging Face cache from "
+        "another machine."
+    )
+    return Finding(name, "problem", "not in the cache, and no source to download it from is reachable", remedy)
 
 
 def _caches() -> Iterator[Finding]:

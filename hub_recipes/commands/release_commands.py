@@ -14,34 +14,36 @@ if TYPE_CHECKING:
 
 release_app = typer.Typer()
 cards_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode="rich", help="The cards of adapters and datasets, and what they are from."
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="The cards of adapters and datasets, and the sources they are rendered from.",
 )
 release_app.add_typer(cards_app, name="cards")
 
 CardFolder = Annotated[
     Path | None,
-    typer.Argument(help="An adapter, a built dataset, or a folder that holds several; model_cards by default."),
+    typer.Argument(help="An adapter, a built dataset, or a folder that contains several; model_cards by default."),
 ]
 
 
 @release_app.command()
 def publish(
-    namespace: Annotated[str, typer.Option(help="User or organisation of the Hub.")],
+    namespace: Annotated[str, typer.Option(help="User or organisation on the Hub.")],
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Names of repositories, or datasets, adapters, metric, demo; may be given again."),
+        typer.Option(help="Names of repositories, or datasets, adapters, metric, demo; may be repeated."),
     ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
             "--dry-run",
-            help="Print the plan and stop. With a token it also asks the Hub which files would be deleted.",
+            help="Print the plan and stop. With a token, also ask the Hub which files would be deleted.",
         ),
     ] = False,
     private: Annotated[bool, typer.Option("--private", help="Make new repositories private.")] = False,
-    tag: Annotated[str | None, typer.Option(help="Name of the release; v and the version by default.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Name of the release; by default v and the version.")] = None,
     create_pr: Annotated[
-        bool, typer.Option("--create-pr", help="Offer pull requests; nothing is tagged, no Collection is made.")
+        bool, typer.Option("--create-pr", help="Open pull requests; nothing is tagged, and no Collection is created.")
     ] = False,
     data: Annotated[Path, typer.Option(help="Folder with built datasets.")] = Path("data"),
     adapters: Annotated[Path, typer.Option(help="Folder with released adapters and their results.")] = Path(
@@ -50,11 +52,10 @@ def publish(
 ) -> None:
     """Publish datasets, adapters, metric and demo, each in one commit, tagged, with cards that link to each other.
 
-    In a folder of your own these are your datasets and adapters; the metric and the demo come along in a checkout of
-    logs2lang, or where --only names them. A repository of the same name that logs2lang did not publish is refused,
-    never overwritten.
+    Your datasets and adapters are published. The metric and the demo are included in a checkout of logs2lang, or if
+    --only names them. A repository of the same name that logs2lang did not publish is never overwritten.
 
-    The token is that of HF_TOKEN or of `hf auth login`. A second run uploads nothing; an interrupted one goes on.
+    The token is read from HF_TOKEN or `hf auth login`. A second run uploads nothing; an interrupted run resumes.
 
     [bold]logs2lang publish --namespace me --dry-run[/]
     """
@@ -68,7 +69,7 @@ def publish(
     check_place(namespace, data, adapters)
     token = get_token()
     with show_status() as say:
-        say("Reading what is to be published")
+        say("Reading the files to publish")
         plan = plan_release(
             Links(namespace, constants.ENDPOINT),
             tag or f"v{version('logs2lang')}",
@@ -82,11 +83,11 @@ def publish(
     for line in plan_notes(plan):
         print(line)
     with show_status() as say:
-        say("Checking the cards and what they link to")
+        say("Checking the cards and their links")
         check_release(plan.repos, plan.links, token)
     if dry_run:
         print("\n".join(_deletion_lines(plan, token, private, create_pr)))
-        print("Nothing was uploaded. Without --dry-run, this is what is pushed.")
+        print("Nothing was uploaded. Without --dry-run, the plan above is pushed.")
         return
     if token is None:
         raise InputError(
@@ -116,7 +117,12 @@ def _deletion_lines(plan: "ReleasePlan", token: str | None, private: bool, creat
     from ..release.publishing import Publisher
 
     if token is None:
-        return ["The Hub was not asked what would be deleted there: there is no token (HF_TOKEN or `hf auth login`)."]
+        return [
+            (
+                "The files that would be deleted on the Hub are unknown, because there is no token (HF_TOKEN or `hf "
+                "auth login`)."
+            )
+        ]
     with show_status() as say:
         api = HfApi(plan.links.endpoint, token=token)
         found = Publisher(api, plan, private, create_pr, tell=say).deletions()
@@ -142,7 +148,7 @@ def plan_table(plan: "ReleasePlan") -> Any:
         table.add_row(repo_id, repo_type, str(len(files)), size_phrase(total_size(files)))
     everything = [file for _, files in of_repos.values() for file in files]
     table.add_section()
-    table.add_row("together", "", str(len(everything)), size_phrase(total_size(everything)))
+    table.add_row("total", "", str(len(everything)), size_phrase(total_size(everything)))
     return table
 
 
@@ -151,7 +157,7 @@ def plan_notes(plan: "ReleasePlan") -> list[str]:
     refused = [f"Not published: {name}. {notice}" for name, notice in plan.refused.items()]
     stays = [f"Stays here: {repo.folder / name}" for repo in plan.repos for name in repo.stays_here()]
     needed = [
-        f"{adapter} links to {plan.links.namespace}/{dataset}, which has to be on the Hub already."
+        f"{adapter} links to {plan.links.namespace}/{dataset}, which must already be on the Hub."
         for dataset, adapter in plan.needed_datasets().items()
     ]
     return [*refused, *stays, *needed]
@@ -159,14 +165,14 @@ def plan_notes(plan: "ReleasePlan") -> list[str]:
 
 @release_app.command()
 def jobs(
-    namespace: Annotated[str, typer.Option(help="User or organisation of the Hub that the Jobs run under.")],
-    only: Annotated[str | None, typer.Option(help="Only recipes whose address holds this text.")] = None,
+    namespace: Annotated[str, typer.Option(help="User or organisation on the Hub that the Jobs run under.")],
+    only: Annotated[str | None, typer.Option(help="Only recipes whose path contains this text.")] = None,
     flavor: Annotated[
-        str | None, typer.Option(help="Hardware for all of them; by default what each recipe asks for.")
+        str | None, typer.Option(help="Hardware for all recipes; by default what each recipe needs.")
     ] = None,
-    timeout: Annotated[str, typer.Option(help="Most time of a Job.")] = "6h",
+    timeout: Annotated[str, typer.Option(help="Time limit of a Job.")] = "6h",
 ) -> None:
-    """Print the recipes as commands for Hugging Face Jobs. Nothing is run; a Job costs money.
+    """Print the recipes as commands for Hugging Face Jobs. Nothing is run; Jobs cost money.
 
     [bold]logs2lang jobs --namespace me --only gpu[/]
     """
@@ -174,8 +180,12 @@ def jobs(
 
     chosen = [recipe for recipe in recipes() if (only or "") in recipe.name]
     if not chosen:
-        raise InputError(f"No recipe has {only!r} in its address: {', '.join(recipe.name for recipe in recipes())}.")
-    print("# Once, from the root of the checkout: a wheel of it, a bucket that keeps everything, the dataset.")
+        raise InputError(
+            f"No recipe has {only!r} in its path; choose from {', '.join(recipe.name for recipe in recipes())}."
+        )
+    print(
+        "# Run once, from the root of the checkout: build a wheel, create a bucket for all files, build the dataset."
+    )
     print("\n".join(preparation(namespace)))
     for recipe in chosen:
         print(f"\n# {recipe.name}: {recipe.shows}")
@@ -187,10 +197,12 @@ def render_cards(
     folder: CardFolder = None,
     dataset: Annotated[
         Path | None,
-        typer.Option(help="The built dataset an adapter was trained on; its build report is kept beside the results."),
+        typer.Option(
+            help="The built dataset an adapter was trained on; its build report is stored next to the results."
+        ),
     ] = None,
 ) -> None:
-    """Fill cards from run.json, results.json and the build report, and draw the curves.
+    """Render cards from run.json, results.json and the build report, and draw the curves.
 
     [bold]logs2lang cards render model_cards/my-adapter --dataset data/mt[/]
     """
@@ -203,18 +215,20 @@ def render_cards(
 
 @cards_app.command("adopt")
 def adopt(
-    adapter: Annotated[Path, typer.Argument(help="As training wrote it, such as runs/mt/verbalizer/adapter.")],
-    results: Annotated[Path, typer.Option(help="The folder that `logs2lang evaluate` wrote about it.")],
+    adapter: Annotated[
+        Path, typer.Argument(help="Adapter folder written by training, such as runs/mt/verbalizer/adapter.")
+    ],
+    results: Annotated[Path, typer.Option(help="The folder with its results, written by `logs2lang evaluate`.")],
     dataset: Annotated[Path, typer.Option(help="The built dataset it was trained on.")],
-    row: Annotated[str, typer.Option(help="Its row of the results.")] = "rewrite",
+    row: Annotated[str, typer.Option(help="Row of this adapter in the results.")] = "rewrite",
     name: Annotated[
-        str | None, typer.Option(help="Name of the results; that of the dataset and the row else.")
+        str | None, typer.Option(help="Name of the results; by default made from the dataset and the row.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Where released adapters lie; in a checkout, its model_cards by default.")
+        Path | None, typer.Option(help="Folder of released adapters; in a checkout, model_cards by default.")
     ] = None,
 ) -> None:
-    """Put a trained adapter among the released ones, with its results and its card.
+    """Add a trained adapter to the released ones, with its results and its card.
 
     [bold]logs2lang cards adopt runs/mt/verbalizer/adapter --results runs/mt/results_rewrite --dataset data/mt[/]
     """
@@ -227,7 +241,7 @@ def adopt(
 
 @cards_app.command("check")
 def check_cards(folder: CardFolder = None) -> None:
-    """Say which cards no longer match what they were filled from. Exit code 1 when one does not.
+    """List the cards that no longer match their sources. Exit code 1 if there are any.
 
     [bold]logs2lang cards check[/]
     """
@@ -239,4 +253,4 @@ def check_cards(folder: CardFolder = None) -> None:
         print(trouble)
     if troubles:
         raise typer.Exit(1)
-    print(f"{len(find_cards(folder or MODEL_CARDS))} cards say what their sources say.")
+    print(f"{len(find_cards(folder or MODEL_CARDS))} cards match their sources.")

@@ -18,10 +18,12 @@ DEFAULT_ROWS = "template,profile,successors,baselines"
 DatasetArgument = Annotated[
     str, typer.Argument(metavar="DATASET", help="A built folder, or a dataset repository of the Hub.")
 ]
-SplitOption = Annotated[Literal["train", "validation", "test"], typer.Option(help="Which examples.")]
-LimitOption = Annotated[int | None, typer.Option(min=1, help="How many examples, chosen by seed; all by default.")]
+SplitOption = Annotated[Literal["train", "validation", "test"], typer.Option(help="Split of the examples.")]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, help="Number of examples, chosen by the seed; all by default.")
+]
 HistoryOption = Annotated[
-    int | None, typer.Option(min=1, help="Keep only so many of the newest records; all by default.")
+    int | None, typer.Option(min=1, help="Keep only this many of the newest records; all by default.")
 ]
 DiscoveriesOption = Annotated[
     bool, typer.Option("--discoveries", help="Only examples whose target the user never touched before.")
@@ -34,7 +36,7 @@ AdapterOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=ID_OR_FOLDER",
-        help="The adapter that writes for action or rewrite, such as rewrite=model_cards/x; may come once for each.",
+        help="The adapter for action or rewrite, such as rewrite=model_cards/x; may be given once for each.",
     ),
 ]
 
@@ -46,9 +48,9 @@ def evaluate(
     rows: Annotated[
         str,
         typer.Option(
-            help="Rows of the table: template, profile, successors, zero_shot, action, rewrite; decisions by a rule "
-            "(action:random, action:keep, action:detail, action:next, action:newest-3); classical recommenders, "
-            "all of which are `baselines`."
+            help="Rows of the table: template, profile, successors, zero_shot, action, rewrite; decision rules "
+            "(action:random, action:keep, action:detail, action:next, action:newest-3); classical "
+            "recommenders, or `baselines` for all of them."
         ),
     ] = DEFAULT_ROWS,
     split: SplitOption = "test",
@@ -58,21 +60,20 @@ def evaluate(
     answer: Annotated[
         Literal["label", "title", "tags", "generate"] | None,
         typer.Option(
-            help="How the reasoner answers: ten labels, ten titles, the tags of ten items (each one forward pass), "
-            "or free text. By default as it was trained; by title where nothing says, "
-            "and by label on a server."
+            help="Answer mode of the reasoner: ten labels, ten titles, the tags of ten items (each in one forward "
+            "pass), or free text. By default the mode it was trained with, else title, or label on a server."
         ),
     ] = None,
     endpoint: Annotated[
         str | None,
         typer.Option(
-            help="URL of an OpenAI-compatible server to ask in place of a local reasoner, such as "
+            help="URL of an OpenAI-compatible server to use instead of a local reasoner, such as "
             "http://localhost:8000/v1. Its key is read from LOGS2LANG_API_KEY."
         ),
     ] = None,
     endpoint_model: Annotated[
         str | None,
-        typer.Option(help="The model as that server names it. Without --endpoint: Hugging Face Inference Providers."),
+        typer.Option(help="The server's name for the model. Without --endpoint: Hugging Face Inference Providers."),
     ] = None,
     no_thinking: Annotated[
         bool,
@@ -86,37 +87,42 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="JSON",
-            help="What the reasoner's chat template is told, such as '{\"thinking\": false}'; an adapter's by default "
-            "what it was trained with. Servers without chat templates may refuse it.",
+            help="Arguments for the reasoner's chat template, such as '{\"thinking\": false}'; for an adapter, by "
+            "default those it was trained with. Servers without chat templates may reject them.",
         ),
     ] = None,
     max_answer_tokens: Annotated[
-        int, typer.Option(min=1, help="Most tokens of an endpoint's answer; a model that thinks needs hundreds.")
+        int,
+        typer.Option(
+            min=1, help="Maximum number of tokens of an endpoint's answer; a model that thinks needs hundreds."
+        ),
     ] = 24,
-    concurrency: Annotated[int, typer.Option(min=1, max=100, help="Calls of the endpoint at once.")] = 8,
+    concurrency: Annotated[int, typer.Option(min=1, max=100, help="Number of concurrent calls to the endpoint.")] = 8,
     max_calls: Annotated[
-        int | None, typer.Option(min=0, help="Most calls of the endpoint by all runs with this --output.")
+        int | None, typer.Option(min=0, help="Maximum number of calls to the endpoint by all runs with this --output.")
     ] = None,
-    max_cost: Annotated[float | None, typer.Option(min=0, help="Most US dollars, likewise; needs --prices.")] = None,
+    max_cost: Annotated[float | None, typer.Option(min=0, help="The same in US dollars; needs --prices.")] = None,
     prices: Annotated[
         tuple[float, float] | None,
-        typer.Option(metavar="INPUT OUTPUT", help="The endpoint's US dollars per million tokens."),
+        typer.Option(metavar="INPUT OUTPUT", help="The endpoint's prices in US dollars per million tokens."),
     ] = None,
     history_length: HistoryOption = None,
     discoveries: DiscoveriesOption = False,
-    seed: Annotated[int, typer.Option(help="Chooses the examples, breaks ties, drives the bootstrap.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew, whatever the folder holds.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed for choosing examples, breaking ties and the bootstrap.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start from scratch and replace earlier results in the folder.")
+    ] = False,
     minutes: Annotated[
         float | None,
         typer.Option(
-            help="Begin no further row after so many, with exit code 75; the same command goes on from there. One row "
-            "is run at least."
+            help="Start no further row after this many minutes, and stop with exit code 75; the same command "
+            "resumes. At least one row is run."
         ),
     ] = None,
 ) -> None:
     """Score verbalizations and classical baselines on the same examples.
 
-    Finished rows are kept: the same command again runs only what is missing or has changed.
+    Finished rows are kept: running the same command again computes only what is missing or has changed.
 
     [bold]logs2lang evaluate data/ml --rows template,profile,markov-lift --limit 60 --output results/ml[/]
     """
@@ -175,7 +181,7 @@ def evaluate(
                 minutes=minutes,
             )
     except RowsLeftError as stop:
-        print(f"{stop} The same command goes on from there.", file=sys.stderr)
+        print(f"{stop} The same command resumes there.", file=sys.stderr)
         raise typer.Exit(UNFINISHED) from None
     _show(results.document(), output)
     if remote is not None:
@@ -197,8 +203,8 @@ def _refuse_to_replace(output: Path) -> None:
         found.append(PREDICTIONS_FILE)
     if found:
         raise InputError(
-            f"{output / found[0]} exists without a {RESULTS_FILE} beside it, so no evaluation seems to have written "
-            "it, and this one would replace it. Choose another --output, or pass --overwrite."
+            f"{output / found[0]} exists without a {RESULTS_FILE}, so it does not seem to come from an evaluation, "
+            "and this one would replace it. Choose another --output, or pass --overwrite."
         )
 
 
@@ -213,9 +219,11 @@ def _endpoint_reasoner(
     if url is None and model is None:
         return None
     if model is None:
-        raise InputError("--endpoint needs --endpoint-model: the model as the server names it.")
+        raise InputError("--endpoint needs --endpoint-model: give the server's name for the model.")
     if local is not None:
-        raise InputError("--reasoner is a model of this machine, --endpoint-model one of a server; give one of them.")
+        raise InputError(
+            "--reasoner is a local model and --endpoint-model a model on a server; give only one of them."
+        )
     from ..reasoners.endpoint import EndpointReasoner
 
     of_input, of_output = prices or (None, None)
@@ -230,14 +238,14 @@ def _endpoint_reasoner(
 
 
 def _template_switches(chat_template_kwargs: str | None, no_thinking: bool) -> dict[str, Any]:
-    """What the chat template of the reasoner is told."""
+    """The arguments for the chat template of the reasoner."""
     try:
         told = json.loads(chat_template_kwargs or "{}")
     except json.JSONDecodeError:
         told = None
     if not isinstance(told, dict):
         raise InputError(
-            f"--chat-template-kwargs is {chat_template_kwargs!r}, which is no JSON object; "
+            f"--chat-template-kwargs is {chat_template_kwargs!r}, which is not a JSON object; "
             """give one such as '{"enable_thinking": false}', in single quotes."""
         )
     return told | ({"enable_thinking": False} if no_thinking else {})
@@ -274,8 +282,8 @@ def verbalize(
     verbalizer: Annotated[
         str,
         typer.Option(
-            help="Who writes: template, profile, successors, zero_shot, action or rewrite (both by an adapter), or "
-            "the decisions of action by a rule, such as action:next or action:newest-3."
+            help="Verbalizer: template, profile, successors, zero_shot, action or rewrite (both need an adapter), "
+            "or a decision rule such as action:next or action:newest-3."
         ),
     ] = "template",
     verbalizer_adapter: AdapterOption = None,
@@ -284,7 +292,7 @@ def verbalize(
     model: ModelOption = None,
     history_length: HistoryOption = None,
     discoveries: DiscoveriesOption = False,
-    seed: Annotated[int, typer.Option(help="Chooses the examples.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for choosing examples.")] = 0,
 ) -> None:
     """Write the histories of a dataset as text: one row per example, with its length in tokens.
 
@@ -310,10 +318,10 @@ def verbalize(
         raise InputError(f"--verbalizer-adapter names {', '.join(adapters)}, but --verbalizer is {verbalizer}.")
     to_row_names([verbalizer], adapters)  # says at once where an adapter is missing
     if verbalizer not in VERBALIZER_ROWS and not is_written_by_rule(verbalizer):
-        raise InputError(f"{verbalizer!r} writes no text; --verbalizer is one of {', '.join(VERBALIZER_ROWS)}.")
+        raise InputError(f"{verbalizer!r} does not write text; choose --verbalizer from {', '.join(VERBALIZER_ROWS)}.")
     require_file_place(output)
     if output.suffix != ".parquet":
-        raise InputError(f"--output is {output}, but texts are written as Parquet. Name it {output.stem}.parquet.")
+        raise InputError(f"--output is {output}, but texts are written as Parquet. Use {output.stem}.parquet.")
     require_no_other_table(output)
     with show_status() as say:
         say("Reading the dataset")
@@ -341,10 +349,11 @@ def verbalize(
 def show(
     dataset: DatasetArgument,
     verbalizers: Annotated[
-        str, typer.Option(help="Which texts stand side by side: those that need no language model, by commas.")
+        str,
+        typer.Option(help="Texts to show side by side, separated by commas; only those that need no language model."),
     ] = "template,successors",
     split: SplitOption = "test",
-    number: Annotated[int, typer.Option(min=0, help="Which example of the split, from 0.")] = 0,
+    number: Annotated[int, typer.Option(min=0, help="Index of the example in the split, from 0.")] = 0,
     history_length: HistoryOption = None,
 ) -> None:
     """Show one user's log as several texts, side by side.
@@ -367,13 +376,15 @@ def show(
     names = [name.strip() for name in verbalizers.split(",") if name.strip()]
     if unknown := [name for name in names if not is_written_by_rule(name)]:
         raise InputError(
-            f"--verbalizers names {unknown[0]!r}; expected some of {', '.join((*TEXT_RULES, *DECISION_RULES))}. "
-            "For texts of a language model see `logs2lang verbalize` and `logs2lang demo`."
+            f"--verbalizers contains {unknown[0]!r}; choose from {', '.join((*TEXT_RULES, *DECISION_RULES))}. For "
+            "texts of a language model see `logs2lang verbalize` and `logs2lang demo`."
         )
     built = BuiltDataset.open(dataset)
     examples = choose_examples(built.examples(split), None, 0, history_length)
     if number >= len(examples):
-        raise InputError(f"--number is {number}, and the split {split!r} has {len(examples)} examples, from 0.")
+        raise InputError(
+            f"--number is {number}, but the split {split!r} has {len(examples)} examples, counted from 0."
+        )
     example = examples[number]
     table = Table(title=f"One user's log, {len(example[HISTORY])} records", show_lines=False)
     texts = []

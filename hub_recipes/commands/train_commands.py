@@ -8,7 +8,7 @@ import typer
 from logs2lang.dataset_builders.input_error import InputError, did_you_mean
 
 train_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode="rich", help="Teach a verbalizer, a reasoner, or both in a chain."
+    no_args_is_help=True, rich_markup_mode="rich", help="Train a verbalizer, a reasoner, or both in a chain."
 )
 
 _RECIPE = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -20,7 +20,7 @@ PRESETS = ("smoke", "cpu", "simulation", "gpu")
 
 @train_app.command("verbalizer", context_settings=_RECIPE)
 def verbalizer(context: typer.Context) -> None:
-    """Teach a verbalizer by example, or by what an oracle recommends from its texts.
+    """Train a verbalizer on examples, or with rewards for what an oracle recommends from its texts.
 
     [bold]logs2lang train verbalizer --config smollm2-135m/verbalizer/cpu.yaml --dataset data/mt --output_dir runs/v[/]
     """
@@ -31,7 +31,7 @@ def verbalizer(context: typer.Context) -> None:
 
 @train_app.command("reasoner", context_settings=_RECIPE)
 def reasoner(context: typer.Context) -> None:
-    """Teach a reasoner to recommend from texts.
+    """Train a reasoner to recommend from texts.
 
     [bold]logs2lang train reasoner --config smollm2-135m/reasoner/cpu.yaml --dataset data/mt --output_dir runs/r[/]
     """
@@ -43,34 +43,35 @@ def reasoner(context: typer.Context) -> None:
 @train_app.command("all")
 def train_all(
     dataset: Annotated[str, typer.Option(help="A built folder, or a dataset repository of the Hub.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run: each step has a folder in it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run, with one folder per step.")],
     preset: Annotated[
-        str, typer.Option(help="smoke, cpu, simulation or gpu, or the path of a YAML file with your own steps.")
+        str, typer.Option(help="smoke, cpu, simulation, gpu, or the path of a YAML file with your own steps.")
     ] = "cpu",
     minutes: Annotated[
         float | None,
-        typer.Option(help="Stop after so many, with exit code 75; the same command goes on from there."),
+        typer.Option(help="Stop after this many minutes, with exit code 75; the same command resumes."),
     ] = None,
     base_model: Annotated[str | None, typer.Option(help="Base model by Hub id or folder, for every step.")] = None,
     base_model_id: Annotated[
-        str | None, typer.Option(help="Hub id of the base model, where --base-model is a folder.")
+        str | None, typer.Option(help="Hub id of the base model, if --base-model is a folder.")
     ] = None,
     restart: Annotated[
         list[str] | None,
-        typer.Option(metavar="STEP", help="Do this step again although nothing changed; may be given again."),
+        typer.Option(metavar="STEP", help="Run this step again even if nothing changed; may be repeated."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what every step would do.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what every step would do, and stop.")] = False,
     rehearse: Annotated[
         bool,
         typer.Option(
             "--rehearse",
-            help="Do every step on a few short examples, two steps of training each: does the preset run here?",
+            help="Run every step on a few short examples, with two training steps each, to check that it runs here.",
         ),
     ] = False,
 ) -> None:
-    """Oracle, warm start, verbalizer, texts, reasoners, results. What is done is not done again.
+    """Train and evaluate the whole chain: oracle, warm start, verbalizer, texts, reasoners, results.
 
-    A step whose inputs changed starts anew; what it made before is moved to a dated folder beside it.
+    Finished steps are not repeated. A step whose inputs changed starts from scratch; its earlier output is moved to
+    a dated folder.
 
     [bold]logs2lang train all --preset cpu --dataset data/mt --output runs/mt[/]
     """

@@ -22,9 +22,9 @@ from rich.progress import (
 from .log_level import is_quiet
 
 EVERY_S = 10.0
-"""Between two lines; work that is done before the first says nothing."""
+"""Between two lines; work that finishes before the first line prints nothing."""
 SAME_S = 60.0
-"""Between two lines where nothing moved: that it goes on is worth less than that it moves."""
+"""Between two lines without progress, which are worth less than lines that show progress."""
 
 Say = Callable[[str], None]
 
@@ -68,7 +68,7 @@ def show_progress() -> Iterator[Report]:
 
 @contextmanager
 def show_status() -> Iterator[Say]:
-    """Show what is at work where nobody can say how much of it is left; yields what is told of it."""
+    """Show the current activity if the remaining amount is unknown; yields a function to report it."""
     console = Console(stderr=True)
     if is_quiet():
         yield lambda text: None
@@ -139,12 +139,12 @@ class _Work:
 
 
 class ProgressLines:
-    """Plain lines about the work that was told of last.
+    """Plain lines about the work that was reported last.
 
     Args:
         write (`Callable[[str], None]`, *optional*): Where a line goes; to standard error by default.
-        clock (`Callable[[], float]`, *optional*): Tells the seconds.
-        time (`Callable[[], str]`, *optional*): Tells the time of day, with which a line begins.
+        clock (`Callable[[], float]`, *optional*): Returns seconds.
+        time (`Callable[[], str]`, *optional*): Returns the time of day, with which a line begins.
 
     Example:
         >>> now = iter([0.0, 0.0, 20.0])

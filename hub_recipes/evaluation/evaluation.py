@@ -58,7 +58,7 @@ class RowsLeftError(Exception):
     """
 
     def __init__(self, rows: Sequence[str]):
-        super().__init__(f"No time was left for {', '.join(rows)}.")
+        super().__init__(f"The time limit was reached before {', '.join(rows)}.")
         self.rows = rows
 
 
@@ -94,7 +94,7 @@ def evaluate_rows(
         discoveries (`bool`, *optional*, defaults to `False`): Only examples whose target the user never touched.
         seed (`int`, *optional*, defaults to 0): Chooses the examples, breaks ties, drives the bootstrap.
         output (`Path`, *optional*): Folder to write after each row. Rows that stand there unchanged are not run again.
-        overwrite (`bool`, *optional*, defaults to `False`): Start anew, whatever `output` holds.
+        overwrite (`bool`, *optional*, defaults to `False`): Start from scratch, whatever `output` holds.
         command (`str`, *optional*): The command line, for the record.
         created (`datetime`, *optional*): The time, for the record.
         progress (`Callable`, *optional*): See `Progress`.
@@ -106,7 +106,7 @@ def evaluate_rows(
 
     Raises:
         RowsLeftError: The time was over before the last row.
-        InputError: A row is unknown or needs a reasoner, no row has anything to go on, or `output` holds results of
+        InputError: A row is unknown or needs a reasoner, no row can be scored, or `output` holds results of
             other examples or of another reasoner.
     """
     table = to_rows(rows, dataset, reasoner, verbalizers, seed)
@@ -137,7 +137,7 @@ def evaluate_rows(
             results.write(output)
     if not results.rows:
         whys = "; ".join(f"{name}: {why}" for name, why in results.context[UNAVAILABLE].items())
-        raise InputError(f"None of these rows has anything to go on ({whys}). Choose others.")
+        raise InputError(f"None of these rows can be scored ({whys}). Choose others.")
     if output is not None:
         results.write(output)
     return results
@@ -272,7 +272,7 @@ def to_fingerprint(row: TableRow, context: Mapping[str, Any]) -> str | None:
 
 
 def _resume(context: dict[str, Any], output: Path | None, overwrite: bool) -> Results:
-    """The results to go on from: those in `output`, if they are about the same examples and reasoner, or none."""
+    """The results to continue from: those in `output`, if they are about the same examples and reasoner, or none."""
     if output is None or overwrite or not (output / RESULTS_FILE).exists():
         return Results(context)
     earlier = read_results(output)
@@ -283,8 +283,8 @@ def _resume(context: dict[str, Any], output: Path | None, overwrite: bool) -> Re
     if differing:
         was, now = _differing_parts(earlier.context.get(differing[0]), context[differing[0]])
         raise InputError(
-            f"{output / RESULTS_FILE} holds results of another {differing[0]} ({was!r}, now {now!r}). "
-            "Choose another --output, or pass --overwrite to start anew."
+            f"{output / RESULTS_FILE} holds results with a different {differing[0]} ({was!r}, now {now!r}). Choose "
+            "another --output, or pass --overwrite to start from scratch."
         )
     kept = {"reasoner": context["reasoner"] or reasoners[0], UNAVAILABLE: earlier.context.get(UNAVAILABLE, {})}
     return replace(earlier, context={**context, **kept})

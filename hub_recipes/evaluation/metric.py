@@ -45,7 +45,7 @@ def load_metric() -> evaluate.Metric:
 
 @cache
 def metric_scores() -> ModuleType:
-    """The arithmetic of the metric, for whoever must count a hit as the metric does: rewards, above all.
+    """The arithmetic of the metric, for code that must count hits as the metric does, above all rewards.
 
     Example:
         >>> metric_scores().target_rank(["b", "a"], "a")
@@ -64,7 +64,7 @@ def install_metric() -> Path:
 
     Returns:
         `Path`: `<modules cache>/evaluate_modules/metrics/evaluate-metric--discovery_recall/<SHA-256 of the files>`.
-        Complete or absent at any moment, whoever else installs or dies meanwhile; installing again mends it.
+        Complete or absent at any moment, whatever other installations do meanwhile; installing again repairs it.
     """
     folder = _installed_folder()
     if not _is_complete(folder):

@@ -2,7 +2,7 @@
 
 Everything is judged on titles, because that is what a free text shows. A title is *noise* in a history when all of its
 records there are noise, and *genuine* when at least one is not; so a title that was watched and also had a trailer is
-genuine, and nobody is asked to drop it. A title is *dropped* when the text never names it.
+genuine, and is not expected to be dropped. A title is *dropped* when the text never names it.
 """
 
 from collections import Counter

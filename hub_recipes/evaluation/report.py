@@ -108,12 +108,12 @@ def results_table(document: Mapping[str, Any]) -> str:
         parts += ["Recall@1 by the time between the target and the interaction before it:", markdown_table(rows, gaps)]
     noisy = [{ROW: row[ROW], **row["noise"]} for row in rows if "noise" in row]
     if noisy:
-        parts += ["What the texts do with noise, repeats and taste, as the simulator knows them:"]
+        parts += ["What the texts do with noise, repeats and taste, according to the ground truth of the simulator:"]
         parts += [markdown_table(noisy, NOISE_COLUMNS)]
     decided = [{ROW: row[ROW], **row["decisions"]} for row in rows if "decisions" in row]
     if decided:
         parts += [
-            "What became of the records that the verbalizer decided on:",
+            "What the verbalizer decided about the records:",
             markdown_table(decided, DECISION_COLUMNS),
         ]
     return "\n\n".join(parts) + "\n"
@@ -124,15 +124,16 @@ def remarks(document: Mapping[str, Any]) -> list[str]:
 
     Example:
         >>> row = {"row": "template", "n": 40, "invalid": 0, "picks_by_position": [0.9, 0.1, 0.0]}
-        >>> remarks({"rows": [row]})[0][:73]
-        'Row template: 36 of 40 picks are the candidate at place 1, whoever stands'
+        >>> remarks({"rows": [row]})[0][:78]
+        'Row template: 36 of 40 picks are the candidate at position 1, whichever it is.'
     """
     said = [f"Row {name} is not available: {why}." for name, why in document.get(UNAVAILABLE, {}).items()]
     namesakes = document.get("namesakes", {})
     if namesakes.get("examples"):
         said.append(
-            f"In {namesakes['examples']} of {document['n']} examples candidates share their title and year, in "
-            f"{namesakes['targets']} of these the target with another; there an answer by title is left to the seed."
+            f"In {namesakes['examples']} of {document['n']} examples, several candidates share their title and year; "
+            f"in {namesakes['targets']} of these, the target is one of them. In these cases the seed decides an "
+            "answer by title."
         )
     return [*said, *(remark for row in document["rows"] for remark in _position_remarks(row))]
 
@@ -143,9 +144,9 @@ def _position_remarks(row: Row) -> Iterator[str]:
     # Candidates stand in random order. Of two places one has half of the picks by nature.
     if len(shares) > 2 and picks >= _FEWEST_PICKS and max(shares) > 1 / 2:
         yield (
-            f"Row {row[ROW]}: {max(shares) * picks:.0f} of {picks} picks are the candidate at place "
-            f"{shares.index(max(shares)) + 1}, whoever stands there. Such an answer says nothing of the text; ask the "
-            "reasoner by title, or train it."
+            f"Row {row[ROW]}: {max(shares) * picks:.0f} of {picks} picks are the candidate at position "
+            f"{shares.index(max(shares)) + 1}, whichever it is. Such answers do not depend on the text; use --answer "
+            "title, or train the reasoner."
         )
 
 

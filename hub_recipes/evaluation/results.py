@@ -1,7 +1,7 @@
 """`results.json` and `predictions.parquet`: what an evaluation found, written after every row.
 
 A row carries a fingerprint of everything that decides it. A row whose fingerprint is unchanged is not run again, so an
-evaluation that was interrupted goes on where it stopped, and a row added later joins the rows that are there.
+evaluation that was interrupted resumes where it stopped, and a row added later joins the existing rows.
 """
 
 import json
@@ -28,7 +28,7 @@ GAP_NAMES = ("same_second", "under_an_hour", "under_a_day", "a_day_and_more")
 ROW = "row"
 FINGERPRINT = "fingerprint"
 UNAVAILABLE = "unavailable"
-"""What was asked for and has nothing to go on, with the reason: rows whose numbers would be those of pure chance."""
+"""Rows that were requested but cannot be scored, with the reason: their numbers would be those of pure chance."""
 
 
 @dataclass(frozen=True)

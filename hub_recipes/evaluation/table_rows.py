@@ -1,7 +1,7 @@
 """The rows of the results table: everything that can rank the candidates of an example.
 
 A verbalizer's text read by the reasoner, a classical recommender that reads the history itself, or, for a simulated
-log, somebody who knows the truth.
+log, a ranking that knows the truth.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -99,7 +99,7 @@ class VerbalizerRow:
     def run(self, examples: Dataset, report: Report) -> Outcome:
         if self.reasoner.entry()["answer"] == "tags" and not any(item[TAGS] for item in self.items.values()):
             raise NothingToGoOnError(
-                "the reasoner ranks by tags, and no item of the catalogue has any; rank by title (--answer title)"
+                "the reasoner ranks by tags, but no item of the catalogue has any; use --answer title"
             )
         report("writing", 0)
         folds = examples[FOLD][:] if FOLD in examples.column_names else None
@@ -155,7 +155,7 @@ class BaselineRow:
 
 @dataclass(frozen=True)
 class CeilingRow:
-    """Somebody who knows the true tastes of a simulated log: what no recommender can expect to pass."""
+    """A ranking that knows the true tastes of a simulated log: no recommender has a higher expected score."""
 
     dataset: BuiltDataset
     seed: int
@@ -189,7 +189,7 @@ def to_row_names(words: Iterable[str], own: Collection[str] = ()) -> list[str]:
     known = [*dict.fromkeys([*VERBALIZER_ROWS, *own, *BASELINES, CEILING_ROW])]
     names = [name for word in words if word.strip() for name in _expand(word.strip(), known)]
     if not names:
-        raise InputError(f"No row was named; choose from {', '.join(known)}, or 'baselines' for all classical ones.")
+        raise InputError(f"No row was given; choose from {', '.join(known)}, or 'baselines' for all classical ones.")
     for name in names:
         if name in LEARNED_VERBALIZERS and name not in own:
             raise _without_adapter(name)
@@ -198,8 +198,8 @@ def to_row_names(words: Iterable[str], own: Collection[str] = ()) -> list[str]:
 
 def _without_adapter(name: str) -> InputError:
     return InputError(
-        f"{name!r} is written by a trained adapter, and none was named. Train one with `logs2lang train verbalizer`, "
-        f"then pass --verbalizer-adapter {name}=ID_OR_FOLDER."
+        f"{name!r} needs a trained adapter, and none was given. Train one with `logs2lang train verbalizer`, then "
+        f"pass --verbalizer-adapter {name}=ID_OR_FOLDER."
     )
 
 
@@ -250,7 +250,7 @@ def to_rows(
         elif name in BASELINES and name not in own:
             rows.append(BaselineRow(name, dataset, items, seed))
         elif reasoner is None:
-            raise InputError(f"Row {name!r} is a text that a reasoner must read, and no reasoner was given.")
+            raise InputError(f"Row {name!r} is a text that a reasoner must read, but no reasoner was given.")
         else:
             verbalizer = own.get(name) or to_verbalizer(name, dataset, _language_model(name, reasoner))
             rows.append(VerbalizerRow(name, verbalizer, reasoner, items))

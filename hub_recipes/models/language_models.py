@@ -376,21 +376,23 @@ def trained_chat_template_kwargs(folder: Path) -> dict[str, Any]:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}). Fetch the adapter again, or train it again.") from error
+        raise InputError(f"{path} is damaged ({error}). Download the adapter again, or train it again.") from error
     check_chat_template_kwargs(stored, str(path))
     return stored
 
 
 def check_chat_template_kwargs(switches: Any, where: str) -> None:
-    """Refuse what is no switch of a chat template, or would change how prompts are made at all.
+    """Refuse anything that is not an argument of a chat template, or that would change how prompts are built.
 
     Raises:
-        InputError: It is no dictionary, or a name in it is an argument of `apply_chat_template` itself.
+        InputError: It is not a dictionary, or a name in it is an argument of `apply_chat_template` itself.
     """
     if not isinstance(switches, Mapping):
-        raise InputError(f"{where} is {switches!r}; expected switches of the template, as {{enable_thinking: false}}.")
+        raise InputError(
+            f"{where} is {switches!r}; expected a mapping of template arguments, such as {{enable_thinking: false}}."
+        )
     if taken := switches.keys() & inspect.signature(PreTrainedTokenizerBase.apply_chat_template).parameters.keys():
-        raise InputError(f"{where} names {min(taken)!r}, which is no switch of a chat template. Leave it out.")
+        raise InputError(f"{where} contains {min(taken)!r}, which logs2lang sets itself. Leave it out.")
 
 
 def load_tokenizer(name: str = DEFAULT_BASE_MODEL) -> PreTrainedTokenizerBase:

@@ -42,7 +42,7 @@ def model_folder(name: str, revision: str | None = None) -> Path:
         folder = _from_cache(name, revision) or _from_hub(name, revision)
     if not is_complete(folder):
         raise InputError(
-            f"{name} holds no model that can be loaded: expected {ADAPTER_CONFIG} with {ADAPTER_WEIGHTS}, or "
+            f"{name} contains no model that can be loaded: expected {ADAPTER_CONFIG} with {ADAPTER_WEIGHTS}, or "
             f"{_MODEL_CONFIG} with *.safetensors. Weights in other formats can run code and are not loaded."
         )
     return folder
@@ -70,7 +70,7 @@ def public_name(name: str) -> str:
     try:
         return json.loads(record.read_text(encoding="utf-8"))["name"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{record} does not say how the adapter is called ({error}). Train it again.") from error
+        raise InputError(f"{record} does not contain the name of the adapter ({error}). Train it again.") from error
 
 
 def is_complete(folder: Path) -> bool:
@@ -103,8 +103,8 @@ def _from_hub(name: str, revision: str | None) -> Path:
             return packaged_base_model()
         reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"{name} is neither a folder here nor a model that can be had from the Hub ({reason}). "
-            f"Check the name and the network, or leave it out to use {DEFAULT_BASE_MODEL}."
+            f"{name} is neither a local folder nor a model that can be downloaded from the Hub ({reason}). Check the "
+            f"name and the network, or leave it out to use {DEFAULT_BASE_MODEL}."
         ) from error
 
 

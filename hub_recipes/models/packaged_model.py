@@ -39,13 +39,13 @@ def packaged_base_model() -> Path:
     with FileLock(cache / f"{folder.name}.lock"):
         if not folder.exists():
             _unpack(file_from_package(PACKAGED_MODEL), folder)
-    logger.warning_once(f"{DEFAULT_BASE_MODEL} comes from a package that carries it quantised to four bits.")
+    logger.warning_once(f"{DEFAULT_BASE_MODEL} is loaded from a package that contains it quantised to four bits.")
     return folder
 
 
 def _unpack(gguf: Path, folder: Path) -> None:
     """Write a GGUF file as a transformers folder, under a temporary name first."""
-    logger.warning(f"Unpacking {gguf.name} into {folder}; this happens once.")
+    logger.warning(f"Unpacking {gguf.name} into {folder}; this happens only once.")
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     quantised = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name)
     config = quantised.config

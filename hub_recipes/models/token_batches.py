@@ -128,10 +128,10 @@ def refuse_trees(model: Any, longest: int) -> None:
     if not takes_trees(model, longest):
         config = model.config
         raise InputError(
-            f"{config._name_or_path or config.model_type} cannot read ten answers after one prompt of up to {longest} "
-            f"tokens (attention {config._attn_implementation}, sliding window "
-            f"{getattr(config.get_text_config(), 'sliding_window', None)}): its scores would be wrong. Use the answer "
-            "label or generate, a shorter history, or load the model with attn_implementation sdpa."
+            f"{config._name_or_path or config.model_type} cannot read ten answers after one prompt of up to "
+            f"{longest} tokens (attention {config._attn_implementation}, sliding window "
+            f"{getattr(config.get_text_config(), 'sliding_window', None)}): its scores would be wrong. Use answer "
+            "mode label or generate, use a shorter history, or load the model with attn_implementation sdpa."
         )
 
 

@@ -50,7 +50,7 @@ class AnswerCache:
         self._cache[key] = json.dumps(answer.__dict__)
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Ask these questions anew the next time."""
+        """Ask these questions again the next time."""
         for key in keys:
             self._cache.delete(key)
 
@@ -72,5 +72,6 @@ def open_answers(folder: Path | str | None = None) -> Iterator[AnswerCache]:
             yield AnswerCache(cache)
     except sqlite3.Error as error:
         raise InputError(
-            f"The cache of answers in {folder} cannot be used ({error}). Free its disk, or set another cache_folder."
+            f"The cache of answers in {folder} cannot be used ({error}). Free some disk space, or set another "
+            "cache_folder."
         ) from error

@@ -101,10 +101,11 @@ def check_url(url: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise InputError(f"The endpoint must be an http or https URL, and this is none. {example}")
+        raise InputError(f"The endpoint must be an http or https URL, but this is not one. {example}")
     if parts.username or parts.password or parts.query:
         raise InputError(
-            f"The endpoint's URL must hold no user, password or query; keys belong into the environment. {example}"
+            "The endpoint's URL must not contain a user, password or query; set the key in the environment instead. "
+            f"{example}"
         )
     return url.rstrip("/")
 
@@ -123,7 +124,9 @@ def read_api_key(url: str, variable: str) -> str:
     if not key and _TAKES_HF_TOKEN.search(urlsplit(url).hostname or ""):
         key = get_token() or ""
     if not re.fullmatch(r"[\x21-\x7e]*", key):
-        raise InputError(f"The key in {variable} holds characters that no key has. Set it to the key alone.")
+        raise InputError(
+            f"The key in {variable} contains characters that are not allowed in a key. Set it to the key only."
+        )
     return key or _NO_KEY
 
 
@@ -142,7 +145,7 @@ async def chat(
     Raises:
         PassingTrouble: Too many requests, an error of the server, no answer in time, no connection, or no chat answer.
         Refusal: The server does not take a parameter, or the prompt is too long.
-        EndpointError: Anything that no repetition mends.
+        EndpointError: Anything that a retry cannot fix.
     """
     trouble: Exception
     try:
@@ -155,14 +158,14 @@ async def chat(
         trouble = PassingTrouble(f"no answer within {timeout_s:g} s", may_be_billed=True)
     except OfflineModeIsEnabled:
         trouble = EndpointError(
-            f"HF_HUB_OFFLINE is set, and huggingface_hub then calls no server, {client.model} included. Unset it."
+            f"HF_HUB_OFFLINE is set, so huggingface_hub calls no server, not even {client.model}. Unset it."
         )
     except HTTPError as error:
         unreached = type(error).__name__ == "ConnectError"
         reason = f"no connection ({_harmless(str(error) or type(error).__name__, client)})"
         trouble = PassingTrouble(reason, may_be_billed=not unreached)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-        trouble = PassingTrouble("what came back is no chat completion", may_be_billed=True)
+        trouble = PassingTrouble("the response is not a chat completion", may_be_billed=True)
     raise trouble  # here and not above, where Python would chain it to what holds the key
 
 
@@ -188,7 +191,7 @@ def _status_trouble(response: Any, client: AsyncInferenceClient, model: str) -> 
     if status in (400, 413, 422):
         return Refusal(said, status)
     if status in (401, 403):
-        return EndpointError(f"{url} refuses the API key ({status}: {said}). Put a valid one into the environment.")
+        return EndpointError(f"{url} rejects the API key ({status}: {said}). Set a valid one in the environment.")
     if status in (404, 405):
         return EndpointError(
             f"{url} has no model {model!r}, or no chat completions under that URL ({status}: {said}). "

@@ -146,15 +146,17 @@ class EndpointReasoner:
     def _check_choices(self) -> None:
         if self.answer not in ("label", "generate"):
             raise InputError(
-                f"An endpoint answers by 'label' or 'generate', not by {self.answer!r}, which needs a model here."
+                f"An endpoint supports the answer modes 'label' and 'generate'; {self.answer!r} needs a local model."
             )
         if not 1 <= self.concurrency <= MAX_CONCURRENCY:
-            raise InputError(f"concurrency must be 1 to {MAX_CONCURRENCY}, and {self.concurrency} was given.")
+            raise InputError(f"concurrency is {self.concurrency}; expected 1 to {MAX_CONCURRENCY}.")
         if self.timeout_s <= 0 or self.max_attempts < 1 or self.max_answer_tokens < 1:
             raise InputError("timeout_s, max_attempts and max_answer_tokens must be above 0.")
         prices = self.price_per_million_input_tokens, self.price_per_million_output_tokens
         if self.max_cost is not None and None in prices:
-            raise InputError("max_cost needs the server's prices per million input and output tokens, to count by.")
+            raise InputError(
+                "max_cost needs the server's prices per million input and output tokens to compute the cost."
+            )
         if any(value is not None and value < 0 for value in (*prices, self.max_calls, self.max_cost)):
             raise InputError("Caps and prices must not be below 0.")
 
@@ -252,12 +254,12 @@ class _Work:
         if missing:
             await self._ask_all(missing)
         if self.cut:
-            logger.warning(f"{self.cut} of {len(questions)} contexts were too long; their oldest lines are cut.")
+            logger.warning(f"{self.cut} of {len(questions)} contexts were too long; their oldest lines were cut.")
         if self.cap_reached:
             ledger = self.spending.ledger
             raise SpendingCapError(
                 f"The cap ({self.spending.cap_text()}) is reached: {ledger.file} counts {ledger.read()}. "
-                f"{self._state()} Run the same again with a higher cap, or delete that file to count from 0."
+                f"{self._state()} Run the same command again with a higher cap, or delete that file to count from 0."
             )
 
     async def _ask_all(self, missing: Sequence[tuple[str, _Question]]) -> None:
@@ -281,7 +283,10 @@ class _Work:
             return
         memory.has_read_ledger = True
         if free := ledger.read().calls_without_price:
-            logger.warning(f"{free} of the calls that {ledger.file} counts were made without prices and cost 0 there.")
+            logger.warning(
+                f"{free} of the calls that {ledger.file} counts were made without prices, so their cost "
+                "is counted as 0."
+            )
 
     async def _work(self, client: AsyncInferenceClient, queue: Iterator[tuple[str, _Question]]) -> None:
         for key, question in queue:
@@ -324,7 +329,8 @@ class _Work:
         memory = self.reasoner._memory
         if memory.dialect.top_log_probs and not dialect.top_log_probs:
             logger.warning(
-                f"{self.reasoner.url} lists no probabilities of tokens; its answers are parsed, without probabilities."
+                f"{self.reasoner.url} returns no token probabilities; its answers are parsed as text, without "
+                "probabilities."
             )
         memory.dialect = memory.dialect.common(dialect)
 
@@ -348,7 +354,8 @@ class _Work:
             cost = most if trouble.may_be_billed else 0.0
             if trouble.wait_s > reasoner.max_wait_s:
                 raise EndpointError(
-                    f"{client.model} asks to wait {trouble.wait_s:.0f} s ({trouble}). Run the same again after that."
+                    f"{client.model} asks to wait {trouble.wait_s:.0f} s ({trouble}). Run the same command again "
+                    "after that."
                 ) from None
             raise
         finally:
@@ -369,9 +376,9 @@ class _Work:
             self.progress(self.finished)
 
     def _expect_a_pick(self, key: str, question: _Question, answer: ChatAnswer) -> None:
-        """Stop where the first answers are all invalid: a table of them would blame the texts.
+        """Stop if the first answers are all invalid: in a table of results the texts would get the blame.
 
-        They are asked anew the next time, because what mends them may be done at the server.
+        They are asked again the next time, because the fix may be made at the server.
         """
         memory = self.reasoner._memory
         memory.has_picked = memory.has_picked or to_ranking(answer, question.candidates) is not None
@@ -385,19 +392,23 @@ class _Work:
 
     def _refused(self, refusal: Refusal) -> str:
         return (
-            f"{self.reasoner.url} refuses a request for {self.reasoner.model!r} ({refusal.status}: {refusal}). "
-            "Check the model's name and what the server lets it be asked."
+            f"{self.reasoner.url} rejects a request for {self.reasoner.model!r} ({refusal.status}: {refusal}). Check "
+            "the model's name and which parameters the server accepts."
         )
 
     def _gave_up(self, trouble: PassingTrouble) -> str:
         return (
-            f"{self.reasoner.url} gave no answer in {self.reasoner.max_attempts} attempts, the last time: {trouble}. "
-            f"Check that the server runs, that this is its URL and {self.reasoner.model!r} its model. {self._state()}"
+            f"{self.reasoner.url} gave no answer in {self.reasoner.max_attempts} attempts; the last error: "
+            f"{trouble}. Check that the server is running, that this is its URL, and that it serves "
+            f"{self.reasoner.model!r}. {self._state()}"
         )
 
     def _state(self) -> str:
         rows = self.rows_by_key.total()
-        return f"{self.finished} of {rows} rows are answered; the cache keeps them, and they are not paid for again."
+        return (
+            f"{self.finished} of {rows} rows are answered; the cache keeps their answers, so they are not paid "
+            "for again."
+        )
 
 
 def to_ranking(answer: ChatAnswer, candidates: Candidates) -> Ranking | None:
@@ -425,17 +436,17 @@ def to_ranking(answer: ChatAnswer, candidates: Candidates) -> Ranking | None:
 
 
 def _why_invalid(texts: Sequence[str], reasoner: EndpointReasoner) -> str:
-    """One sentence about answers none of which picks a candidate."""
+    """One sentence about answers that pick no candidate."""
     begin = f"None of the first {len(texts)} answers of {reasoner.model!r} picks a candidate:"
     thoughts = sum(not text.strip() or is_unfinished_thought(text) for text in texts)
     if thoughts > len(texts) / 2:
         return (
-            f"{begin} {thoughts} are empty or an unfinished thought, as of a model that thinks before it answers. "
-            "Turn that off with --no-thinking (oracle_thinking: false in training), or give it room with "
+            f"{begin} {thoughts} are empty or an unfinished thought, as from a model that thinks before it answers. "
+            "Turn that off with --no-thinking (oracle_thinking: false in training), or allow longer answers with "
             f"--max-answer-tokens (now {reasoner.max_answer_tokens})."
         )
     said = " ".join(sanitize(texts[0]).split())[:_MAX_QUOTED_CHARS]
-    return f"{begin} the first is {said!r}. Give a model that follows instructions, or ask with another --answer."
+    return f"{begin} the first is {said!r}. Use a model that follows instructions, or another --answer."
 
 
 def _trouble(state: RetryCallState) -> PassingTrouble:

@@ -142,7 +142,9 @@ class LocalReasoner:
     def _by_branches(self, contexts: Any, candidates: Any, progress: Any) -> list[Ranking | None]:
         answer = cast(ScoredAnswer, self.answer)
         if answer == "tags" and candidates and not any(item[TAGS] for shown in candidates for item in shown):
-            logger.warning("None of these candidates has tags, so all of them are equal. Answer by title or label.")
+            logger.warning(
+                "None of these candidates has tags, so they all score the same. Use answer mode title or label."
+            )
         branches = [answer_ids(self.language_model, answer, shown) for shown in candidates]
         longest = max((sum(map(len, of_row)) for of_row in branches), default=0)
         prompts = self._prompts(contexts, candidates, to_prompt_of(answer), room=longest)
@@ -188,7 +190,7 @@ class LocalReasoner:
         ]
         if cut := sum(is_cut for _, is_cut in fitted):
             logger.warning(
-                f"{cut} of {len(contexts)} contexts were longer than {limit} tokens; their oldest lines are cut."
+                f"{cut} of {len(contexts)} contexts were longer than {limit} tokens; their oldest lines were cut."
             )
         return [ids for ids, _ in fitted]
 
@@ -223,7 +225,9 @@ def trained_choices(folder: Path) -> dict[str, Any]:
             "temperature": temperature,
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} does not say how the adapter answers ({error!r}). Train it again.") from error
+        raise InputError(
+            f"{path} does not contain the answer mode of the adapter ({error!r}). Train it again."
+        ) from error
 
 
 def _of_equal_branches(scores: np.ndarray, branches: Sequence[Sequence[int]]) -> np.ndarray:

@@ -87,7 +87,7 @@ class Spending:
             `bool`: `False` when the call must wait for calls under way, which may turn out cheaper than reserved.
 
         Raises:
-            CapReached: The call would pass a cap, whoever spent what is gone.
+            CapReached: The call would exceed a cap, whichever process made the earlier calls.
             InputError: The ledger cannot be used.
         """
         with _LOCK, self.ledger.changed() as total:

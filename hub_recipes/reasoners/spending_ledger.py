@@ -23,7 +23,7 @@ class Spent:
 
     Args:
         calls (`int`): Requests sent, attempts that failed included.
-        us_dollars (`float`): What they cost; of calls that nobody settled, the most that they can have cost.
+        us_dollars (`float`): What they cost; for unsettled calls, the most that they can have cost.
         calls_without_price (`int`): How many of the calls cost nothing here, because no price was known.
     """
 
@@ -37,10 +37,10 @@ class Spent:
 
 @dataclass(frozen=True)
 class SpendingLedger:
-    """The ledger of a folder; every process and every start that is given the folder goes on from it.
+    """The ledger of a folder; all processes and runs that are given the folder share it.
 
     Args:
-        folder (`Path`): Where `spending.json` lies.
+        folder (`Path`): The folder with `spending.json`.
 
     Example:
         >>> import tempfile
@@ -67,13 +67,13 @@ class SpendingLedger:
         try:
             spent = Spent(**json.loads(self.file.read_text(encoding="utf-8")))
             if spent.calls < 0 or not spent.us_dollars >= 0:
-                raise ValueError("what was spent is no number from 0 up")
+                raise ValueError("the amount spent is not a number of at least 0")
         except FileNotFoundError:
             return Spent()
         except (TypeError, ValueError) as error:  # JSON that cannot be read among them
             raise InputError(
-                f"{self.file} counts what endpoints cost, and cannot be read ({error}). Mend it, or delete it to "
-                "count from 0."
+                f"{self.file} records the cost of endpoint calls, but cannot be read ({error}). Fix it, or delete it "
+                "to count from 0."
             ) from error
         return spent
 
@@ -94,8 +94,8 @@ class SpendingLedger:
                     self._write(spent)
         except OSError as error:
             raise InputError(
-                f"{self.file}, which counts what endpoints cost, cannot be written ({error}). No call is made that "
-                "it does not count. Free its disk, or choose another folder."
+                f"{self.file}, which records the cost of endpoint calls, cannot be written ({error}), so no calls "
+                "are made. Free some disk space, or choose another folder."
             ) from error
 
     def _write(self, spent: Spent) -> None:

@@ -34,7 +34,7 @@ class ReleasedAdapter:
     """One folder below `model_cards/`, opened.
 
     Args:
-        folder (`Path`): Where its files lie; results and build reports lie in `results/` beside it.
+        folder (`Path`): The folder with its files; results and build reports are in `results/` next to it.
         run (`dict`): The content of its `run.json`, and the base model that `adapter_config.json` names.
     """
 
@@ -51,17 +51,17 @@ class ReleasedAdapter:
         run = read_run(folder)
         if run.get("name") != folder.resolve().name:
             raise InputError(
-                f"{folder / RUN_FILE} is the record of {run.get('name')!r}; give the folder that name, which is also "
-                "that of the Hub repository."
+                f"{folder / RUN_FILE} is the record of {run.get('name')!r}; rename the folder to that name, which is "
+                "also the name of the Hub repository."
             )
         for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
             if not (folder / name).is_file():
-                raise InputError(f"{folder} has no {name}: copy the adapter that the training wrote into it.")
+                raise InputError(f"{folder} has no {name}. Copy the adapter that training wrote into it.")
         base = _read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
         if run.get("base_model", base) != base:
             raise InputError(
-                f"{folder / ADAPTER_CONFIG} names the base model {base!r}, and {RUN_FILE} names "
-                f"{run['base_model']!r}; a reader needs one Hub id in both."
+                f"{folder / ADAPTER_CONFIG} names the base model {base!r}, but {RUN_FILE} names "
+                f"{run['base_model']!r}; both must have the same Hub id."
             )
         return cls(folder, {**run, "base_model": base})
 
@@ -78,9 +78,9 @@ class ReleasedAdapter:
         found = next((path for path in paths if sha256_of(path) == wanted), None)
         if found is None:
             raise InputError(
-                f"No {REPORT_FILE} below {self.folder.parent / RESULTS_FOLDER} is that of the dataset {self.name} was "
-                f"trained on (SHA-256 {wanted[:12]}). Run `logs2lang cards render {self.folder} --dataset FOLDER` "
-                "with the folder of that dataset."
+                f"No {REPORT_FILE} below {self.folder.parent / RESULTS_FOLDER} belongs to the dataset that "
+                f"{self.name} was trained on (SHA-256 {wanted[:12]}). Run `logs2lang cards render {self.folder} "
+                "--dataset FOLDER` with the folder of that dataset."
             )
         return found
 
@@ -108,13 +108,13 @@ class ReleasedAdapter:
         document = read_document(self.folder.parent / place["path"])
         if document["dataset"]["name"] != self.report["name"]:
             raise InputError(
-                f"{place['path']} was measured on {document['dataset']['name']}, and {self.name} was trained on "
+                f"{place['path']} was measured on {document['dataset']['name']}, but {self.name} was trained on "
                 f"{self.report['name']}. Name the right results in {self.folder / RUN_FILE}."
             )
         if config := differing_config(document["dataset"], self.report):
             raise InputError(
-                f"{place['path']} was measured on another build of {self.report['name']} than {self.name} was trained "
-                f"on: their {config} differ. Evaluate on the one it was trained on."
+                f"{place['path']} was measured on a different build of {self.report['name']} than {self.name} was "
+                f"trained on: their {config} differ. Evaluate on the build it was trained on."
             )
         return document
 
@@ -128,7 +128,7 @@ class ReleasedAdapter:
         for key in path:
             if not isinstance(value, dict) or value.get(key) is None:
                 raise InputError(
-                    f"{self.folder / RUN_FILE} lacks {'.'.join(path)!r}, which the card states. Train again."
+                    f"{self.folder / RUN_FILE} lacks {'.'.join(path)!r}, which the card needs. Train again."
                 )
             value = value[key]
         return value
@@ -167,5 +167,5 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as JSON ({error}).") from error
     if not isinstance(document, dict):
-        raise InputError(f"{path} holds no JSON object.")
+        raise InputError(f"{path} does not contain a JSON object.")
     return document

@@ -49,13 +49,13 @@ def adopt_adapter(
     require_its_dataset(run["name"], run["dataset"]["report_sha256"], dataset)
     if document["dataset"]["name"] != run["dataset"]["name"]:
         raise InputError(
-            f"{results} was measured on {document['dataset']['name']}, and {run['name']} was trained on "
-            f"{run['dataset']['name']}. Evaluate it there."
+            f"{results} was measured on {document['dataset']['name']}, but {run['name']} was trained on "
+            f"{run['dataset']['name']}. Evaluate it on that dataset."
         )
     if config := differing_config(document["dataset"], BuiltDataset.open(dataset).report):
         raise InputError(
-            f"{results} was measured on another build of {dataset} than {run['name']} was trained on: their {config} "
-            "differ. Evaluate it on this one."
+            f"{results} was measured on a different build of {dataset} than {run['name']} was trained on: their "
+            f"{config} differ. Evaluate it on the build it was trained on."
         )
     rows = [entry["row"] for entry in document["rows"]]
     if row not in rows:

@@ -66,7 +66,7 @@ def find_cards(folder: Path) -> list[Path]:
     found = [*find_adapters(folder), *(path.parent for path in sorted(folder.glob(f"*/{REPORT_FILE}")))]
     if not found:
         raise InputError(
-            f"{folder} holds no released adapter (a folder with {RUN_FILE}) and no built dataset (one with "
+            f"{folder} contains no released adapter (a folder with {RUN_FILE}) and no built dataset (a folder with "
             f"{REPORT_FILE})."
         )
     return found
@@ -77,22 +77,24 @@ def _troubles(place: Path) -> Iterator[str]:
         adapter = ReleasedAdapter.open(place)
         expected = adapter.card()
         if not are_curves_current(place):
-            yield f"{place / CURVES_FILE} does not show the history in {RUN_FILE}; `logs2lang cards render {place}`."
+            yield (
+                f"{place / CURVES_FILE} does not show the history in {RUN_FILE}; run `logs2lang cards render {place}`."
+            )
         for path in sorted(place.iterdir()):
             if path.name not in KNOWN_FILES:
-                yield f"{path} is no part of a released adapter; move it elsewhere."
+                yield f"{path} is not part of a released adapter; move it elsewhere."
     else:
         expected = render_card(place, BuiltDataset.open(place).report)
     card = place / CARD_FILE
     if not card.is_file() or card.read_text(encoding="utf-8") != expected:
-        yield f"{card} does not say what its sources say; `logs2lang cards render {place}` writes it anew."
+        yield f"{card} does not match its sources; `logs2lang cards render {place}` rewrites it."
 
 
 def _refuse_empty_curves(adapter: ReleasedAdapter) -> None:
     if not curves_figure(adapter.run.get("history") or []).axes:
         raise InputError(
-            f"The history in {adapter.folder / RUN_FILE} has no reward, length or loss, so there is no curve to draw. "
-            "Train with logging on."
+            f"The history in {adapter.folder / RUN_FILE} has no reward, length or loss, so there is no curve to "
+            "draw. Train with logging enabled."
         )
 
 
@@ -112,7 +114,7 @@ def require_its_dataset(name: str, wanted: str, dataset: Path) -> Path:
         raise InputError(f"{dataset} is not a built dataset: it has no {REPORT_FILE}.")
     if sha256_of(source) != wanted:
         raise InputError(
-            f"{name} was trained on a dataset whose build report has the SHA-256 {wanted[:12]}, and that of "
+            f"{name} was trained on a dataset whose build report has the SHA-256 {wanted[:12]}, but that of "
             f"{dataset} has {sha256_of(source)[:12]}. Give the dataset it was trained on, or train again on this one."
         )
     return source

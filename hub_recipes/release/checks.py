@@ -33,10 +33,10 @@ _SECRET_NAMES = re.compile(
 _SECRETS = {
     "a Hub token": re.compile(r"\b(hf|api_org)_[A-Za-z0-9]{20,}"),
     "a GitHub token": re.compile(r"\b(gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,})"),
-    "a key of a model provider": re.compile(r"\bsk-[A-Za-z0-9_-]{20,}"),
-    "a key of a cloud": re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{35}"),
+    "an API key of a model provider": re.compile(r"\bsk-[A-Za-z0-9_-]{20,}"),
+    "a cloud access key": re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{35}"),
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
-    "a password in an address": re.compile(r"\b[a-z][a-z0-9+]*://[^/\s:@\"']+:[^/\s:@\"'{}]+@"),
+    "a password in a URL": re.compile(r"\b[a-z][a-z0-9+]*://[^/\s:@\"']+:[^/\s:@\"'{}]+@"),
 }
 _HOME_PATH = re.compile(r"(?<![\w.])(/(home|Users|root)/[\w.-]+|[A-Za-z]:\\+Users\\+\w+)")
 _READ_ROWS = 50_000
@@ -63,7 +63,7 @@ def check_release(repos: Sequence[PlannedRepo], links: Links, token: str | None 
 
 
 def check_file(file: ReleaseFile, folder: str, token: str | None = None) -> None:
-    """Refuse a file that may hold what nobody should get.
+    """Refuse a file that may contain something private.
 
     Args:
         file ([`ReleaseFile`]): About to be published.
@@ -72,14 +72,14 @@ def check_file(file: ReleaseFile, folder: str, token: str | None = None) -> None
     """
     place, suffix = f"{folder}/{file.path}", PurePosixPath(file.path).suffix.lower()
     if _SECRET_NAMES.search(file.path):
-        raise InputError(f"{place} is named like a secret and is not published. Take it out of the folder.")
+        raise InputError(f"{place} is named like a secret and is not published. Remove it from the folder.")
     if suffix in PICKLE_SUFFIXES or _is_pickle(file):
         raise InputError(
-            f"{place} may be a pickle, which runs code when it is loaded, and is not published. Save it as "
-            "safetensors or Parquet, or take it out of the folder."
+            f"{place} may be a pickle, which can run code when it is loaded, and is not published. Save it as "
+            "safetensors or Parquet, or remove it from the folder."
         )
     if suffix not in _TEXT_SUFFIXES | _BINARY_SUFFIXES and not file.path.startswith(".git"):
-        raise InputError(f"{place} is of a kind that no part of a release has. Take it out of the folder.")
+        raise InputError(f"{place} has a file type that is not part of a release. Remove it from the folder.")
     for text in _texts(file, suffix):
         _check_text(text, place, token)
     if suffix == ".json":
@@ -116,17 +116,17 @@ def _texts(file: ReleaseFile, suffix: str) -> Iterator[str]:
 
 def _check_text(text: str, place: str, token: str | None) -> None:
     if token and token in text:
-        raise InputError(f"{place} holds the token that is in use. Take it out, and revoke the token.")
+        raise InputError(f"{place} contains the token that is in use. Remove it, and revoke the token.")
     for what, pattern in _SECRETS.items():
         if pattern.search(text):
             raise InputError(
-                f"{place} holds what looks like {what}, and is not published. Take it out, and revoke it."
+                f"{place} contains what looks like {what}, and is not published. Remove it, and revoke it."
             )
     # A program may name somebody's home in an example; what was written by a run may not.
     home = re.compile(re.escape(f"{Path.home()}/") + r"[\w.-]+") if place.endswith(".py") else _HOME_PATH
     path = home.search(text)
     if path:
-        raise InputError(f"{place} names {path[0]}, a folder of this machine. Replace it by a relative path.")
+        raise InputError(f"{place} contains {path[0]}, a folder on this machine. Replace it with a relative path.")
 
 
 def _refuse_absolute_paths(content: Any, place: str, key: str = "") -> None:
@@ -138,7 +138,9 @@ def _refuse_absolute_paths(content: Any, place: str, key: str = "") -> None:
         for value in content:
             _refuse_absolute_paths(value, place, key)
     elif isinstance(content, str) and re.fullmatch(r"(/[\w.@-]+){2,}/?|[A-Za-z]:[\\/][^\n]+", content):
-        raise InputError(f"{place} has {key!r} = {content!r}, a path of this machine. Replace it by a relative path.")
+        raise InputError(
+            f"{place} has {key!r} = {content!r}, a path on this machine. Replace it with a relative path."
+        )
 
 
 def check_dataset(repo: DatasetRepo) -> None:
@@ -151,7 +153,7 @@ def check_dataset(repo: DatasetRepo) -> None:
         features = CONFIG_FEATURES.get(path.parent.name)
         names = file.schema_arrow.names
         if features is not None and names != list(features):
-            raise InputError(f"{path} has the columns {names}, and {list(features)} are expected. Build it again.")
+            raise InputError(f"{path} has the columns {names}; expected {list(features)}. Build it again.")
         if USER_ID in names:
             raise InputError(f"{path} has the column {USER_ID!r} with raw ids, and is not published. Build it again.")
         if USER in names:
@@ -173,9 +175,9 @@ def _check_adapter_folder(repo: AdapterRepo) -> None:
     unknown = repo.unknown_files()
     if unknown:
         raise InputError(
-            f"{repo.folder / unknown[0]} is no part of a released adapter, and is not published. A folder below "
-            "model_cards holds the adapter, its card, its picture, run.json and tokenizer files that differ from the "
-            "base model's; move everything else away."
+            f"{repo.folder / unknown[0]} is not part of a released adapter, and is not published. A folder below "
+            "model_cards contains the adapter, its card, its picture, run.json and tokenizer files that differ from "
+            "the base model's; move everything else elsewhere."
         )
     base = repo.adapter.run["base_model"]
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", base) or Path(base).exists():

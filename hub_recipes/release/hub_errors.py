@@ -11,21 +11,21 @@ from logs2lang.dataset_builders.input_error import InputError
 AGAIN = "Run the same command again: what is finished is not uploaded twice."
 
 _SENTENCES = {
-    400: "The Hub does not accept what was sent for {what} (400: {said}). Mend it and run the command again.",
-    401: "The Hub does not know this token (401). Make one with write access in the settings of your account, then "
-    "set HF_TOKEN or run `hf auth login`.",
-    402: "The Hub wants a paid plan for {what} (402: {said}).",
-    403: "This token may not write to {what} (403). Take one with write access to that namespace, or another "
+    400: "The Hub does not accept the upload for {what} (400: {said}). Fix it and run the command again.",
+    401: "The Hub does not know this token (401). Create one with write access in your account settings, then set "
+    "HF_TOKEN or run `hf auth login`.",
+    402: "The Hub requires a paid plan for {what} (402: {said}). Upgrade the account, or use another --namespace.",
+    403: "This token may not write to {what} (403). Use a token with write access to that namespace, or another "
     "--namespace.",
     404: "The Hub does not find {what} (404). Check the namespace and that the token can see it.",
     409: "Something else is being written to {what} (409: {said}). " + AGAIN,
-    412: "Somebody else has changed {what} in the meantime (412). " + AGAIN,
-    413: "The Hub finds a file or the commit for {what} too large (413). Build a smaller dataset, or leave this one "
-    "out with --only.",
-    429: "The Hub is asked too often (429). Wait {wait}. " + AGAIN,
+    412: "Someone else has changed {what} in the meantime (412). " + AGAIN,
+    413: "A file or the commit for {what} is too large for the Hub (413). Build a smaller dataset, or exclude "
+    "this one with --only.",
+    429: "There were too many requests to the Hub (429). Wait {wait}. " + AGAIN,
 }
-_FAULT = "The Hub has a fault of its own at {what} ({status}). Wait a little. " + AGAIN
-_NO_CONNECTION = "The connection to the Hub at {endpoint} failed at {what} ({said}). Check the network. " + AGAIN
+_FAULT = "The Hub had an internal error for {what} ({status}). Wait a little. " + AGAIN
+_NO_CONNECTION = "The connection to the Hub at {endpoint} failed for {what} ({said}). Check the network. " + AGAIN
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def _sentence(error: BaseException, what: str, endpoint: str) -> str | None:
         if isinstance(cause, HfHubHTTPError) and status is not None:
             return _status_sentence(cause, status, what)
         if isinstance(cause, HFValidationError):
-            return f"{what} is no name that the Hub accepts ({_first_line(cause)})."
+            return f"{what} is not a name that the Hub accepts ({_first_line(cause)})."
         if isinstance(cause, (HTTPError, ConnectionError, TimeoutError)):
             said = _first_line(cause) or type(cause).__name__
             return _NO_CONNECTION.format(endpoint=endpoint, what=what, said=said)

@@ -71,7 +71,7 @@ def to_recipe(name: str, text: str) -> Recipe:
     said = re.sub(r"\\\s+", "", "\n".join(header))
     command = _COMMAND.search(said.replace("\n", " ; "))
     if command is None:
-        raise InputError(f"The recipe {name} does not open with the command that runs it.")
+        raise InputError(f"The recipe {name} does not begin with a comment that contains the command that runs it.")
     words = shlex.split(re.sub(r" --minutes \S+", "", command[1]))  # a Job has a time limit of its own
     return Recipe(name, header[0], tuple(words), tuple(_SECRET.findall(said)))
 

@@ -51,7 +51,7 @@ class ReleaseFile:
     """A file of a repository.
 
     Args:
-        path (`str`): Where it lies in the repository.
+        path (`str`): Its path in the repository.
         source (`Path` or `bytes`): The file here, or its content.
     """
 
@@ -81,7 +81,7 @@ class ReleaseFile:
 
 
 MARKER = ReleaseFile(".logs2lang.json", b'{"published_by": "logs2lang"}\n')
-"""Lies in every repository that `publish` made. One without it is somebody's own, and is left alone."""
+"""A file in every repository that `publish` created. A repository without it is left alone."""
 
 
 @dataclass(frozen=True)
@@ -287,19 +287,18 @@ def check_place(namespace: str, data: Path, adapters: Path) -> None:
         validate_repo_id(f"{namespace}/{METRIC}")
     except HFValidationError as error:
         raise InputError(
-            f"--namespace is {namespace!r}, and no user or organisation can be called so: "
-            f"{str(error).splitlines()[0]} Give the name of your account, such as the one that `hf auth whoami` "
-            "prints."
+            f"--namespace is {namespace!r}, which is not a valid user or organisation name: "
+            f"{str(error).splitlines()[0]} Give the name of your account, as printed by `hf auth whoami`."
         ) from error
     for option, folder, default in (("--data", data, Path("data")), ("--adapters", adapters, Path("model_cards"))):
         if folder != default and not folder.is_dir():
             raise InputError(
-                f"{option} is {folder}, and there is no such folder. Give one that holds a folder for each."
+                f"{option} is {folder}, but there is no such folder. Give a folder that contains one folder for each."
             )
 
 
 def writable_cards(option: str) -> Path:
-    """Where released adapters lie in a checkout.
+    """Where released adapters are in a checkout.
 
     Args:
         option (`str`): What names another folder, for the error.
@@ -309,7 +308,7 @@ def writable_cards(option: str) -> Path:
     """
     if not (MODEL_CARDS.parent / "pyproject.toml").is_file():
         raise InputError(
-            f"logs2lang is installed as a package here, so it has no folder for your cards. Give {option}."
+            f"logs2lang is installed as a package here, so there is no default folder for your cards. Give {option}."
         )
     return MODEL_CARDS
 
@@ -360,8 +359,8 @@ def plan_release(
     if not repos:
         raise InputError(
             f"There is nothing to publish: no dataset below {data} whose licence allows it, and no adapter below "
-            f"{adapters}. A log of your own is published with the licence that `logs2lang build ... --license mit "
-            "--redistributable` gave it."
+            f"{adapters}. To publish your own log, build it with a licence: `logs2lang build ... --license mit "
+            "--redistributable`."
         )
     _refuse_equal_names(repos)
     return ReleasePlan(links, tag, repos, {repo.name: refused[repo.name] for repo in chosen if repo.name in refused})
@@ -391,7 +390,7 @@ def _refuse_equal_names(repos: Sequence[PlannedRepo]) -> None:
     for repo in repos:
         other = seen.setdefault((repo.repo_type, repo.name), repo.folder)
         if other != repo.folder:
-            raise InputError(f"{other} and {repo.folder} would both become {repo.name}; rename one of them.")
+            raise InputError(f"{other} and {repo.folder} would both be published as {repo.name}; rename one of them.")
 
 
 def _files_below(folder: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 Each repository is one commit and one tag. A repository that `publish` did not make is never written to: names such as
 `playground` are anybody's, and what is not planned would be deleted from it. What the Hub already holds is found out
-first, so that a second run uploads nothing, and a run that was interrupted goes on where it stopped.
+first, so that a second run uploads nothing, and an interrupted run resumes where it stopped.
 """
 
 from collections.abc import Callable, Iterator
@@ -77,7 +77,7 @@ class Publisher:
         private (`bool`, *optional*, defaults to `False`): Whether new repositories are private.
         create_pr (`bool`, *optional*, defaults to `False`): Offer pull requests instead of committing to main; nothing
             is tagged then, and no Collection is made.
-        tell (`Callable[[str], None]`, *optional*): Told what is at work.
+        tell (`Callable[[str], None]`, *optional*): Called with the current activity.
     """
 
     api: HfApi
@@ -91,7 +91,7 @@ class Publisher:
 
         Raises:
             InputError: The Hub refuses something, a tag exists with other content, or the network fails. Whatever was
-                finished stays, and a later run goes on from there.
+                finished stays, and a later run continues from there.
         """
         with self._explained("your account"):
             self._check_namespace()
@@ -128,7 +128,7 @@ class Publisher:
         if self.plan.links.namespace not in allowed:
             raise InputError(
                 f"The token belongs to {account['name']}, who can publish under {' or '.join(allowed)}, not under "
-                f"{self.plan.links.namespace!r}. Choose one of these with --namespace, or take another token."
+                f"{self.plan.links.namespace!r}. Choose one of these with --namespace, or use another token."
             )
 
     def _with_needed_datasets(self, links: Links) -> Links:
@@ -151,7 +151,9 @@ class Publisher:
         planned = next(repo for repo in self.plan.repos if repo.name == adapter)
         report = planned.adapter.report_path if isinstance(planned, AdapterRepo) else None
         if report is not None and not (entries and _is_same(ReleaseFile(REPORT_FILE, report), entries[0])):
-            raise InputError(f"{repo_id} on the Hub is another build than the one behind {adapter}. {remedy}")
+            raise InputError(
+                f"{repo_id} on the Hub is a different build from the one that {adapter} was trained on. {remedy}"
+            )
         return revision
 
     def _check_all(self, links: Links) -> dict[str, _Standing]:
@@ -174,8 +176,8 @@ class Publisher:
         """Compare a repository with the Hub.
 
         Raises:
-            InputError: The repository is somebody's own, the tag exists with other content, or the repository is
-                public and should be private.
+            InputError: The repository was not made by `publish`, the tag exists with other content, or the
+                repository is public and should be private.
         """
         repo_id, files = self.plan.repo_id(repo), repo.files(links)
         try:
@@ -193,8 +195,8 @@ class Publisher:
             return _Standing(exists=True, tagged=True, revision=tagged)
         if tagged is not None and not self.create_pr:
             raise InputError(
-                f"The tag {self.plan.tag} exists on {repo_id} and holds other content. A tag is never moved: choose "
-                "another one with --tag."
+                f"The tag {self.plan.tag} already exists on {repo_id} with different content. A tag is never moved; "
+                "choose another one with --tag."
             )
         head = str(info.sha)
         additions, deletions = self._difference(repo, files, head)
@@ -212,10 +214,10 @@ class Publisher:
         paths = {entry.path for entry in tree if isinstance(entry, RepoFile)} - set(_HUB_OWN_FILES)
         if paths and MARKER.path not in paths:
             raise InputError(
-                f"{repo_id} is on the Hub and was not published by logs2lang (it has no {MARKER.path}): "
+                f"{repo_id} exists on the Hub and was not published by logs2lang (it has no {MARKER.path}), so "
                 f"publishing would overwrite or delete its {len(paths)} files, such as {min(paths)}. Rename your "
-                "folder, publish under another --namespace, or leave it out with --only. If it is an earlier "
-                "release of yours, put a file of that name into it."
+                "folder, publish under another --namespace, or exclude it with --only. If it is your own earlier "
+                "release, add a file of that name to it."
             )
 
     def _difference(

@@ -238,8 +238,9 @@ class ActionVerbalizer(LanguageModelVerbalizer):
             raise InputError(f"decisions is {decisions}; expected 3 (drop, keep, detail) or 4 (and next).")
         if decisions == len(WITH_NEXT) and successors is None:
             raise InputError(
-                "This action verbalizer decides `next`, and no successors were given. Pass successors="
-                "BuiltDataset.open(...).successors(), of a dataset that `logs2lang build` wrote with this version."
+                "This action verbalizer decides `next`, but no successors were given. Pass "
+                "successors=BuiltDataset.open(...).successors(), of a dataset that `logs2lang build` wrote with "
+                "this version."
             )
         self.decisions = decisions
 

@@ -31,9 +31,9 @@ _NEWEST = re.compile(rf"{NEWEST}-([1-9]\d?)")
 class RuleDecisions:
     """Decides by a rule what becomes of each record, and carries it out as the `action` verbalizer does.
 
-    What learning is worth is the distance of a learned policy to the best of these. Random decisions are also what an
-    oracle has to have read before it judges a policy that tries everything: each history has shares of its own, so
-    that all dropped, all kept and all in detail are among the texts.
+    The gain from learning is the distance of a learned policy to the best of these rules. An oracle also has to be
+    trained on random decisions before it judges a policy that tries everything. The shares of decisions differ between
+    histories, so that the texts include histories with all records dropped, all kept and all in detail.
 
     Args:
         items (`dict[str, Item]`): The catalogue, for records in detail.
@@ -59,9 +59,9 @@ class RuleDecisions:
         seed: int = 0,
     ):
         if not is_rule(rule):
-            raise InputError(f"There is no rule of decisions {rule!r}; choose {', '.join(RULES)} (or another number).")
+            raise InputError(f"There is no decision rule {rule!r}; choose {', '.join(RULES)} (or another number).")
         if successors is None and needs_successors(rule):
-            raise InputError(f"The rule {rule!r} names what other users chose next, and no successors were given.")
+            raise InputError(f"The rule {rule!r} names what other users chose next, but no successors were given.")
         self.items = items
         self.rule = rule
         self.successors = successors

@@ -118,11 +118,13 @@ class LanguageModelVerbalizer(ABC):
             taught = config.pop("verbalizer")
             trained = {choice: None if config[choice] is None else int(config[choice]) for choice in config}
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InputError(f"{path} is damaged ({error!r}). Fetch the adapter again, or train it again.") from error
+            raise InputError(
+                f"{path} is damaged ({error!r}). Download the adapter again, or train it again."
+            ) from error
         if taught != cls.name:
-            raise InputError(f"The adapter in {path.parent} was taught to be {taught!r}, not {cls.name!r}.")
+            raise InputError(f"The adapter in {path.parent} was trained as {taught!r}, not as {cls.name!r}.")
         if unknown := trained.keys() - set(cls.choices):
-            raise InputError(f"{path} has {min(unknown)!r}, which this release does not know; it may be too old.")
+            raise InputError(f"{path} has {min(unknown)!r}, which this release does not know; update logs2lang.")
         return trained
 
     def save_config(self, folder: Path) -> None:
@@ -194,7 +196,7 @@ class LanguageModelVerbalizer(ABC):
             histories (`list[list[Record]]`): The records of each user, oldest first. Where they do not fit the model's
                 window the oldest are left out, and a warning says of how many histories.
             progress (`Callable[[int], None]`, *optional*): See `Progress`.
-            folds (`list[int]`, *optional*): Which users are left out of the counts of successors, per history; nobody
+            folds (`list[int]`, *optional*): Which users are left out of the counts of successors, per history; no one
                 when `None`. Training examples need it, or a text could name its own target.
         """
         asked = [
@@ -221,7 +223,7 @@ class LanguageModelVerbalizer(ABC):
     @property
     def _model(self) -> LanguageModel:
         if self.language_model is None:
-            raise ValueError(f"{type(self).__name__} has no language model to write with; load it by from_pretrained.")
+            raise ValueError(f"{type(self).__name__} has no language model; load it with from_pretrained.")
         return self.language_model
 
     def _complete(self, prompts: Sequence[Sequence[int]], examples: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -244,8 +246,9 @@ class LanguageModelVerbalizer(ABC):
                 return example, ids
             if len(shown) <= 1:
                 raise InputError(
-                    f"The prompt about one record takes {len(ids)} tokens, and the window of {self._model.model_id} "
-                    f"leaves {limit}. Choose a model with a longer context, or fewer new tokens."
+                    f"The prompt for one record takes {len(ids)} tokens, but the context window of "
+                    f"{self._model.model_id} leaves only {limit}. Choose a model with a longer context, or fewer new "
+                    "tokens."
                 )
             shown = shown[min(1 + len(shown) * (len(ids) - limit) // len(ids), len(shown) - 1) :]
 
@@ -256,7 +259,7 @@ class LanguageModelVerbalizer(ABC):
         if cut:
             logger.warning(
                 f"{cut} of {len(histories)} histories do not fit the {self._model.max_prompt_tokens} tokens that "
-                f"{self._model.model_id} can read; their oldest records, {sum(lost)} in all, are left out."
+                f"{self._model.model_id} can read; their oldest records, {sum(lost)} in all, were left out."
             )
 
 

@@ -17,7 +17,7 @@ LEARNED_VERBALIZERS: dict[str, type[LanguageModelVerbalizer]] = {
 
 
 def to_adapters(words: Iterable[str]) -> dict[str, str]:
-    """The adapters that somebody named, by verbalizer.
+    """The adapters that were given, by verbalizer.
 
     Args:
         words (`list[str]`): `NAME=ID_OR_FOLDER`, with a name out of `LEARNED_VERBALIZERS`.
@@ -36,7 +36,7 @@ def to_adapters(words: Iterable[str]) -> dict[str, str]:
             expected = " or ".join(f"{known}=ID_OR_FOLDER" for known in LEARNED_VERBALIZERS)
             raise InputError(f"{word!r} names no verbalizer adapter; expected {expected}.")
         if name in adapters:
-            raise InputError(f"There are two adapters for {name!r}: {adapters[name]} and {adapter}. Name one.")
+            raise InputError(f"There are two adapters for {name!r}: {adapters[name]} and {adapter}. Give only one.")
         adapters[name] = adapter
     return adapters
 

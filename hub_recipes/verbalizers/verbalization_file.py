@@ -58,10 +58,10 @@ def count_tokens(tokenizer: Any, texts: Sequence[str]) -> list[int]:
 
 
 def require_no_other_table(path: Path) -> None:
-    """Refuse to write where another file than such a one lies: it may be the only copy of somebody's log.
+    """Refuse to overwrite any other file: it may be the only copy of a log.
 
     Raises:
-        InputError: It is no Parquet file, or one of other columns.
+        InputError: It is not a Parquet file, or has other columns.
     """
     if not path.exists():
         return
@@ -71,7 +71,8 @@ def require_no_other_table(path: Path) -> None:
         names = []
     if not {EXAMPLE_ID, TEXT, TOKENS} <= set(names):
         raise InputError(
-            f"{path} exists and holds no verbalizations, so it is not replaced. Give another --output, or move it."
+            f"{path} exists and does not contain verbalizations, so it is not replaced. Give another --output, or "
+            "move it."
         )
 
 

@@ -44,7 +44,7 @@ def write_and_count(
         histories (`list[list[Record]]`): The records of each user, oldest first.
         progress (`Callable[[int], None]`, *optional*): See `Progress`.
         folds (`list[int]`, *optional*): The fold of successors that each text may read; counts of all users when
-            `None`. Verbalizers that name no successors are not told.
+            `None`. Verbalizers that name no successors do not get them.
 
     Returns:
         `tuple[list[str], list[dict]]`: One text per history, and its counts by name; empty where nothing is counted.

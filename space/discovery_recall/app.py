@@ -23,7 +23,7 @@ MAX_MISSES = 200
 MAX_CELL = 120
 LAST_PLACE = 10
 BINS = [*map(str, range(1, LAST_PLACE + 1)), f"after {LAST_PLACE}", "not ranked"]
-LOCALLY = "For more, load the metric in Python: evaluate.load."
+LOCALLY = "For larger inputs, load the metric in Python: evaluate.load."
 
 # By its file: in a Space the folder is not named after the metric, and evaluate looks for <folder name>.py.
 METRIC = evaluate.load(str(Path(__file__).with_name("discovery_recall.py")))
@@ -31,15 +31,15 @@ METRIC = evaluate.load(str(Path(__file__).with_name("discovery_recall.py")))
 INTRODUCTION = """
 # Discovery Recall
 
-How often is the item that a user took next, and **had never touched before**, among the first *k* recommended?
+How often is the item that a user chose next, and **had never touched before**, among the first *k* recommended items?
 
-Give CSV with a heading line, or JSON Lines, one example per line:
+Give CSV with a header line, or JSON Lines, with one example per line:
 
-| column | what |
+| column | content |
 | --- | --- |
-| `prediction` | an item id, or a ranking of them: `a\\|b\\|c` in CSV, a list in JSON. Empty: no valid answer, a miss |
-| `reference` | the id of the item the user took next |
-| `is_discovery` | `true` or `false`: was the item new to the user? Or instead: |
+| `prediction` | an item id, or a ranking of item ids: `a\\|b\\|c` in CSV, a list in JSON. Empty: invalid, a miss |
+| `reference` | the id of the item the user chose next |
+| `is_discovery` | `true` or `false`: was the item new to the user? Or give `history` instead |
 | `history` | the ids of all items the user touched before: `a\\|b\\|c` in CSV, a list in JSON |
 """
 EXAMPLE = """prediction,reference,is_discovery
@@ -70,7 +70,9 @@ def read_source(text: str | None, file: str | None) -> str:
     except UnicodeDecodeError:
         raise ValueError("The file is not UTF-8 text. Give CSV or JSON Lines.") from None
     if len(source) > MAX_CHARACTERS:
-        raise ValueError(f"There are {len(source):,} characters; at most {MAX_CHARACTERS:,} are read here. {LOCALLY}")
+        raise ValueError(
+            f"The input has {len(source):,} characters; at most {MAX_CHARACTERS:,} are read here. {LOCALLY}"
+        )
     return source
 
 
@@ -84,9 +86,9 @@ def read_rows(source: str) -> list[dict[str, Any]]:
     read = read_json_lines if source.lstrip().startswith("{") else read_csv
     rows = list(islice(read(source), MAX_ROWS + 1))
     if not rows:
-        raise ValueError("There are no examples. Give a heading line and at least one line below it.")
+        raise ValueError("There are no examples. Give a header line and at least one line below it.")
     if len(rows) > MAX_ROWS:
-        raise ValueError(f"There are more than {MAX_ROWS:,} examples, the most that are scored here. {LOCALLY}")
+        raise ValueError(f"There are more than {MAX_ROWS:,} examples, which is the maximum here. {LOCALLY}")
     return rows
 
 
@@ -95,10 +97,12 @@ def read_csv(source: str) -> Iterator[dict[str, Any]]:
     try:
         for row in reader:
             if None in row:
-                raise ValueError(f"Line {reader.line_num} has more fields than the heading; quote ids with commas.")
+                raise ValueError(
+                    f"Line {reader.line_num} has more fields than the header; quote ids that contain commas."
+                )
             yield row
     except csv.Error as error:
-        raise ValueError(f"After line {reader.line_num} this is no CSV: {error}.") from None
+        raise ValueError(f"The input is not valid CSV after line {reader.line_num}: {error}.") from None
 
 
 def read_json_lines(source: str) -> Iterator[dict[str, Any]]:
@@ -126,7 +130,9 @@ def to_examples(rows: Sequence[dict[str, Any]]) -> dict[str, list]:
     """
     columns = list(rows[0])
     if not {"prediction", "reference"} <= set(columns):
-        raise ValueError(f"The columns prediction and reference are needed; there are: {', '.join(columns)}.")
+        raise ValueError(
+            f"The columns prediction and reference are needed, but the columns are: {', '.join(columns)}."
+        )
     examples = {
         "predictions": [to_ids(row.get("prediction")) for row in rows],
         "references": [to_reference(row.get("reference"), at) for at, row in enumerate(rows, start=1)],
@@ -152,7 +158,7 @@ def to_ids(cell: Any) -> Any:
 
 def to_reference(cell: Any, at: int) -> Any:
     if cell is None or cell == "":
-        raise ValueError(f"Example {at} has no reference; leave it out, or give the item that the user took next.")
+        raise ValueError(f"Example {at} has no reference; leave it out, or give the item that the user chose next.")
     return cell
 
 
@@ -160,7 +166,7 @@ def to_flag(value: Any, at: int) -> bool:
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     word = str(value).strip().lower()
     if word not in words:
-        raise ValueError(f"Example {at}: is_discovery must be true or false; {value!r} came.")
+        raise ValueError(f"Example {at}: is_discovery must be true or false; got {value!r}.")
     return words[word]
 
 
@@ -219,7 +225,9 @@ def to_demo() -> gr.Blocks:
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             text = gr.Textbox(EXAMPLE, lines=10, max_lines=20, label="Paste CSV or JSON Lines")
-            file = gr.File(label="or upload a file, which then counts", file_types=[".csv", ".jsonl", ".txt"])
+            file = gr.File(
+                label="or upload a file, which is used instead of the text", file_types=[".csv", ".jsonl", ".txt"]
+            )
         k = gr.Slider(1, LAST_PLACE, value=1, step=1, label="k: how many of the first places count as a hit")
         button = gr.Button("Score", variant="primary")
         scores = gr.Dataframe(

@@ -14,7 +14,7 @@ logger = evaluate.logging.get_logger(__name__)
 
 _DESCRIPTION = """
 Discovery Recall@k is Recall@k over the examples whose target the user had never touched before: the share of them
-where the target is among the first k predicted items. It separates recommending something new from repeating the past.
+whose target is among the first k predicted items. It separates recommending something new from repeating the past.
 """
 
 _CITATION = """
@@ -30,13 +30,13 @@ _CITATION = """
 _INPUTS = """
 Args:
     predictions (`list`): Per example an item id (`str` or `int`), or a ranked list of them, best first. `None`, `""`
-        and `[]` are no valid answer: a miss, counted in `invalid`. An id that comes again in a list keeps its first
-        place and takes no other. Ids are compared as strings.
-    references (`list`): Per example the id of the item the user took next.
+        and `[]` are not valid answers: each is a miss, counted in `invalid`. An id repeated in a list keeps its first
+        place and takes up no other. Ids are compared as strings.
+    references (`list`): Per example the id of the item the user chose next.
     is_discovery (`list[bool]`, *optional*): Whether the user had never touched that item. Either this or `histories`.
     histories (`list[list]`, *optional*): Per example the ids of all items the user touched before.
-    k (`int` or `list[int]`, *optional*): How many of the first places count as a hit; several at once are
-        answered together. What `evaluate.load("discovery_recall", k=...)` was given; else 1, with a warning.
+    k (`int` or `list[int]`, *optional*): Number of first places that count as a hit; for several values, all
+        are returned. By default the k given to `evaluate.load("discovery_recall", k=...)`, else 1 with a warning.
 
 Returns:
     `dict`:
@@ -47,7 +47,7 @@ Returns:
     - `n_discovery`, `n` and `invalid` (`int`): discoveries, examples, and examples without a valid answer.
 
 Raises:
-    ValueError: Lengths differ, both or neither of `is_discovery` and `histories` came, or something is no item id.
+    ValueError: Lengths differ, both or neither of `is_discovery` and `histories` are given, or a value is no item id.
 
 Example:
     >>> import evaluate
@@ -117,7 +117,7 @@ class DiscoveryRecall(evaluate.Metric):
         if k is not None:
             return _to_ks(k)
         if self.ks is None:
-            logger.warning("No k was given, so Recall@1 is measured. Say k=1 or another, here or when loading.")
+            logger.warning("No k was given, so Recall@1 is measured. Pass k, such as k=1, here or when loading.")
         return self.ks or [1]
 
     def add_batch(
@@ -146,7 +146,7 @@ class DiscoveryRecall(evaluate.Metric):
         """The columns that `evaluate.combine` hands on of a batch: flags, or histories where it has those instead.
 
         It asks for names before it looks at the batch, and would end in a KeyError where there are no flags; so the
-        batch is looked at here, in the frame of whoever asks.
+        batch is looked at here, in the frame of the caller.
         """
         names = super()._feature_names()
         batch = sys._getframe(1).f_locals.get("batch")
@@ -180,7 +180,7 @@ def _to_ks(k: Any) -> list[int]:
     ks = list(dict.fromkeys(k)) if isinstance(k, (list, tuple, range)) else [k]
     for one in ks:
         if not isinstance(one, Integral) or isinstance(one, bool) or one < 1:
-            raise ValueError(f"k must be a whole number of at least 1; {one!r} came. Several numbers come as a list.")
+            raise ValueError(f"k must be an integer of at least 1; got {one!r}. Pass several values as a list.")
     if not ks:
         raise ValueError("k is an empty list; give at least one number, such as k=1.")
     return [int(one) for one in ks]

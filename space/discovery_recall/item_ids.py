@@ -47,9 +47,9 @@ def to_examples(predictions: Any, references: Any, is_discovery: Any = None, his
     rankings, targets = to_rankings(predictions, references)
     if (is_discovery is None) == (histories is None):
         raise ValueError(
-            f"Give either is_discovery or histories; {'neither' if histories is None else 'both'} came. is_discovery "
-            "says whether each target was new to its user; histories lists what the user touched before, and a target "
-            "that is not in it counts as new."
+            f"Give either is_discovery or histories; got {'neither' if histories is None else 'both'}. is_discovery "
+            "says whether each target was new to its user; histories lists what the user touched before, and a "
+            "target that is not among them counts as new."
         )
     flags = to_flags(is_discovery) if histories is None else to_discovery(histories, references)
     check_length("is_discovery", len(flags), len(targets))
@@ -73,8 +73,8 @@ def to_rankings(predictions: Any, references: Any) -> tuple[list[Ranking], list]
     rankings, targets = to_comparable(rankings, targets)
     if NO_ANSWER in targets:
         raise ValueError(
-            f"references[{targets.index(NO_ANSWER)}] is empty. Every example needs the item that the user took next; "
-            "leave out the examples that have none."
+            f"references[{targets.index(NO_ANSWER)}] is empty. Every example needs the item that the user chose "
+            "next; leave out examples without one."
         )
     return rankings, targets
 
@@ -82,15 +82,15 @@ def to_rankings(predictions: Any, references: Any) -> tuple[list[Ranking], list]
 def to_list(name: str, values: Any) -> list:
     """A column as a list: of a list, an array, a tensor, a `pandas.Series` or a column of a dataset."""
     if values is None or isinstance(values, (str, bytes, dict, set)):
-        raise ValueError(f"{name} must be a list with one entry per example; {type(values).__name__} came.")
+        raise ValueError(f"{name} must be a list with one entry per example; got {type(values).__name__}.")
     return values.tolist() if hasattr(values, "tolist") else list(values)
 
 
 def check_length(name: str, length: int, expected: int) -> None:
     if length != expected:
         raise ValueError(
-            f"{name} and references must have one entry per example each; there are {length} {name} and "
-            f"{expected} references."
+            f"{name} and references must both have one entry per example; got {length} {name} and {expected} "
+            "references."
         )
 
 
@@ -121,10 +121,10 @@ def to_id(value: Any) -> str:
         return str(value)
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return NO_ANSWER
-    gaps = " A table with gaps may have made floats of integers: read that column as strings."
+    gaps = " A table with missing values may have turned integers into floats; read that column as strings."
     raise ValueError(
-        f"An item id is a string or an integer; {value!r} ({type(value).__name__}) came."
-        f"{gaps if isinstance(value, float) else ''}"
+        f"An item id must be a string or an integer; got {value!r} "
+        f"({type(value).__name__}).{gaps if isinstance(value, float) else ''}"
     )
 
 
@@ -132,7 +132,7 @@ def to_flags(values: Any) -> np.ndarray:
     """`is_discovery` as booleans; 0 and 1 pass, words do not, because `bool("False")` is true."""
     flags = np.asarray(to_list("is_discovery", values))
     if flags.size and not (flags.dtype.kind in "biu" and np.isin(flags, (0, 1)).all()):
-        raise ValueError("is_discovery must hold True or False for every example; other values came.")
+        raise ValueError("is_discovery must be True or False for every example; got other values.")
     return flags.astype(bool)
 
 
@@ -154,8 +154,8 @@ def _to_history(history: Any, at: int) -> Ranking:
     if isinstance(history, RANKING_TYPES):
         return history.tolist() if isinstance(history, np.ndarray) else history
     raise ValueError(
-        f"histories[{at}] must be a list of the item ids that the user touched before (empty for a new user); "
-        f"{type(history).__name__} came."
+        f"histories[{at}] must be a list of the item ids that the user touched before (empty for a new user); got "
+        f"{type(history).__name__}."
     )
 
 

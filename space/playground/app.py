@@ -28,7 +28,7 @@ def serve(
         **launching (`Any`, *optional*): As `gradio.Blocks.launch` takes them.
     """
     models = LoadedModels(base_model, folders="SPACE_ID" not in os.environ, released=model_cards)
-    # The page opens at once with what was computed ahead; by the time somebody presses a button the model is there.
+    # The page opens at once with precomputed results; by the time a button is pressed, the model is loaded.
     Thread(target=models.base, daemon=True).start()
     page = to_page(Setup(models, results, model_cards))
     page.queue(max_size=64)

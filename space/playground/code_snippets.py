@@ -48,7 +48,7 @@ def code_of(choices: Choices, base_model: str) -> str:
 
     Args:
         choices ([`Choices`]): What the page shows. What a visitor typed is quoted as a Python string.
-        base_model (`str`): What stands where no adapter was chosen.
+        base_model (`str`): Shown where no adapter was chosen.
 
     Example:
         >>> "history[-5:]" in code_of(Choices(history_length=5), "org/base")

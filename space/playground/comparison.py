@@ -33,7 +33,7 @@ class Choices:
         action_adapter (`str`, defaults to `""`): Folder or Hub id; the base model as it is when empty.
         rewrite_adapter (`str`, defaults to `""`): The same.
         reasoner_adapter (`str`, defaults to `""`): The same.
-        answer (`str`, defaults to `"title"`): How the reasoner answers: `"title"`, `"tags"` or `"label"`.
+        answer (`str`, defaults to `"title"`): Answer mode of the reasoner: `"title"`, `"tags"` or `"label"`.
         seed (`int`, defaults to 0): Decides the order of the candidates; 0 leaves it as it came.
     """
 
@@ -165,7 +165,7 @@ def written_ahead(decision: Decision, models: LoadedModels) -> dict[str, dict[st
 
 
 def to_reasoner(choices: Choices, models: LoadedModels) -> LocalReasoner:
-    """The reasoner that was chosen, asked as it was trained where it was trained for this answer mode."""
+    """The chosen reasoner, with the settings it was trained with if it was trained for this answer mode."""
     model = models.get(choices.reasoner_adapter)
     if model.adapter_id is None:
         return LocalReasoner(model, choices.answer)
@@ -173,7 +173,7 @@ def to_reasoner(choices: Choices, models: LoadedModels) -> LocalReasoner:
 
 
 def _to_verbalizer(name: str, adapter: str, decision: Decision, models: LoadedModels) -> LanguageModelVerbalizer:
-    """A learned verbalizer with its adapter, as it was trained; or with the base model as it is."""
+    """A learned verbalizer with its adapter and settings, or with the untrained base model."""
     kind, model = LEARNED_VERBALIZERS[name], models.get(adapter)
     if model.adapter_id is None:
         return kind(decision.items, model)
@@ -188,7 +188,7 @@ def _steps(
     model = cast(LanguageModel, verbalizer.language_model)
     trained = model.adapter_id is not None
     if name == "rewrite" and not trained:
-        note = "No adapter was chosen, so this is what the untrained base model writes: the zero-shot text."
+        note = "No adapter was chosen, so this text is written by the untrained base model: it is the zero-shot text."
         yield replace(comparison["zero_shot"], state="writing", probabilities={}, note=note)
         return
     note = "" if trained or name == "zero_shot" else "No adapter was chosen: the untrained base model decides."

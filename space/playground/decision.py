@@ -16,8 +16,8 @@ class Decision:
         history (`Sequence[Record]`): Oldest first.
         items (`dict[str, Item]`): The catalogue, as far as history and candidates need it.
         candidates (`Sequence[str]`): Item ids, in the order in which they are shown to the reasoner.
-        target (`str`, *optional*): The item that was really chosen; `None` where nobody knows.
-        notes (`Sequence[str]`): What whoever reads the outcome should know.
+        target (`str`, *optional*): The item that was really chosen; `None` if unknown.
+        notes (`Sequence[str]`): What readers of the outcome should know.
         noise (`Sequence[bool]`, *optional*): Per record, whether the simulator knows it to be noise.
     """
 

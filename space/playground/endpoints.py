@@ -31,7 +31,7 @@ from logs2lang.space.playground.text_marks import TextMarks
 from logs2lang.space.playground.uploaded_log import ROLES, look_at, read_upload, to_decision
 
 MAX_CONTEXT_CHARACTERS = 20_000
-_BROKEN = "Something went wrong here, and nothing of your log was kept. Try again, or choose an example."
+_BROKEN = "Something went wrong, and nothing of your log was kept. Try again, or choose an example."
 
 
 def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None:
@@ -64,10 +64,10 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
         answer: Literal["title", "tags", "label"] = page.answer,
         seed: int = 0,
     ) -> Iterator[dict[str, Any]]:
-        """Write the log of an invented user in five ways and let the reasoner choose; streams what is there so far."""
+        """Write the log of an invented user in five ways and let the reasoner choose; streams partial results."""
         choices = _checked(history_length, action_adapter, rewrite_adapter, reasoner_adapter, answer, seed)
         if name not in example_users():
-            raise InputError(f"There is no example {name!r}; there are {', '.join(example_users())}.")
+            raise InputError(f"There is no example {name!r}; choose from {', '.join(example_users())}.")
         yield from _compared(example_users()[name].decision, choices, models)
 
     @_answering
@@ -77,13 +77,13 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
         """Let the reasoner read any text about a user and say how probable each of up to ten titles is to be next."""
         titles = [str(title) for title in candidates]
         if not 2 <= len(titles) <= NUM_CANDIDATES:
-            raise InputError(f"Give 2 to {NUM_CANDIDATES} candidates; {len(titles)} came.")
+            raise InputError(f"Give 2 to {NUM_CANDIDATES} candidates; got {len(titles)}.")
         read = [sanitize(title) for title in titles]
         if "" in read:
             raise InputError(f"Candidate {read.index('') + 1} has no title; give one for each.")
         if len(set(read)) < len(read):
             twice = next(title for title, shown in zip(titles, read, strict=True) if read.count(shown) > 1)
-            raise InputError(f"Candidate {twice!r} came more than once; give different titles.")
+            raise InputError(f"Candidate {twice!r} was given more than once; give different titles.")
         if len(text) > MAX_CONTEXT_CHARACTERS:
             raise InputError(f"The text has {len(text):,} characters; at most {MAX_CONTEXT_CHARACTERS:,} are read.")
         shown = [
@@ -99,11 +99,13 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
 
     @_answering
     def results_json(name: str = "") -> dict[str, Any]:
-        """A released `results.json`; without a name, the names there are."""
+        """A released `results.json`; without a name, the available names."""
         if not name:
             return {"names": result_names(results)}
         if name not in result_names(results):
-            raise InputError(f"There are no results {name!r}; there are {', '.join(result_names(results)) or 'none'}.")
+            raise InputError(
+                f"There are no results {name!r}; choose from {', '.join(result_names(results)) or 'none'}."
+            )
         return read_document(results / name / RESULTS_FILE)
 
     gr.api(list_examples, api_name="examples", **quick)
@@ -225,7 +227,7 @@ def to_entry(written: Written, decision: Decision, marks: TextMarks) -> dict[str
 
 
 def sentence_of(error: Exception) -> str:
-    """What a visitor is told: what they did wrong, or that something nobody foresaw went wrong.
+    """The message for a visitor: what they did wrong, or that an unexpected error occurred.
 
     The message of an unforeseen error may quote a log, so neither the visitor nor the machine's own log gets it.
     """

@@ -57,7 +57,7 @@ class ExampleUser:
 
     Args:
         decision ([`Decision`]): The log and what was chosen next.
-        description (`str`): One line for whoever chooses among the examples.
+        description (`str`): One line for choosing among the examples.
         written (`dict`): Per verbalizer what was computed ahead; see `comparison.Written`.
     """
 

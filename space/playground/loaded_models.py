@@ -50,7 +50,7 @@ class LoadedModels:
         self._lock = Lock()
 
     def base(self) -> LanguageModel:
-        """The base model as it was released."""
+        """The released base model."""
         with self._lock:
             if self._base is None:
                 self._base = self._load(self.base_model)
@@ -87,8 +87,8 @@ class LoadedModels:
         base = config.get("base_model_name_or_path")
         if base != self.base_model:
             raise InputError(
-                f"The adapter {name} was made for {base or 'an unnamed base model'}; this page runs "
-                f"{self.base_model}. Choose an adapter of that base, or leave the field empty."
+                f"The adapter {name} is for {base or 'an unnamed base model'}, but this page runs {self.base_model}. "
+                "Choose an adapter for this base model, or leave the field empty."
             )
 
     def _config_on_hub(self, name: str) -> dict:
@@ -96,24 +96,29 @@ class LoadedModels:
             info = HfApi().model_info(name, files_metadata=True, timeout=_TIMEOUT_S)
             sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
             if ADAPTER_CONFIG not in sizes:
-                raise InputError(f"{name} on the Hub is no adapter: it has no {ADAPTER_CONFIG}.")
+                raise InputError(
+                    f"{name} on the Hub is not an adapter: it has no {ADAPTER_CONFIG}. Choose another "
+                    "one, or leave the field empty."
+                )
             weights = sum(size for file, size in sizes.items() if file.endswith(".safetensors"))
             if weights > MAX_ADAPTER_BYTES:
                 raise InputError(
-                    f"{name} holds {weights / 1e6:,.0f} MB of weights; here an adapter may have "
-                    f"{MAX_ADAPTER_BYTES / 1e6:,.0f} MB. Run `logs2lang demo` where you have the room."
+                    f"{name} has {weights / 1e6:,.0f} MB of weights; the limit here is "
+                    f"{MAX_ADAPTER_BYTES / 1e6:,.0f} MB. Run `logs2lang demo` on a machine with enough memory."
                 )
             config = hf_hub_download(name, ADAPTER_CONFIG, etag_timeout=_TIMEOUT_S)
             return json.loads(Path(config).read_text(encoding="utf-8"))
         except (HTTPError, HFValidationError, OSError) as error:
-            where = "neither a folder here nor an adapter" if self.folders else "no adapter"
+            where = "neither a local folder nor an adapter" if self.folders else "not an adapter"
             raise InputError(
-                f"{name} is {where} that can be had from the Hub just now. Check how it is spelled (namespace/name) "
-                "and the network, or leave the field empty."
+                f"{name} is {where} that can be downloaded from the Hub. Check the spelling (namespace/name) and the "
+                "network, or leave the field empty."
             ) from error
 
 
 def _config_in(folder: Path) -> dict:
     if not (folder / ADAPTER_CONFIG).is_file():
-        raise InputError(f"{folder} holds no adapter: there is no {ADAPTER_CONFIG} in it.")
+        raise InputError(
+            f"{folder} is not an adapter: it has no {ADAPTER_CONFIG}. Choose another, or leave the field empty."
+        )
     return json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))

@@ -169,7 +169,7 @@ def _playground(setup: Setup) -> list[Any]:
                 label="An invented user",
             )
             upload = _upload_controls()
-            history = gr.Slider(1, 100, value=20, step=1, label="Records that are read, counted from the newest")
+            history = gr.Slider(1, 100, value=20, step=1, label="Newest records to read")
             choices = [history, *_model_controls(setup)]
             with gr.Row():
                 run = gr.Button("Write and recommend", variant="primary", scale=2)
@@ -218,7 +218,7 @@ def _upload_controls() -> UploadControls:
             again = gr.Button("Read the log with these columns")
         user = gr.Dropdown([], label="Which user of the log", visible=False)
         candidates = gr.Textbox(
-            label="Your own candidates (optional)", placeholder="One title a line, two to ten of them", lines=3
+            label="Your own candidates (optional)", placeholder="Two to ten titles, one per line", lines=3
         )
         ask = gr.Button("Ask about this log", visible=False)
         uploaded, read = gr.State(None, time_to_live=SESSION_S), gr.State(None, time_to_live=SESSION_S)
@@ -235,14 +235,14 @@ def _model_controls(setup: Setup) -> list[Any]:
         reasoner = gr.Textbox(default("reasoner"), label="Adapter of the reasoner", info=f"{hint}untrained")
         answer = gr.Radio(
             [
-                ("by title: how probable is each title after the text", "title"),
-                ("by tags: how probable are the tags of each", "tags"),
-                ("by label: A to J", "label"),
+                ("by title: the probability of each title after the text", "title"),
+                ("by tags: the probability of each candidate's tags", "tags"),
+                ("by label: the probability of the letters A to J", "label"),
             ],
             value="title",
-            label="How the reasoner answers",
+            label="Answer mode of the reasoner",
         )
-        seed = gr.Number(0, label="Seed of the candidates' order", precision=0, minimum=0, maximum=2**31 - 1)
+        seed = gr.Number(0, label="Seed for the order of the candidates", precision=0, minimum=0, maximum=2**31 - 1)
     return [action, rewrite, reasoner, answer, seed]
 
 
@@ -301,7 +301,7 @@ def _begin(scene: Scene, *values: Any, status: str = "") -> list[Any]:
 
 
 def _steps(step: Callable[..., Iterator[Scene]], models: LoadedModels) -> Callable[..., Iterator[list[Any]]]:
-    """A generator for Gradio: only what changed is sent, and what nobody foresaw is one sentence."""
+    """A generator for Gradio: only changes are sent, and an unexpected error is one sentence."""
 
     def steps(scene: Scene, *values: Any) -> Iterator[list[Any]]:
         before: list[Any] = [None] * (4 + len(VERBALIZERS))
@@ -368,8 +368,8 @@ def _ask(log: UploadedLog | None, user: int | None, candidates: str, scene: Scen
 def _of_upload(log: UploadedLog, decision: Decision, choices: Choices) -> Scene:
     counts = log.counts
     aside = [f"{count:,} {reason}" for reason, count in counts["quarantined_by_reason"].items()]
-    said = f"{counts['used']:,} of {counts['input_rows']:,} rows are used"
-    said += f"; {counts['merged_duplicates']:,} were copies" if counts["merged_duplicates"] else ""
+    said = f"{counts['used']:,} of {counts['input_rows']:,} rows were used"
+    said += f"; {counts['merged_duplicates']:,} were duplicates" if counts["merged_duplicates"] else ""
     said += f"; set aside: {', '.join(aside)}" if aside else ""
     sentences = [f"Read: {said}.", *log.notes, "Press “Write and recommend”."]
     return replace(begun(decision, choices), status=" ".join(sentences))
@@ -396,7 +396,7 @@ def _results(setup: Setup) -> None:
     curves = reward_curves(adapters)
     if curves.empty:
         gr.HTML(
-            render("notice", kind="remark", messages=["Reward curves stand here once a training run is released."])
+            render("notice", kind="remark", messages=["Reward curves appear here once a training run is released."])
         )
     else:
         gr.LinePlot(curves, x="step", y="reward", color="run", title="Reward by training step", label="Reward curves")
@@ -408,9 +408,8 @@ def _code(setup: Setup, choices: list[Any]) -> None:
         return code_of(_to_choices(*values), setup.models.base_model)
 
     gr.Markdown(
-        "What the playground shows, in Python. `data/own` is what `logs2lang build` writes, here or as a dataset on "
-        "the Hub. The metric is there after `logs2lang metric install`; on the Hub it is "
-        "`<namespace>/discovery_recall`."
+        "The same comparison in Python. `data/own` is a dataset written by `logs2lang build`, local or on the Hub. "
+        "The metric is available after `logs2lang metric install`; on the Hub it is `<namespace>/discovery_recall`."
     )
     shown = gr.Code(
         code(*(choice.value for choice in choices)), language="python", label="Code", interactive=False, elem_id="code"

@@ -18,10 +18,10 @@ def take(path: str | None) -> UploadedFile:
         InputError: Nothing came, or it is too large, empty, or of a kind that is not read.
     """
     if path is None:
-        raise InputError("No file came. Choose one, or pick an example.")
+        raise InputError("No file was received. Choose one, or pick an example.")
     stored = Path(path).resolve()
     if Path(get_upload_folder()).resolve() not in stored.parents:  # nothing else is ours to read, let alone to remove
-        raise InputError("Only a file that was sent to this page can be read.")
+        raise InputError("Only a file that was uploaded to this page can be read.")
     try:
         # One byte too many is enough to be refused, and no more need be held.
         with stored.open("rb") as file:

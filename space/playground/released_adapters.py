@@ -1,4 +1,4 @@
-"""The adapters that lie in `model_cards/`, and what their training runs say of themselves."""
+"""The adapters in `model_cards/`, and the records of their training runs."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -24,7 +24,7 @@ _LEGEND_CHARS = 20
 
 
 def result_names(folder: Path = RESULTS) -> list[str]:
-    """The evaluations that lie in a folder, by the names of their folders."""
+    """The evaluations in a folder, by the names of their folders."""
     return sorted(path.parent.name for path in folder.glob(f"*/{RESULTS_FILE}"))
 
 
@@ -50,7 +50,11 @@ def results_table(name: str | None, folder: Path = RESULTS) -> str:
         folder (`Path`, *optional*): Where they lie.
     """
     if name not in result_names(folder):
-        return render("notice", kind="remark", messages=["No results have been released yet: `logs2lang evaluate`."])
+        return render(
+            "notice",
+            kind="remark",
+            messages=["No results have been released yet. Run `logs2lang evaluate` to make some."],
+        )
     try:
         document = read_document(folder / name / RESULTS_FILE)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""What the page does when somebody presses something: pure steps from choices to what is shown next.
+"""What the page does when a visitor presses something: pure steps from choices to what is shown next.
 
 Nothing here knows of Gradio; `page.py` binds these steps to components, and `endpoints.py` to the API.
 """
@@ -25,11 +25,11 @@ from logs2lang.space.playground.text_marks import TextMarks
 from logs2lang.space.playground.writing import writing_card
 
 READY = "Ready."
-AHEAD = "Computed ahead of time. Change anything and press “Write and recommend” to see it happen."
+AHEAD = "Precomputed. Change anything and press “Write and recommend” to run it live."
 NO_LOG = Decision("No log", [], {}, [])
 """What is on the page after a log could not be read: nothing of the one before it."""
 QUEUED = "In the queue …"
-DONE = "Done. Hover or press a sentence to see the records it speaks of."
+DONE = "Done. Hover over or press a sentence to see the records it describes."
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Scene:
 
 
 def opened(example: ExampleUser) -> Scene:
-    """An example as it was computed ahead."""
+    """A precomputed example."""
     comparison = {name: Written(state="done", **example.written[name]) for name in VERBALIZERS}
     return Scene(example.decision, comparison, status=AHEAD)
 
@@ -87,9 +87,9 @@ def running(scene: Scene, choices: Choices, models: LoadedModels) -> Iterator[Sc
 
 def reshuffled(scene: Scene, choices: Choices, models: LoadedModels) -> Iterator[Scene]:
     """The same texts, with the candidates in another order."""
-    scene = replace(scene, choices=choices, errors=(), status="The reasoner reads the texts again …")
+    scene = replace(scene, choices=choices, errors=(), status="The reasoner is reading the texts again …")
     if not any(written.probabilities for written in scene.comparison.values()):
-        yield replace(scene, status="The candidates stand in another order now.")
+        yield replace(scene, status="The candidates are in a different order now.")
         return
     before = {name: written.pick for name, written in scene.comparison.items()}
     try:
@@ -104,14 +104,14 @@ def reshuffled(scene: Scene, choices: Choices, models: LoadedModels) -> Iterator
 
 
 def stopped(scene: Scene) -> Scene:
-    """What is there when somebody has seen enough."""
+    """The scene after a visitor pressed Stop."""
     return replace(scene, comparison=_resting(scene.comparison), status="Stopped.")
 
 
 def _moved(moved: int, total: int) -> str:
     if not moved:
-        return f"Same candidates, another order: all {total} picks stayed."
-    return f"Same candidates, another order: {moved} of {total} picks changed. That is position bias."
+        return f"Same candidates, different order: all {total} picks are unchanged."
+    return f"Same candidates, different order: {moved} of {total} picks changed. This is position bias."
 
 
 def _resting(comparison: Comparison) -> Comparison:

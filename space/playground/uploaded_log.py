@@ -1,7 +1,7 @@
 """A visitor's own log: read from the bytes that came, kept in the memory of the session, and nowhere else.
 
-While a log is read its bytes lie in a temporary folder, because DuckDB reads files; the folder is gone when reading
-ends. Nothing is logged: messages name columns and counts, and the only reader is whoever sent the file.
+While a log is read its bytes are in a temporary folder, because DuckDB reads files; the folder is gone when reading
+ends. Nothing is logged: messages name columns and counts, and are shown only to the sender of the file.
 """
 
 import random
@@ -79,13 +79,13 @@ class UploadedFile:
     def __post_init__(self) -> None:
         if len(self.content) > MAX_BYTES:
             raise InputError(
-                f"The file is larger than {MAX_BYTES >> 20} MB, the most that is read here. For more, run "
-                "`logs2lang build` on your own machine."
+                f"The file is larger than the limit of {MAX_BYTES >> 20} MB. For larger files, run `logs2lang build` "
+                "on your own machine."
             )
         if not self.content:
             raise InputError("The file is empty (0 bytes). Check that it was written completely.")
         if self.suffix not in SUFFIXES:
-            raise InputError(f"Files ending in {', '.join(SUFFIXES)} are read here; this one ends in something else.")
+            raise InputError(f"The file name must end in {', '.join(SUFFIXES)}; this one has a different ending.")
 
     @property
     def suffix(self) -> str:
@@ -121,12 +121,12 @@ class UploadedFile:
             try:
                 metadata = pq.read_metadata(path)
             except (ArrowException, OSError):
-                raise InputError("The file is no Parquet. Check that it was written completely.") from None
+                raise InputError("The file is not valid Parquet. Check that it was written completely.") from None
             unpacked = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
         if unpacked > MAX_UNPACKED_BYTES:
             raise InputError(
-                f"Unpacked, the file has {unpacked / 1e6:,.0f} MB; at most {MAX_UNPACKED_BYTES / 1e6:.0f} MB are read "
-                "here. For more, run `logs2lang build` on your own machine."
+                f"Unpacked, the file has {unpacked / 1e6:,.0f} MB; the limit here is {MAX_UNPACKED_BYTES / 1e6:.0f} "
+                "MB. For larger files, run `logs2lang build` on your own machine."
             )
 
 
@@ -239,14 +239,14 @@ def to_decision(
         InputError: There is no such user, or there are fewer than two or more than ten candidates of one's own.
     """
     if not 0 <= user < len(log.users):
-        raise InputError(f"There is no user {user + 1}; the log shows {len(log.users)}.")
+        raise InputError(f"There is no user {user + 1}; {len(log.users)} users of the log can be chosen.")
     chosen = log.users[user]
     name = "Your log" if log.num_users == 1 else f"User {user + 1}"
     if own_candidates.strip():
         return _with_own_candidates(name, chosen, log, own_candidates)
     end = _held_out(chosen)
     if end is None:
-        raise InputError("The log has a single record, so there is nothing to predict it from. Give a longer one.")
+        raise InputError("The log has only one record, so there is no history to predict it from. Give a longer log.")
     target = chosen.records[end][ITEM_ID]
     others = _draw(log, chosen, NUM_CANDIDATES - 1, seed)
     filling = random.Random(seed).sample(sorted(invented), NUM_CANDIDATES - 1 - len(others))
@@ -260,15 +260,15 @@ def to_decision(
 
 def _filled_note(count: int) -> str:
     return (
-        f"The log holds too few titles that this user never touched, so {count} of the ten candidates are invented "
-        "works of a service that does not exist, and easy to tell apart. For a fair question give your own candidates."
+        f"The log has too few titles that this user never touched, so {count} of the ten candidates are invented "
+        "works, which are easy to recognise. For a fair question, give your own candidates."
     )
 
 
 def _with_own_candidates(name: str, user: UploadedUser, log: UploadedLog, lines: str) -> Decision:
     titles = list(dict.fromkeys(line.strip() for line in lines.splitlines() if line.strip()))
     if not 2 <= len(titles) <= NUM_CANDIDATES:
-        raise InputError(f"Give 2 to {NUM_CANDIDATES} different candidates, one title a line; {len(titles)} came.")
+        raise InputError(f"Give 2 to {NUM_CANDIDATES} different candidates, one title per line; got {len(titles)}.")
     by_title = {item[TITLE].casefold(): item_id for item_id, item in log.items.items()}
     found = {title: by_title.get(title.casefold(), f"own-{place}") for place, title in enumerate(titles)}
     new = {
@@ -309,7 +309,7 @@ def _read_table(connection: DuckDB, path: Path, columns: Mapping[str, str]) -> R
     item = named.get(ITEM_ID) or named.get(TITLE)
     for role, column in (("the time", named.get(TIMESTAMP)), ("the item or its title", item)):
         if column is None:
-            raise InputError(f"No column is clearly {role}. Choose it under 'Columns', and read the log again.")
+            raise InputError(f"No column is clearly {role}. Choose one under 'Columns', and read the log again.")
     in_log = {role: named[role] for role in _IN_LOG if role in named} | {ITEM_ID: item}
     missing_user = USER_ID not in in_log
     if missing_user:

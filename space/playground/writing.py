@@ -12,8 +12,8 @@ from logs2lang.space.playground.text_marks import TextMarks
 
 TITLES = {
     "template": ("Template", "Every field of every record, one line each. The baseline."),
-    "profile": ("Profile", "By rules: noise dropped, repeats merged, interests counted."),
-    "zero_shot": ("Zero-shot", "A language model, told how to rewrite the log."),
+    "profile": ("Profile", "By rules: drops noise, merges repeats, counts interests."),
+    "zero_shot": ("Zero-shot", "A language model, prompted to rewrite the log."),
     "action": ("Action", "Drops, keeps or enriches each record. Learned."),
     "rewrite": ("Rewrite", "Writes the whole text freely. Learned."),
 }
@@ -21,7 +21,7 @@ STATE_WORDS = {
     "empty": "Nothing yet",
     "waiting": "Waiting",
     "writing": "Writing …",
-    "reading": "The reasoner reads …",
+    "reading": "The reasoner is reading …",
     "done": "Done",
 }
 

@@ -80,7 +80,7 @@ def test_the_first_picture(page):
 
 def test_the_template(page):
     opened, _ = page
-    slider = opened.get_by_label("number input for Records that are read")
+    slider = opened.get_by_label("number input for Newest records to read")
     slider.fill("12")
     slider.press("Enter")
     started = time.perf_counter()

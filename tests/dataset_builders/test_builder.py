@@ -127,8 +127,8 @@ def test_titles_that_name_several_items_are_counted_in_the_report_and_the_card(m
     counts = report["counts"]
     assert (counts["items_sharing_title"], counts["items_sharing_title_and_year"]) == (4, 2)
     (note,) = [note for note in report["notes"] if "share their title" in note]
-    assert note.startswith("4 of 40 items share their title with another.")
-    assert "but for 2 items that share the year too" in note
+    assert note.startswith("4 of 40 items share their title with another item.")
+    assert "2 items share the year too" in note
     card = (tmp_path / "built" / "README.md").read_text()
     assert "| items that share their title with another | 4 |\n| of these, the year too | 2 |\n" in card
 
@@ -159,12 +159,13 @@ def test_ties_can_stand_as_in_the_file(make_source, tmp_path):
     assert pages_of(tmp_path / "file") == SESSIONS
     assert report["ties"] == {"records": 1.0, "targets": 1.0}
     assert (
-        "100% of the test targets share their time with a neighbour. Their order is as in the file." in report["notes"]
+        "100% of the test targets have the same time as a neighbouring record. Their order is that of the file."
+        in report["notes"]
     )
     assert "in the order of the file" in (tmp_path / "file" / "README.md").read_text()
     drawn = build_dataset(make_source(PAGES), tmp_path / "drawn", BuildOptions(num_candidates=5))
     assert pages_of(tmp_path / "drawn") != SESSIONS
-    assert any("drawn by seed; --ties file" in note for note in drawn["notes"])
+    assert any("random, by the seed; --ties file" in note for note in drawn["notes"])
 
 
 def test_a_log_of_different_times_says_that_nothing_was_tied(make_source, crowd, tmp_path):
@@ -182,13 +183,13 @@ def test_a_log_without_times_has_the_order_of_its_file(tmp_path):
     assert pages_of(tmp_path / "built")[1:] == SESSIONS[1:]
     assert pages_of(tmp_path / "built")[0] == [*SESSIONS[0], "p09"]
     assert any("This log has no times" in note for note in report["notes"])
-    assert "1970-01-01, which texts leave out" in (tmp_path / "built" / "README.md").read_text()
+    assert "1970-01-01, which texts omit" in (tmp_path / "built" / "README.md").read_text()
     text = template_text(BuiltDataset.open(tmp_path / "built").examples("test")[0]["history"])
     assert text.startswith("interact | i")
     assert "1970" not in text
-    with pytest.raises(InputError, match="has no times, so it cannot be cut by time"):
+    with pytest.raises(InputError, match="has no times, so it cannot be split by time"):
         build_dataset(source, tmp_path / "temporal", BuildOptions(protocol="temporal"))
-    with pytest.raises(InputError, match="A log without times is read with --order file"):
+    with pytest.raises(InputError, match="For a log without times, pass --order file"):
         build_dataset(partial(source, order="time"), tmp_path / "timed", BuildOptions())
 
 
@@ -196,19 +197,19 @@ def test_a_split_without_examples_is_left_out_of_the_card_and_named(make_source,
     rows = [(f"u{user}", f"m{(user * 5 + place) % 40}", place) for user in range(20) for place in range(7)]
     options = BuildOptions(num_candidates=5, min_history=5)
     report = build_dataset(make_source(rows), tmp_path / "built", options)
-    assert any(note.startswith("The split train has no example and cannot be loaded.") for note in report["notes"])
+    assert any(note.startswith("The split train has no examples and cannot be loaded.") for note in report["notes"])
     assert set(load_dataset(str(tmp_path / "built"), "verbalizer")) == {"validation", "test"}
     with pytest.raises(InputError, match=r"'train' split of 'examples' .* has no row: .*Choose validation or test"):
         BuiltDataset.open(tmp_path / "built").examples("train")
     report = build_dataset(make_source(rows), tmp_path / "filled", BuildOptions(num_candidates=5))
     assert report["options"]["min_history"] == 4
-    assert any("so 4 are enough here. A user needs 6 interactions" in note for note in report["notes"])
+    assert any("so the minimum is lowered to 4. A user needs 6 interactions" in note for note in report["notes"])
     assert report["splits"]["train"]["examples"] == 20
 
 
 def test_a_log_without_examples_can_still_be_loaded(make_source, tmp_path):
     build_dataset(make_source([("ann", f"m{place}", place) for place in range(9)]), tmp_path / "ann")
-    assert "No example could be made" in (tmp_path / "ann" / "README.md").read_text()
+    assert "No examples could be built" in (tmp_path / "ann" / "README.md").read_text()
     assert load_dataset(str(tmp_path / "ann"), "items")["train"].num_rows == 9
     with pytest.raises(InputError, match="has no row"):
         BuiltDataset.open(tmp_path / "ann").config("reasoner", "test")
@@ -241,7 +242,7 @@ def test_a_failed_build_leaves_the_earlier_one_and_no_scraps(make_source, built,
 def test_a_folder_with_other_things_in_it_is_left_alone(make_source, crowd, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(InputError, match="is not empty and holds no built dataset"):
+    with pytest.raises(InputError, match="is not empty and is not a built dataset"):
         build_dataset(make_source(crowd), tmp_path / "mine", OPTIONS)
     assert contents(tmp_path / "mine") == {"thesis.txt": b"years of work"}
 
@@ -393,7 +394,7 @@ def test_open_says_what_is_wrong_with_a_folder(built, tmp_path):
 
 def test_open_of_a_name_that_is_nowhere_is_an_input_error(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match="neither a folder here nor a dataset"):
+    with pytest.raises(InputError, match="neither a local folder nor a dataset"):
         BuiltDataset.open("nobody/nothing")
 
 

@@ -39,8 +39,8 @@ def test_the_card_names_the_place_it_is_loaded_from(built):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (BuildOptions(), "what will be popular is known before its time"),
-        (BuildOptions(protocol="temporal"), "What leaks: nothing of the future"),
+        (BuildOptions(), "future popularity is known in advance"),
+        (BuildOptions(protocol="temporal"), "What leaks: nothing from the future"),
     ],
 )
 def test_the_card_says_what_leaks(options, said, make_source, crowd, tmp_path):

@@ -128,10 +128,10 @@ def test_a_number_that_cannot_be_read_costs_no_row(connection, name, written):
     assert log.counts["quarantined"] == 0
     assert {row["item_id"]: row[name] is None for row in used_rows(log)}["i2"]
     assert log.notes == (
-        f"1 values of {name}, such as {written!r}, are no numbers and were left out of their rows; with "
+        f"1 values of {name}, such as {written!r}, are not numbers and were left out of their rows; with "
         f"`build tabular`, --map {name}=- leaves out the whole column.",
     )
-    with pytest.raises(InputError, match=f"of {name} are no numbers, such as .*--strict"):
+    with pytest.raises(InputError, match=f"of {name} are not numbers, such as .*--strict"):
         canonicalize(raw, connection, strict=True)
 
 
@@ -194,7 +194,7 @@ def test_ids_that_a_spreadsheet_rounded_are_no_item(connection):
         canonicalize(raw_log([{"item_id": "8,80123E+12"}]), connection)
     log = canonicalize(raw_log([{}, {"item_id": "8.8e+12"}]), connection)
     assert log.notes[0].startswith(
-        "1 rows were set aside because a spreadsheet or decimal numbers have rounded their ids."
+        "1 rows were set aside because their ids were rounded by a spreadsheet or stored as decimal numbers."
     )
 
 
@@ -203,7 +203,7 @@ def test_ids_that_a_spreadsheet_rounded_are_no_item(connection):
     [
         ("123", "00123", "'123', the catalogue such as '00123'. Ids lose leading zeros"),
         ("123", "tt0123", "'123', the catalogue such as 'tt0123'"),
-        ("B01", "X77", "'B01', the catalogue such as 'X77'. Say which column"),
+        ("B01", "X77", "'B01', the catalogue such as 'X77'. Specify the column"),
     ],
 )
 def test_a_catalogue_that_knows_no_item_is_refused_with_an_example_of_each_side(connection, ours, theirs, message):

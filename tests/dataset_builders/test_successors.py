@@ -122,9 +122,11 @@ def test_a_dataset_from_before_there_were_successors_says_what_to_do(build):
     for shard in (dataset.folder / "successors").iterdir():
         shard.unlink()
     command = rf"`logs2lang build tabular YOUR_LOG --output {dataset.folder}`"
-    with pytest.raises(InputError, match=f"has no successors.* Build it again: {command}"):
+    with pytest.raises(InputError, match=f"has no successors.* Build it again with the same options: {command}"):
         dataset.successors()
-    with pytest.raises(InputError, match="Build it again: `logs2lang build movietweetings --output"):
+    with pytest.raises(
+        InputError, match="Build it again with the same options: `logs2lang build movietweetings --output"
+    ):
         replace(dataset, report={**dataset.report, "name": "movietweetings-100k"}).successors()
 
 

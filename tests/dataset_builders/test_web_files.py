@@ -46,7 +46,7 @@ def test_a_damaged_copy_is_fetched_again(served):
 
 def test_another_file_is_refused_and_not_kept(served):
     wanted = WebFile(served[1], "0" * 64)
-    with pytest.raises(InputError, match="another checksum"):
+    with pytest.raises(InputError, match="a different checksum"):
         file_from_web(wanted)
     assert list(Path(wanted.cached.parent).iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""An invented streaming service whose truth is known; `generative_model.md` beside this file says how it works."""
+"""A simulated streaming service with known ground truth; `generative_model.md` next to this file describes it."""
 
 from .simulated_log import read_streaming_simulation
 from .simulation_config import SimulationConfig

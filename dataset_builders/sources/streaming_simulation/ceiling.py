@@ -30,7 +30,7 @@ _NODES, _NODE_WEIGHTS = np.polynomial.laguerre.laggauss(32)
 
 
 def ceiling_scores(dataset: BuiltDataset, examples: Dataset) -> np.ndarray:
-    """Probability of each candidate to be the target, for somebody who knows the true tastes and the account's past.
+    """Probability of each candidate to be the target, given the true tastes and the account's past.
 
     Ranking by it gives the highest Discovery Recall@1 that can be expected: the mean of its maxima.
     A candidate that the account has touched before can only be the target, because no other candidate was touched; so
@@ -224,7 +224,7 @@ def _truth(dataset: BuiltDataset, name: str) -> pd.DataFrame:
     table = dataset.truth(name)
     if table is None:
         raise InputError(
-            f"{dataset.name} knows no true {name}, so it has no ceiling. Only the streaming simulation has one; leave "
-            "the row 'ceiling' out."
+            f"{dataset.name} has no true {name}, so its ceiling is not known. Only the streaming simulation has one; "
+            "leave out the row 'ceiling'."
         )
     return table

@@ -70,7 +70,7 @@ def draw_records(
 def number_episodes(records: Records, sessions: Sessions, catalogue: Catalogue) -> np.ndarray:
     """Which episode of its series each genuine record plays, counted through all seasons from 0.
 
-    An account goes through a series in order, and begins anew after the last episode.
+    An account watches a series in order, and starts again after the last episode.
 
     Returns:
         `np.ndarray` of shape `[records]`: The number, or -1 for a film and for noise.

@@ -1,4 +1,4 @@
-"""Sessions: when somebody sits down, at what device, what is started, and how long it goes on."""
+"""Sessions: when they begin, on which device, what is started, and how long they last."""
 
 from dataclasses import dataclass, replace
 

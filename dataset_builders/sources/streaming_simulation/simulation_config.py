@@ -17,21 +17,21 @@ class SimulationConfig:
     """What the simulated service is like. The defaults give about 100,000 events for development.
 
     Args:
-        events (`int`, defaults to 100,000): How many log records to aim at; with 100 accounts or more the log comes
-            within a few percent of it.
-        accounts (`int`, defaults to 1,000): User ids of the log. One or two people watch on each.
+        events (`int`, defaults to 100,000): Approximate number of log records; with 100 accounts or more the log
+            comes within a few percent of it.
+        accounts (`int`, defaults to 1,000): User ids of the log. One or two people use each.
         films (`int`, defaults to 700): Films in the catalogue.
         series (`int`, defaults to 500): Series in the catalogue, each with seasons and episodes.
-        difficulty (`float`, defaults to 0.5): 0 to 1. At 1 everybody watches what is popular, so that no recommender
-            can beat chance; at 0 a taste nearly decides what is watched.
+        difficulty (`float`, defaults to 0.5): 0 to 1. At 1 everyone watches what is popular, so that no recommender
+            can beat chance; at 0 taste almost determines what is watched.
         noise_share (`float`, defaults to 0.25): Share of the records that say nothing about taste, 0 to 0.9.
-        binge (`float`, defaults to 0.45): Probability, after each play, that the same work goes on: the next episode
-            of a series, the rest of an interrupted film. 0 to 0.9.
-        returns (`float`, defaults to 0.25): Share of the sessions in which somebody goes back to a work of an earlier
-            session: on with the series, or a film once more. 0 to 0.95.
-        households (`float`, defaults to 0.3): Share of the accounts that two people share, 0 to 1.
-        drift (`float`, defaults to 0.15): How much of a taste is new after 30 days; 0 never changes, 1 starts anew.
-        days (`int`, defaults to 180): Length of the log; an account with more sessions than fit goes on after it.
+        binge (`float`, defaults to 0.45): Probability, after each play, that the same work is continued: the next
+            episode of a series, the rest of an interrupted film. 0 to 0.9.
+        returns (`float`, defaults to 0.25): Share of the sessions that return to a work of an earlier session: the
+            next episode of the series, or the film again. 0 to 0.95.
+        households (`float`, defaults to 0.3): Share of the accounts used by two people, 0 to 1.
+        drift (`float`, defaults to 0.15): How much of a taste is new after 30 days; 0 is nothing, 1 is everything.
+        days (`int`, defaults to 180): Length of the log; an account with more sessions than fit continues after it.
         start (`datetime`, defaults to 2025-01-01 UTC): First moment of the log.
         seed (`int`, defaults to 0): Decides every draw.
 

@@ -41,7 +41,7 @@ class ExportFile:
         path (`Path`): The file, or the archive that holds it.
         archive (`zipfile.ZipFile`, *optional*): The archive, open; `name` is then the name of a member.
         encoding (`str`, *optional*): How its text is encoded, where the user said so.
-        guessed (`bool`, *optional*, defaults to `False`): Whether `WESTERN` was taken because nothing told otherwise.
+        guessed (`bool`, *optional*, defaults to `False`): Whether `WESTERN` was assumed for lack of information.
     """
 
     name: str
@@ -93,7 +93,7 @@ def open_export(path: str | Path, encoding: str | None = None) -> Iterator[list[
     elif not path.is_file():
         raise InputError(f"There is no file or folder {path}. {did_you_mean_file(path)}")
     elif _begins(path, _ZIP_START) and not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is a zip archive that was cut off. Download it again.")
+        raise InputError(f"{path} is a truncated zip archive. Download it again.")
     elif zipfile.is_zipfile(path):
         with _opened_archive(path) as archive:
             yield [ExportFile(name, path, archive, encoding) for name in _members(path, archive)]
@@ -208,8 +208,8 @@ def _refuse_large(files: Sequence[ExportFile]) -> None:
     declared = sum(file.archive.getinfo(file.name).file_size for file in files if file.archive is not None)
     if declared > MAX_UNPACKED_BYTES:
         raise InputError(
-            f"{files[0].path} would take {declared:,} bytes unpacked, which no export of a person does; at most "
-            f"{MAX_UNPACKED_BYTES:,} are read. If it is right, unpack the archive yourself and give the folder."
+            f"{files[0].path} would take {declared:,} bytes unpacked, far more than a personal export; at most "
+            f"{MAX_UNPACKED_BYTES:,} are read. If the archive is genuine, unpack it yourself and give the folder."
         )
 
 
@@ -224,4 +224,4 @@ def _marked_encoding(head: bytes) -> str | None:
 
 
 def _damaged(path: Path, what: str, error: Exception) -> InputError:
-    return InputError(f"{path} is damaged or was cut off: {what} cannot be read ({error}). Download it again.")
+    return InputError(f"{path} is damaged or truncated: {what} cannot be read ({error}). Download it again.")

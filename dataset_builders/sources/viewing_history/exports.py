@@ -88,8 +88,8 @@ def recognise(files: Sequence[ExportFile], shown: str) -> tuple[Export, list[Exp
     if len(kinds) > 1:
         first, second = (next(file.name for file in found if found[file] == kind) for kind in kinds[:2])
         raise InputError(
-            f"{shown} holds two exports that are no one log: {kinds[0].service} {first} and {kinds[1].service} "
-            f"{second}. Give one of them."
+            f"{shown} contains two different exports: {kinds[0].service} {first} and {kinds[1].service} {second}. "
+            "Give one of them."
         )
     return kinds[0], list(found)
 
@@ -174,29 +174,31 @@ def _tells_of_films_seen(name: PurePosixPath, columns: set[str]) -> bool:
 def _unknown(files: Sequence[ExportFile], shown: str) -> str:
     if any(_HTML_HISTORY.search(head_of(file)) for file in files if file.name.lower().endswith(".html")):
         return (
-            f"{shown} has the YouTube history as HTML. Ask takeout.google.com again, and choose JSON for it under "
-            "'Multiple formats'."
+            f"{shown} has the YouTube history as HTML. Request it again at takeout.google.com, and choose JSON for "
+            "it under 'Multiple formats'."
         )
     if shown.lower().endswith(_SHEETS):
         return f"{shown} is a spreadsheet. Give the CSV file that the service sent, or save the sheet as CSV."
     expected = "; ".join(f"{export.service} {export.files} ({export.where})" for export in EXPORTS)
     return (
-        f"{shown} is no history that can be read: {_described(files)}. Expected one of: {expected}. For a table of "
-        "your own, use `logs2lang build tabular`."
+        f"{shown} is not a supported history: {_described(files)}. Expected one of: {expected}. For your own table, "
+        "use `logs2lang build tabular`."
     )
 
 
 def _described(files: Sequence[ExportFile]) -> str:
     if not files:
-        return "it holds no .csv or .json file"
+        return "it contains no .csv or .json file"
     if len(files) > 1:
         names = [file.name for file in files]
-        return f"it holds {', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}"
+        return f"it contains {', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}"
     name, head = files[0].name, head_of(files[0]).strip(_BLANK)
     if not head:
         return f"{name} is empty"
     if head.startswith(("[", "{")):
         keys = list(dict.fromkeys(key for each in first_objects(head) for key in each))
-        return f"{name} is JSON, its first keys are {', '.join(keys[:_SHOWN]) or 'missing, so it may be cut off'}"
+        return (
+            f"{name} is JSON, and its first keys are {', '.join(keys[:_SHOWN]) or 'missing, so it may be truncated'}"
+        )
     columns = ", ".join(repr(column[:_SHOWN_CHARS]) for column in header_of(head)[1][:_SHOWN])
     return f"the first columns of {name} are {columns}"

@@ -42,7 +42,9 @@ def read_json_rows(connection: DuckDB, name: str, files: Sequence[ExportFile], v
 
 def _read_file(connection: DuckDB, name: str, file: ExportFile, values: Mapping[str, str]) -> ReadRows:
     if _ending(file.path) != b"]":
-        raise InputError(f"{file.name} was cut off: a JSON array ends in ], this file does not. Download it again.")
+        raise InputError(
+            f"{file.name} is truncated: a JSON array ends with ], but this file does not. Download it again."
+        )
     try:
         _scan(connection, name, file.path, values)
     except duckdb.InvalidInputException:
@@ -72,7 +74,7 @@ def _scan_mended(connection: DuckDB, name: str, file: ExportFile, values: Mappin
     try:
         content = json.loads(file.path.read_bytes(), strict=False)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{file.name} is no valid JSON: {error}. Download it again.") from error
+        raise InputError(f"{file.name} is not valid JSON: {error}. Download it again.") from error
     text = json.dumps(content, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     with tempfile.TemporaryDirectory() as folder:
         mended = Path(folder) / "mended.json"

@@ -42,7 +42,7 @@ def read_letterboxd(connection: DuckDB, files: Sequence[ExportFile], day_first: 
     events = [_event_of(file) for file in files]
     doubled = next((file.name for file, event in zip(files, events, strict=True) if events.count(event) > 1), None)
     if doubled is not None:
-        raise InputError(f"There is another file like {doubled}; give the export of one person at a time.")
+        raise InputError(f"There is more than one file like {doubled}; give the export of one person at a time.")
     places = range(len(files))
     read = joined([_read_file(connection, *each, day_first) for each in zip(places, files, events, strict=True)])
     return ReadRows(_told_once(read.rows), read.rejected)

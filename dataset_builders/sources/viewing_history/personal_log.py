@@ -67,19 +67,19 @@ def read_viewing_history(
     Args:
         connection (`ibis.backends.duckdb.Backend`): Where the rows are stored.
         path (`str` or `Path`): A file of an export, a folder that holds its files, or the zip archive that the service
-            sent: Netflix, Spotify, YouTube, Letterboxd or Trakt. Told by content, whatever the files are called.
+            sent: Netflix, Spotify, YouTube, Letterboxd or Trakt. Detected from the contents, whatever the names.
         profile (`str`, *optional*): Keep only this profile of the account. Without it each profile is a user.
-        day_first (`bool`, *optional*): Whether 03/04/2024 is in April (`True`) or in March (`False`). Asked for only
-            where the dates of a file leave it open.
-        encoding (`str`, *optional*): How the text is encoded, as Python spells it. Without it, what is no UTF-8 counts
-            as Western European (cp1252): a spreadsheet in Prague or Istanbul may have saved it as cp1250 or cp1254.
+        day_first (`bool`, *optional*): Whether 03/04/2024 is in April (`True`) or in March (`False`). Needed only
+            if the dates of a file do not settle it.
+        encoding (`str`, *optional*): Encoding of the text, as named in Python. Without it, text that is not UTF-8 is
+            read as Western European (cp1252); a spreadsheet in Prague or Istanbul may have saved cp1250 or cp1254.
 
     Returns:
         [`RawLog`]: One row per viewing. `series` of an episode is parsed from its title or named by the service; what
         the reader sets aside is in `rejected`.
 
     Raises:
-        InputError: It is no known export, it is damaged or empty, its dates can be read two ways, or it has no such
+        InputError: It is not a known export, it is damaged or empty, its dates can be read two ways, or it has no such
             profile.
 
     Example:
@@ -111,8 +111,8 @@ def _notes(texts: Sequence[ExportFile]) -> tuple[str, ...]:
     if not guessed:
         return ()
     return (
-        f"{guessed[0]}{f' and {len(guessed) - 1} more' if guessed[1:] else ''} is no UTF-8 and was read as Western "
-        "European (cp1252). If titles look wrong, save it as UTF-8, or build it with --encoding cp1250 (Central "
+        f"{guessed[0]}{f' and {len(guessed) - 1} more' if guessed[1:] else ''} is not UTF-8 and was read as Western "
+        "European (cp1252). If titles look wrong, save it as UTF-8, or build with --encoding cp1250 (Central "
         "Europe), cp1251 (Cyrillic) or cp1254 (Turkish).",
     )
 
@@ -128,7 +128,7 @@ def _of_profile(rows: ir.Table, profile: str | None, connection: DuckDB, shown: 
     user = plain_text(rows[USER_ID])
     names = connection.execute(rows.select(name=user).distinct().order_by("name"))["name"].dropna().to_list()
     if names == [OWNER]:
-        raise InputError(f"{shown} names no profiles, so --profile cannot choose one. Leave it away.")
+        raise InputError(f"{shown} has no profiles, so --profile cannot select one. Omit --profile.")
     if profile not in names:
         raise InputError(f"{shown} has no profile {profile!r}; it has {', '.join(map(repr, names)) or 'none'}.")
     return rows.filter(user == profile)

@@ -109,7 +109,7 @@ def _titled(maker: ir.StringValue, name: ir.StringValue) -> ir.StringValue:
 
 
 def _start(rows: ir.Table) -> ir.StringValue:
-    """When a play began; where that cannot be told, what the export says of its end."""
+    """When a play began; if that is unknown, what the export says about its end."""
     ended, ms = rows.ended.try_cast(UTC_MICROSECONDS), rows.ms.try_cast("int64")
     played = ms.between(0, _DAY_MS).ifelse(ms, 0).fill_null(0).as_interval("ms")
     return ibis.coalesce((ended - played).cast("string"), rows.ended)

@@ -10,7 +10,6 @@ from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.schema import EXAMPLE_ID
 
 from ...models.language_models import LanguageModel
 from ..objectives.prompt_rows import SAMPLED_TOKENS
@@ -76,7 +75,7 @@ def to_grpo_trainer(
     """A trainer of the policy's adapter, ready to run.
 
     Args:
-        policy ([`LanguageModel`]): With an adapter in training mode. One that goes on from an earlier adapter is held
+        policy ([`LanguageModel`]): With an adapter in training mode. One that continues from an earlier one is held
             near that adapter by the KL term, a new one near the base model.
         training_args (`trl.GRPOConfig`): See TRL. `reward_weights` must have one weight per reward.
         prompts (`datasets.Dataset`): Rows of [`training.prompt_rows`], with `prompt` and the columns of the rewards.
@@ -105,7 +104,10 @@ def check_weights(weights: Sequence[float] | None, rewards: Sequence[Any]) -> No
     """Refuse reward weights that do not match the rewards."""
     names = [reward.__name__ for reward in rewards]
     if weights is not None and len(weights) != len(rewards):
-        raise InputError(f"reward_weights has {len(weights)} numbers, and the rewards are {', '.join(names)}.")
+        raise InputError(
+            f"reward_weights has {len(weights)} numbers, but the rewards are {', '.join(names)}; give "
+            "one number for each."
+        )
 
 
 def check_enough(prompts: Dataset, training_args: GRPOConfig) -> None:
@@ -114,8 +116,8 @@ def check_enough(prompts: Dataset, training_args: GRPOConfig) -> None:
     needed = (size or 0) // (training_args.num_generations or 1)
     if len(prompts) < needed:
         raise InputError(
-            f"A step takes {needed} prompts, and there are {len(prompts)} ({EXAMPLE_ID}s of the split). Lower "
-            "per_device_train_batch_size or gradient_accumulation_steps, or build a larger dataset."
+            f"A step takes {needed} prompts, but there are only {len(prompts)}. Lower per_device_train_batch_size or "
+            "gradient_accumulation_steps, or build a larger dataset."
         )
 
 

@@ -38,20 +38,23 @@ def to_oracle(arguments: VerbalizerArguments, folder: Path | None = None) -> Any
     """
     if arguments.oracle is None:
         raise InputError(
-            "GRPO needs a judge and no oracle was named. Train one first with `logs2lang train reasoner`, or name a "
+            "GRPO needs an oracle, but none was given. Train one first with `logs2lang train reasoner`, or give a "
             "server with --oracle_url and its model with --oracle."
         )
     if arguments.oracle_url is not None:
         if arguments.oracle_temperature is not None:
-            raise InputError("oracle_temperature is for an oracle on this machine; an endpoint is asked for a pick.")
+            raise InputError(
+                "oracle_temperature works only with a local oracle; leave it out for an endpoint, "
+                "which is asked for a pick."
+            )
         return to_endpoint(arguments, folder)
     told = None if arguments.oracle_thinking else {"enable_thinking": False}
     oracle = LocalReasoner.from_pretrained(arguments.oracle, answer=arguments.oracle_answer, chat_template_kwargs=told)
     if oracle.language_model.adapter_id is None:
         logger.warning(
-            f"The oracle {arguments.oracle} is a base model that was never taught to recommend. It knows nothing "
-            "of who watches what, and judges well only texts that name successors (verbalizer: action, "
-            "decisions: 4). For others train a reasoner first, or use an endpoint."
+            f"The oracle {arguments.oracle} is a base model that was not trained to recommend. It does not know who "
+            "watches what, and can judge only texts that name successors (verbalizer: action, decisions: 4). For "
+            "other texts, train a reasoner first, or use an endpoint."
         )
     if arguments.oracle_temperature is None:
         return oracle
@@ -101,9 +104,9 @@ def trained_users(arguments: VerbalizerArguments) -> tuple[float, float] | None:
 
 
 def oracle_hits(oracle: Any, dataset: BuiltDataset, arguments: VerbalizerArguments, seed: int) -> dict[str, Any]:
-    """How often the oracle picks the target from template text, of users it learned from and of the verbalizer's.
+    """How often the oracle picks the target from template text, of users it was trained on and of the verbalizer's.
 
-    What it knows by heart it recommends from any text; a judge is worth what it hits among users it has never seen.
+    What it has memorised it recommends from any text; only hits for users it has never seen show its quality.
 
     Returns:
         `dict`: Under `own_users` and `verbalizer_users` the `hits` among `n` examples; empty where nothing is counted.
@@ -115,9 +118,9 @@ def oracle_hits(oracle: Any, dataset: BuiltDataset, arguments: VerbalizerArgumen
     known = shares["own_users"]
     if known is not None and max(known[0], theirs[0]) < min(known[1], theirs[1]):
         logger.warning(
-            f"The oracle {arguments.oracle} learned from users {known[0]:g} to {known[1]:g} of all, the verbalizer "
-            f"learns from {theirs[0]:g} to {theirs[1]:g}: of those in both it knows the targets. Train it with "
-            "--users_below 0.5, and the verbalizer with --users_from 0.5."
+            f"The oracle {arguments.oracle} was trained on the users from {known[0]:g} to {known[1]:g} of all, and "
+            f"the verbalizer learns from those from {theirs[0]:g} to {theirs[1]:g}. For users in both ranges the "
+            "oracle has seen the targets. Train it with --users_below 0.5, and the verbalizer with --users_from 0.5."
         )
     return {name: _hits(oracle, dataset, arguments, share, seed) for name, share in shares.items() if share}
 

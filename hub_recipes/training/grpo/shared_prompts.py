@@ -1,8 +1,9 @@
-"""GRPO reads a prompt once for all the answers to it, where it writes them and where it learns from them.
+"""GRPO with shared prompts: a prompt is processed once for all its answers, in sampling and in training.
 
-A prompt that holds a log is many times as long as a list of decisions, and the answers of a group share it. TRL reads
-it anew with each of them: eight times to write them, eight times forwards and backwards to learn. Here a group is one
-prompt with the answers as branches that do not see each other: the same probabilities, entropies and gradients.
+A prompt that contains a log is many times as long as a list of decisions, and the answers of a group share it. TRL
+processes it again for each answer: eight times for sampling, and eight times forward and backward for training. Here a
+group is one prompt with the answers as branches that do not see each other: the same probabilities, entropies and
+gradients.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -112,8 +112,8 @@ def require_fit(sequence: PackedSequence, max_length: int) -> PackedSequence:
     """
     if sequence.num_tokens > max_length:
         raise InputError(
-            f"Even without any context, a prompt and its answers take {sequence.num_tokens} tokens, and max_length is "
-            f"{max_length}. Raise max_length."
+            f"Even without any context, a prompt and its answers take {sequence.num_tokens} tokens, but max_length "
+            f"is {max_length}. Raise max_length."
         )
     return sequence
 

@@ -92,8 +92,8 @@ class Histories:
     ):
         if not language_model.tokenizer.is_fast:
             raise InputError(
-                "method 'history_lm' must know where each title stands among the tokens, which the slow tokenizer of "
-                f"{language_model.model_id} does not tell. Choose a base model with a fast tokenizer."
+                "method 'history_lm' needs the token offsets of each title, which the slow tokenizer of "
+                f"{language_model.model_id} does not provide. Choose a base model with a fast tokenizer."
             )
         self.language_model = language_model
         places, lengths = to_windows(examples, history_length)

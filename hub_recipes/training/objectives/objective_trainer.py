@@ -1,4 +1,4 @@
-"""A `transformers.Trainer` for objectives of our own; resumed, it goes on with the data that were next."""
+"""A `transformers.Trainer` for our own objectives; when resumed, it continues with the next data."""
 
 import time
 from collections.abc import Mapping, Sequence

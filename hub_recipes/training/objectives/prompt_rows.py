@@ -80,7 +80,7 @@ def to_reasoner_rows(
 ) -> Dataset:
     """Prompts that ask for the next item: every example `shuffles` times, its candidates in another order each.
 
-    A letter that always stood for the right title would be learned by heart, so no order comes twice but by chance.
+    A letter that always stood for the right title would be memorised, so an order repeats only by chance.
 
     Args:
         examples (`datasets.Dataset`): Rows of `EXAMPLE_FEATURES`.
@@ -123,7 +123,7 @@ def _fitted(examples: Dataset, verbalizer: Any) -> Dataset:
     cut = sum(len(short) < len(whole) for short, whole in zip(fitted, examples[HISTORY], strict=True))
     if cut:
         logger.warning(
-            f"{cut} of {len(examples)} histories do not fit the model's window; their oldest records are cut."
+            f"{cut} of {len(examples)} histories do not fit the model's context window; their oldest records were cut."
         )
     rows = [{**row, HISTORY: history} for row, history in zip(examples, fitted, strict=True)]
     return cast(Dataset, Dataset.from_list(rows, features=examples.features))

@@ -107,7 +107,9 @@ class ObjectiveSettings:
         if self.beta < 0:
             raise InputError(f"beta is {self.beta}; expected at least 0.")
         if self.method == "history_lm" and self.answer != "title":
-            raise InputError(f"method 'history_lm' learns titles, not answer {self.answer!r}. Set answer: title.")
+            raise InputError(
+                f"method 'history_lm' supports only answer mode title, not {self.answer!r}. Set answer: title."
+            )
 
 
 _CHOICES = {

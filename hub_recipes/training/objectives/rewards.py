@@ -104,8 +104,8 @@ class OracleReward:
             return hit(ranking, gold)
         if ranking is not None and not ranking.probabilities:
             raise InputError(
-                f"The oracle gives no probabilities, so there is no {self.kind} to reward. Use oracle_reward: hit, "
-                "or an oracle that answers by label, title or tags."
+                f"The oracle returns no probabilities, so there is no {self.kind} to reward. Use oracle_reward: hit, "
+                "or an oracle with answer mode label, title or tags."
             )
         chosen = {} if ranking is None else dict(zip(ranking.item_ids, ranking.probabilities, strict=True))
         probability = chosen.get(gold, 0.0)
@@ -141,8 +141,8 @@ class LengthReward:
     def __init__(self, verbalizer: Any, tokenizer: Any, low: float = 0.3, high: float = 0.7, end: float = 1.0):
         if not 0 < low <= high < end:
             raise InputError(
-                f"The length plateau is {low} to {high}, and the reward ends at {end}; expected 0 < low <= high < "
-                "end, such as 0.3, 0.7 and 1."
+                f"length_low is {low}, length_high {high} and length_end {end}; expected 0 < low <= high < end, "
+                "such as 0.3, 0.7 and 1."
             )
         self.verbalizer = verbalizer
         self.tokenizer = tokenizer

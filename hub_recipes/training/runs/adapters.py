@@ -24,10 +24,12 @@ class AdapterArguments:
     )
     base_model_id: str | None = field(
         default=None,
-        metadata={"help": "Hub id of the base model, where base_model is a folder: adapters name ids, never folders."},
+        metadata={
+            "help": ("Hub id of the base model, if base_model is a folder: adapters refer to ids, never to folders.")
+        },
     )
     adapter: str | None = field(
-        default=None, metadata={"help": "Adapter to go on from, by Hub id or folder; a new one by default."}
+        default=None, metadata={"help": "Adapter to continue from, by Hub id or folder; a new one by default."}
     )
     lora_r: int = field(default=16, metadata={"help": "Rank of a new adapter."})
     lora_alpha: int = field(default=32, metadata={"help": "Scale of a new adapter, as alpha / r."})
@@ -42,10 +44,10 @@ _FORBIDDEN = -1e4
 
 
 def restrict_vocabulary(model: torch.nn.Module, token_ids: Sequence[int]) -> None:
-    """Let a model write some tokens only, whoever asks it: in sampling and in every log-probability alike.
+    """Restrict a model to some tokens, both in sampling and in every log-probability.
 
-    What sampling alone leaves out still has its share of the softmax that a trainer differentiates: at a high
-    temperature nearly all of it, and a step then moves everything but the choice between the tokens that were sampled.
+    Tokens that only sampling leaves out still have their share of the softmax that a trainer differentiates. At a high
+    temperature this is nearly all of it, and a step then changes everything except the choice of allowed tokens.
 
     Args:
         model (`torch.nn.Module`): A causal language model; its output layer gets a bias that no file holds.
@@ -64,14 +66,14 @@ def trainable_model(
     device: str | None = None,
     chat_template_kwargs: Mapping[str, Any] | None = None,
 ) -> LanguageModel:
-    """A base model with an adapter that can be trained: a new one, or one to go on from.
+    """A base model with an adapter that can be trained: a new one, or one to continue from.
 
     Args:
         arguments ([`AdapterArguments`]): See there.
         seed (`int`): Decides the weights that a new adapter starts with.
         device (`str`, *optional*): Where to; the accelerator if there is one, else the CPU.
-        chat_template_kwargs (`dict`, *optional*): What prompts pass to the chat template; by default as the adapter
-            that training goes on from was taught.
+        chat_template_kwargs (`dict`, *optional*): Arguments for the chat template; by default those of the adapter
+            that training continues from.
 
     Returns:
         [`LanguageModel`]: Its `model` is a `PeftModel` in training mode, `model_id` a Hub id.
@@ -88,8 +90,8 @@ def trainable_model(
         base = load_language_model(arguments.adapter, device=device, chat_template_kwargs=chat_template_kwargs)
         if base.model_id != base_id:
             raise InputError(
-                f"The adapter {arguments.adapter} belongs to {base.model_id}, and base_model is {base_id}. Name that "
-                "base model, or leave adapter out to start a new one."
+                f"The adapter {arguments.adapter} belongs to {base.model_id}, but base_model is {base_id}. Use that "
+                "base model, or omit adapter to start a new one."
             )
         model = base.model
         model.set_adapter("default")  # loaded to answer; its weights may learn from here on
@@ -108,8 +110,8 @@ def to_base_id(arguments: AdapterArguments) -> str:
     # `runs/base` reads like a Hub id, but where such a folder is, transformers loads the folder.
     if arguments.base_model.startswith((".", "~", os.sep)) or Path(arguments.base_model).is_dir():
         raise InputError(
-            f"base_model is the folder {arguments.base_model}, and an adapter must name its base by Hub id. Give "
-            "base_model_id too, such as HuggingFaceTB/SmolLM2-135M-Instruct."
+            f"base_model is the folder {arguments.base_model}, but an adapter must refer to its base model by Hub "
+            "id. Give base_model_id too, such as HuggingFaceTB/SmolLM2-135M-Instruct."
         )
     return arguments.base_model
 

@@ -26,7 +26,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 """Where our recipes lie."""
 
 LIMITS = ("minutes", "max_calls", "max_cost", "input_price", "output_price")
-"""What a run may take. It decides when a run stops and never what is learned, so a run may go on under others."""
+"""Limits of a run. They decide when a run stops and never what is learned, so a run may resume with other limits."""
 
 
 def option(default: Any, text: str) -> Any:
@@ -36,115 +36,121 @@ def option(default: Any, text: str) -> Any:
 
 @dataclass
 class RunArguments(AdapterArguments):
-    """What every training run is told."""
+    """Arguments of every training run."""
 
     dataset: str = option("", "A built folder, or a dataset repository of the Hub. Required.")
-    name: str | None = option(None, "Name of the adapter; by default made of base, dataset and role.")
-    limit: int | None = option(None, "How many training examples, chosen by seed; else all.")
-    validation_limit: int = option(100, "How many validation examples are watched; 0 for none.")
+    name: str | None = option(None, "Name of the adapter; by default made from base model, dataset and role.")
+    limit: int | None = option(None, "Number of training examples, chosen by the seed; all by default.")
+    validation_limit: int = option(100, "Number of validation examples to evaluate on; 0 for none.")
     users_from: float = option(
         0.0,
-        "Learn only from users whose hash stands at this share of all or above. An oracle and the verbalizer that it "
-        "judges should share no user: 0 and 0.5 for the one, 0.5 and 1 for the other.",
+        "Train only on users whose hash is at or above this fraction of the hash range. An oracle and the "
+        "verbalizer that it judges should share no user: 0 to 0.5 for one, 0.5 to 1 for the other.",
     )
-    users_below: float = option(1.0, "And below this share.")
+    users_below: float = option(1.0, "Train only on users whose hash is below this fraction.")
     discoveries: bool = option(False, "Only examples whose target the user never touched before.")
-    history_length: int | None = option(None, "Keep only so many of the newest records of each history; else all.")
-    release: Literal["full", "smoke"] = option("full", "smoke: too short a run to be judged by; its card says so.")
-    minutes: float | None = option(None, "Stop after so many minutes with a checkpoint; the same command goes on.")
-    dry_run: bool = option(False, "Build everything but the weights, say what would be trained, and stop.")
+    history_length: int | None = option(
+        None, "Keep only this many of the newest records of each history; all by default."
+    )
+    release: Literal["full", "smoke"] = option(
+        "full", "smoke: a run too short for meaningful results; its card says so."
+    )
+    minutes: float | None = option(None, "Stop with a checkpoint after this many minutes; the same command resumes.")
+    dry_run: bool = option(False, "Prepare everything except the weights, print what would be trained, and stop.")
 
 
 @dataclass
 class VerbalizerArguments(RunArguments):
-    """What `train verbalizer` is told."""
+    """Arguments of `train verbalizer`."""
 
     method: Literal["sft", "grpo"] = option(
-        "grpo", "sft: warm start on profile text or on random decisions. grpo: by the oracle's accuracy."
+        "grpo", "sft: warm start on profile text or on random decisions. grpo: rewarded by the oracle's accuracy."
     )
     verbalizer: Literal["rewrite", "action"] = option("rewrite", "rewrite: free text. action: a decision per record.")
     decisions: Literal[3, 4] = option(
         3, "action: 3 decides between drop, keep and detail; 4 also next, the titles that other users chose after it."
     )
     max_verbalization_tokens: int = option(
-        96, "Most tokens of a rewrite; action takes one per record, whatever this is."
+        96, "Maximum number of tokens of a rewrite; action always uses one token per record."
     )
     record_tokens: int | None = option(
         RECORD_TOKENS,
-        "About how many tokens of a rewrite's prompt the records take, with year, tags and what others chose next; "
-        "the latter are left out first, the oldest records last.",
+        "Approximate number of tokens for the records in a rewrite's prompt, with year, tags and what others chose "
+        "next. If they do not fit, what others chose next is left out first, and the oldest records last.",
     )
     oracle: str | None = option(
-        None, "Frozen judge: an adapter or base model by Hub id or folder, or the name the endpoint knows."
+        None, "Frozen oracle: an adapter or base model by Hub id or folder, or the endpoint's name for the model."
     )
     oracle_url: str | None = option(
-        None, "OpenAI-compatible server to ask; its key is read from LOGS2LANG_API_KEY, never from here."
+        None, "URL of an OpenAI-compatible server; its key is read only from LOGS2LANG_API_KEY."
     )
     oracle_thinking: bool = option(
         True,
-        "false: the oracle's chat template is told not to let the model think, as Qwen3 does before it answers "
-        "(enable_thinking: false). A thought takes more tokens than an answer has.",
+        "false: disable thinking in the oracle's chat template (enable_thinking: false), for models such as Qwen3. "
+        "A thought takes more tokens than an answer is allowed.",
     )
     oracle_answer: Literal["label", "title", "tags", "generate"] | None = option(
         None,
-        "How the oracle answers; by default as it was trained; by title where nothing says, and by label on a server.",
+        "Answer mode of the oracle; by default the one it was trained with, else title, or label on a server.",
     )
     oracle_temperature: float | None = option(
         None,
-        "Divides the scores of an oracle that answers by title or tags; by default as it was trained. Higher for one "
-        "that is too sure, whose probabilities hang on single words.",
+        "Divides the scores of an oracle that answers by title or tags; by default the temperature it was trained "
+        "with. Use a higher value for an overconfident oracle, whose probabilities depend on single words.",
     )
     oracle_reward: Literal["hit", "probability", "log_likelihood"] = option(
         "hit",
-        "hit: 1 or 0, as in the paper. probability, log_likelihood: of the target; dense, and need an oracle with "
-        "probabilities. The latter punishes an oracle's being too sure.",
+        "hit: 1 or 0, as in the paper. probability, log_likelihood: that of the target; dense, and both need an "
+        "oracle with probabilities. log_likelihood also penalises overconfidence of the oracle.",
     )
     oracle_check: int = option(
         32,
-        "On how many training examples the oracle's hits are counted before it judges, of users that it learned from "
-        "and as many of users that the verbalizer learns from; 0 for none.",
+        "Number of training examples on which the oracle's hits are counted before training, once for users that it "
+        "was trained on and once for users that the verbalizer learns from; 0 for none.",
     )
     max_calls: int | None = option(
-        None, "Most calls of the endpoint by all processes and starts with this output_dir; else no cap."
+        None, "Maximum number of endpoint calls by all processes and runs with this output_dir; no cap by default."
     )
-    max_cost: float | None = option(None, "Most US dollars, likewise; needs both prices. Else no cap.")
-    input_price: float | None = option(None, "The endpoint's US dollars per million tokens of prompts.")
-    output_price: float | None = option(None, "The endpoint's US dollars per million tokens of answers.")
-    length_low: float = option(0.3, "Where full length reward begins, as a share of the template's tokens.")
-    length_high: float = option(0.7, "Where full length reward ends.")
+    max_cost: float | None = option(None, "The same in US dollars; needs both prices. No cap by default.")
+    input_price: float | None = option(None, "The endpoint's price in US dollars per million prompt tokens.")
+    output_price: float | None = option(None, "The endpoint's price in US dollars per million answer tokens.")
+    length_low: float = option(0.3, "Shortest text with full length reward, as a share of the template's tokens.")
+    length_high: float = option(0.7, "Longest text with full length reward, likewise.")
     length_end: float = option(
-        1.0, "Where it has fallen to 0. Above 1 a text may be longer than the template's, at a price for each token."
+        1.0, "Where the length reward reaches 0. Above 1, a text may be longer than the template at a price per token."
     )
 
 
 @dataclass
 class ReasonerArguments(RunArguments):
-    """What `train reasoner` is told."""
+    """Arguments of `train reasoner`."""
 
     method: Literal["history_lm", "sft", "exact", "grpo"] = option(
         "exact",
-        "history_lm: next titles of histories. sft: the right candidate. exact: GRPO in closed form over the "
-        "candidates. grpo: sampled answers, as in the paper.",
+        "history_lm: next-title prediction on histories. sft: cross-entropy of the right candidate. exact: GRPO in "
+        "closed form over the candidates. grpo: sampled answers, as in the paper.",
     )
     verbalizer: str = option(
         "template",
-        "What writes the texts: template, profile, successors, action (random decisions), action:next and its "
-        "like, or NAME=ADAPTER; several with commas take turns.",
+        "Verbalizer of the texts: template, profile, successors, action (random decisions), another decision rule "
+        "such as action:next, or NAME=ADAPTER; several, separated by commas, alternate.",
     )
     texts: str | None = option(
-        None, "Instead: folder with train.parquet and validation.parquet, as `logs2lang verbalize` writes them."
+        None,
+        "Instead of a verbalizer: folder with train.parquet and validation.parquet, as written by `logs2lang "
+        "verbalize`.",
     )
 
 
 @dataclass
 class ChatTemplateArguments:
-    """What TRL's configuration of GRPO has, for the methods whose trainers lack it."""
+    """An argument of TRL's GRPO configuration, for the methods whose trainers lack it."""
 
     chat_template_kwargs: dict | str | None = field(
         default=None,
         metadata={
-            "help": "What every prompt passes to the chat template, as JSON such as '{\"enable_thinking\": false}'; "
-            "kept with the adapter. By default as the adapter that training goes on from was taught."
+            "help": "Arguments for the chat template of every prompt, as JSON such as '{\"enable_thinking\": false}'; "
+            "saved with the adapter. By default those of the adapter that training continues from."
         },
     )
 
@@ -156,26 +162,34 @@ class ChatTemplateArguments:
 
 @dataclass
 class ObjectiveArguments(ChatTemplateArguments):
-    """What the methods are told that need no sampling."""
+    """Arguments of the methods that need no sampling."""
 
     answer: Literal["label", "title", "tags"] = option(
         "label",
-        "label: the letter of a candidate. title: its name, which suits small models. tags: its tags, where "
-        "names say little.",
+        "Answer mode. label: the letter of a candidate. title: its name, which suits small models. tags: its tags, "
+        "for catalogues whose titles say little.",
     )
-    max_length: int | None = option(None, "Most tokens of a prompt, else the window; contexts lose old lines.")
+    max_length: int | None = option(
+        None,
+        "Maximum number of tokens of a prompt; the model's context window by "
+        "default. Longer contexts lose their oldest lines.",
+    )
     beta: float = option(0.0, "exact: weight of the KL term.")
     scale_rewards: Literal["group", "none"] = option(
-        "group", "exact: whether advantages are divided by their deviation, as GRPO does."
+        "group", "exact: whether advantages are divided by their standard deviation, as in GRPO."
     )
     reference: Literal["base", "start"] = option(
-        "base", "exact: what the KL term holds near: the base model, or the adapter as it is at the start."
+        "base", "exact: reference of the KL term: the base model, or the adapter at the start of training."
     )
-    subtract_prior: bool = option(True, "title, tags: subtract what one is worth without context, as in evaluation.")
-    records: Literal["titles", "template"] = option("titles", "history_lm: what of a record is read.")
-    questions: int = option(1, "history_lm: how many records of a history are also asked for, as at inference.")
+    subtract_prior: bool = option(True, "title, tags: subtract the score without context, as in evaluation.")
+    records: Literal["titles", "template"] = option(
+        "titles", "history_lm: what is read of each record: its title, or its line of the template."
+    )
+    questions: int = option(
+        1, "history_lm: number of records per history that are also asked for as a question, as at inference."
+    )
     temperature: float = option(
-        1.0, "exact, and sft of titles or tags: divides the candidates' scores; above 1 for answers of many tokens."
+        1.0, "exact, and sft by title or tags: divides the candidates' scores; above 1 for answers of many tokens."
     )
 
 
@@ -189,7 +203,7 @@ class RecipeParser(TrlParser):
         self.allow_abbrev = False
 
     def format_help(self) -> str:
-        """Our arguments with what they mean; the trainer's, of which there are hundreds, by name alone."""
+        """Our arguments with their meaning; the trainer's hundreds of arguments only by name."""
         *ours, trainers = self.types
         role = self.types[0].__name__.removesuffix("Arguments").lower()
         recipes = sorted(CONFIGS.glob(f"*/{role}/*.yaml"))
@@ -199,7 +213,7 @@ class RecipeParser(TrlParser):
             *(_help_line(part) for one in ours for part in fields(one)),
             "",
             f"Every field of {trainers.__name__} is an argument too, such as --learning_rate, --max_steps, --seed,",
-            "--per_device_train_batch_size. What the command line says goes before what the recipe says.",
+            "--per_device_train_batch_size. The command line overrides the recipe.",
             "",
             "Recipes: " + ", ".join(path.relative_to(CONFIGS).as_posix() for path in recipes),
             "",
@@ -238,11 +252,11 @@ def parse_arguments(
             args=first.others, return_remaining_strings=True, look_for_args_file=False
         )
     except (ValueError, TypeError, ImportError) as error:  # what dataclasses of transformers and TRL refuse
-        raise InputError(f"These arguments do not go together: {str(error).strip()}") from error
+        raise InputError(f"These arguments cannot be used together: {str(error).strip()}") from error
     if unknown:
         raise _unknown_argument(unknown[0], types)
     if not parsed[0].dataset:
-        raise InputError("No dataset was named. Give --dataset, or `dataset:` in the recipe: a folder that was built.")
+        raise InputError("No dataset was given. Give --dataset, or `dataset:` in the recipe: a built folder.")
     _refuse_slow(parsed[-1])
     _refuse_push(parsed[-1])
     return tuple(parsed)
@@ -276,7 +290,7 @@ class _First:
         try:
             known, others = parser.parse_known_args(list(words))
         except argparse.ArgumentError as error:
-            raise InputError(f"{error.argument_name} stands at the end; expected a value after it.") from error
+            raise InputError(f"{error.argument_name} has no value; give one after it.") from error
         return cls(known.config, known.method, others if known.method is None else [*others, "--method", known.method])
 
 
@@ -295,7 +309,7 @@ def read_recipe(name: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"The recipe {name} cannot be read ({str(error).splitlines()[0]}).") from error
     if not isinstance(recipe, dict):
-        raise InputError(f"The recipe {name} must hold `name: value` lines.")
+        raise InputError(f"The recipe {name} must contain `name: value` lines.")
     return recipe
 
 
@@ -318,13 +332,13 @@ def _refuse_unknown(recipe: Mapping[str, Any], types: Sequence[type]) -> None:
     for name in recipe:
         if name not in known:
             hint = did_you_mean(name, known, "See --help for every argument.")
-            raise InputError(f"The recipe has {name}, which is no argument of this method. {hint}")
+            raise InputError(f"The recipe has {name}, which is not an argument of this method. {hint}")
 
 
 def _unknown_argument(word: str, types: Sequence[type]) -> InputError:
     known = {f"--{part.name}" for one in types for part in fields(one)} | {"--config"}
     hint = did_you_mean(word.partition("=")[0], known, "See --help for every argument.")
-    return InputError(f"{word!r} is no argument of this method; names are written in full. {hint}")
+    return InputError(f"{word!r} is not an argument of this method; names cannot be abbreviated. {hint}")
 
 
 def _defaults_here(recipe: Mapping[str, Any], types: Sequence[type]) -> dict[str, Any]:
@@ -339,17 +353,17 @@ def _defaults_here(recipe: Mapping[str, Any], types: Sequence[type]) -> dict[str
 def _refuse_slow(training_args: Any) -> None:
     if training_args.bf16 and accelerator() is None:
         raise InputError(
-            "bf16 is on and there is no accelerator: most CPUs compute bfloat16 hundreds of times slower. Set bf16: "
+            "bf16 is on but there is no accelerator: most CPUs compute bfloat16 hundreds of times slower. Set bf16: "
             "false, or use a recipe for this machine such as smollm2-135m/verbalizer/cpu.yaml."
         )
 
 
 def _refuse_push(training_args: Any) -> None:
-    """Training would push to a repository that it names by itself, whoever made the one that is there."""
+    """Training would push to a repository that it names itself, even if someone else made it."""
     if training_args.push_to_hub:
         raise InputError(
-            "push_to_hub is on, and training pushes nothing: it would write into whatever repository has that name. "
-            "Publish what it made with `logs2lang cards adopt` and `logs2lang publish`."
+            "push_to_hub is on, but training does not push: it would write to any repository of that name. Publish "
+            "the result with `logs2lang cards adopt` and `logs2lang publish`."
         )
 
 
@@ -362,5 +376,5 @@ def run_as_script(main: Callable[[], int]) -> NoReturn:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     except KeyboardInterrupt as error:
-        print("Interrupted. The same command goes on from the last checkpoint.", file=sys.stderr)
+        print("Interrupted. The same command resumes from the last checkpoint.", file=sys.stderr)
         raise SystemExit(130) from error

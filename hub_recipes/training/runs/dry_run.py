@@ -45,7 +45,7 @@ def _lines(
     lines = [
         ("method", arguments.method),
         ("base model", to_base_id(arguments)),
-        ("goes on from", arguments.adapter or "a new adapter"),
+        ("continues from", arguments.adapter or "a new adapter"),
         ("dataset", f"{dataset.name}, {num_examples} training examples"),
         ("steps", steps),
         ("rows per step and process", batch),

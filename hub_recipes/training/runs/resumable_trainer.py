@@ -58,9 +58,9 @@ class ResumableTrainer:
 
     def _no_number(self, what: str) -> InputError:
         return InputError(
-            f"At step {self.state.global_step} the {what} became infinite or no number. Train into a new output_dir "
-            "with a lower learning_rate, with max_grad_norm, or with bf16 instead of fp16. The checkpoints before it, "
-            f"in {self.args.output_dir}, are whole."
+            f"At step {self.state.global_step} the {what} became infinite or NaN. Train into a new output_dir with a "
+            "lower learning_rate, with max_grad_norm, or with bf16 instead of fp16. The earlier checkpoints in "
+            f"{self.args.output_dir} are intact."
         )
 
     def _get_output_dir(self, trial: Any) -> str:
@@ -89,8 +89,8 @@ class ResumableTrainer:
         ) as error:  # each library says in its own way that a disk is full
             shutil.rmtree(Path(self.args.output_dir) / _STAGING, ignore_errors=True)
             raise InputError(
-                f"A checkpoint could not be written to {self.args.output_dir} ({str(error).splitlines()[0]}). Make "
-                "room there and run the same command again; it goes on from the last checkpoint."
+                f"A checkpoint could not be written to {self.args.output_dir} ({str(error).splitlines()[0]}). Free "
+                "some disk space and run the same command again; it resumes from the last checkpoint."
             ) from error
         finally:
             self._is_staging = False
@@ -113,8 +113,8 @@ class ResumableTrainer:
             return super()._determine_best_metric(metrics, trial)  # type: ignore[misc]
         except KeyError as error:
             raise InputError(
-                f"metric_for_best_model is {self.args.metric_for_best_model!r}, and what is measured is "
-                f"{', '.join(sorted(name.removeprefix('eval_') for name in metrics))}. Name one of these, and "
+                f"metric_for_best_model is {self.args.metric_for_best_model!r}, but the available metrics are "
+                f"{', '.join(sorted(name.removeprefix('eval_') for name in metrics))}. Choose one of these, and set "
                 "greater_is_better."
             ) from error
 
@@ -146,13 +146,13 @@ def latest_checkpoint(folder: Path) -> Path | None:
         json.loads((newest / _STATE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"The checkpoint {newest} is damaged ({error}). Delete it to go on from the one before."
+            f"The checkpoint {newest} is damaged ({error}). Delete it to resume from the one before."
         ) from error
     return newest
 
 
 class TimeLimit(TrainerCallback):
-    """Ends a run after some minutes, with a checkpoint, so that the same command goes on from there.
+    """Ends a run after some minutes, with a checkpoint, so that the same command continues from there.
 
     Clocks of processes differ, and one that stopped alone would leave the others waiting for it: the first decides.
 

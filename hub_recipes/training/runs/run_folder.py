@@ -54,14 +54,14 @@ def _refuse_what_cannot_be_best(training_args: Any, validation_limit: int) -> No
         return
     if validation_limit == 0:
         raise InputError(
-            f"eval_strategy is {training_args.eval_strategy.value!r} and validation_limit 0, so there is nothing to "
-            "evaluate on. Raise validation_limit, or set eval_strategy: no."
+            f"eval_strategy is {training_args.eval_strategy.value!r} and validation_limit is 0, so there is nothing "
+            "to evaluate on. Raise validation_limit, or set eval_strategy: no."
         )
     by_steps = training_args.eval_strategy == "steps"
     if training_args.load_best_model_at_end and by_steps and training_args.eval_steps != training_args.save_steps:
         raise InputError(
             f"load_best_model_at_end is on, with eval_steps {training_args.eval_steps:g} and save_steps "
-            f"{training_args.save_steps:g}: the best step might have no checkpoint. Give both the same number."
+            f"{training_args.save_steps:g}: the best step might have no checkpoint. Set both to the same number."
         )
 
 
@@ -101,15 +101,15 @@ class TrainingRun:
         if differing:
             name = differing[0]
             raise InputError(
-                f"{self.folder} holds a run with {name} = {before.get(name)!r}, and now it is {now.get(name)!r}. "
+                f"{self.folder} contains a run with {name} = {before.get(name)!r}, but now it is {now.get(name)!r}. "
                 "Choose a new --output_dir, or delete that one."
             )
         changed = sorted(name for name, content in self.inputs.items() if made_of.get(name, content) != content)
         if changed:
             name = changed[0]
             raise InputError(
-                f"{self.folder} holds a run whose {name}, {getattr(self.arguments, name)}, had another content then. "
-                "Choose a new --output_dir, or delete that one."
+                f"{self.folder} contains a run whose {name}, {getattr(self.arguments, name)}, had different content "
+                "at the time. Choose a new --output_dir, or delete that one."
             )
 
     def _refuse_checkpoints_of_others(self) -> None:
@@ -119,8 +119,8 @@ class TrainingRun:
             and not (self.folder / ARGUMENTS_FILE).is_file()
         ):
             raise InputError(
-                f"{self.folder / CHECKPOINT_FOLDER} holds checkpoints of a run that logs2lang did not begin: there is "
-                f"no {ARGUMENTS_FILE} beside it. Choose a new --output_dir."
+                f"{self.folder / CHECKPOINT_FOLDER} contains checkpoints of a run that logs2lang did not start: "
+                f"there is no {ARGUMENTS_FILE} next to it. Choose a new --output_dir."
             )
 
     @property
@@ -154,7 +154,7 @@ class TrainingRun:
         record: Mapping[str, Any],
         save_beside: Callable[[Path], None] | None = None,
     ) -> int:
-        """Write the adapter's folder, or say that the run goes on later.
+        """Write the adapter's folder, or say that the run can be resumed.
 
         Args:
             trainer (`transformers.Trainer`): After `train`.
@@ -168,7 +168,7 @@ class TrainingRun:
         """
         state, console = trainer.state, Console(stderr=True, quiet=is_quiet())
         if self.limit.is_reached:
-            console.print(f"Stopped after step {state.global_step} of {state.max_steps}; the same command goes on.")
+            console.print(f"Stopped after step {state.global_step} of {state.max_steps}; the same command resumes.")
             return UNFINISHED
         model = trainer.accelerator.unwrap_model(trainer.model)
         if PartialState().is_main_process:
@@ -183,7 +183,7 @@ class TrainingRun:
                 draw_curves(partial)
                 if save_beside is not None:
                     save_beside(partial)
-            console.print(f"Written: {self.folder / ADAPTER_FOLDER}, for PeftModel.from_pretrained.")
+            console.print(f"Written: {self.folder / ADAPTER_FOLDER}; PeftModel.from_pretrained loads it.")
         PartialState().wait_for_everyone()
         return 0
 

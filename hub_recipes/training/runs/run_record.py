@@ -167,7 +167,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path} cannot be read ({error}). Train the adapter again, or name another folder."
+            f"{path} cannot be read ({error}). Train the adapter again, or give another folder."
         ) from error
     if document.get("schema_version") != SCHEMA_VERSION:
         raise InputError(

@@ -39,7 +39,7 @@ def of_users(examples: Dataset, at_least: float, below: float) -> Dataset:
         below (`float`): Where it ends, up to 1.
 
     Raises:
-        InputError: There is no such share, or nobody stands in it.
+        InputError: There is no such share, or it contains no user.
     """
     if not 0 <= at_least < below <= 1:
         raise InputError(
@@ -51,8 +51,8 @@ def of_users(examples: Dataset, at_least: float, below: float) -> Dataset:
     chosen = np.flatnonzero([at_least <= place_of(user) < below for user in examples[USER]])
     if not len(chosen):
         raise InputError(
-            f"None of the {len(examples)} examples belongs to the users from {at_least} to {below} of all. Choose a "
-            "larger share with users_from and users_below, or build from a longer log."
+            f"None of the {len(examples)} examples belongs to a user from {at_least} to {below} of all. Choose a "
+            "larger range with users_from and users_below, or build from a longer log."
         )
     return examples.select(chosen)
 
@@ -72,7 +72,7 @@ def judgeable(examples: Dataset) -> Dataset:
         )
     if len(kept) < len(examples):
         logger.warning(
-            f"{len(examples) - len(kept)} of {len(examples)} examples lack their target; they are left out."
+            f"{len(examples) - len(kept)} of {len(examples)} examples lack their target; they were left out."
         )
     return examples.select(kept)
 

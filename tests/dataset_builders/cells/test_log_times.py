@@ -50,8 +50,8 @@ def test_each_number_has_the_unit_in_which_it_is_likely(times_of):
     mixed = ["1714521600000", "1714521600000", "1714521600", "1714521600000000"]
     assert times_of(mixed) == [MAY_DAY] * 4
     assert times_of.notes == (
-        "1 of 4 times are in seconds and 1 of 4 times are in microseconds, the others in milliseconds: each is a "
-        "likely time in one unit only.",
+        "1 of 4 times are in seconds and 1 of 4 times are in microseconds, the others in milliseconds: each "
+        "value is a plausible time in only one unit.",
     )
 
 

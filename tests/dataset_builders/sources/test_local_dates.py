@@ -49,7 +49,7 @@ def test_dates_with_two_readings_are_refused_until_the_user_says_which(parse, da
 
 
 def test_dates_that_contradict_themselves_are_refused_with_one_of_each(parse):
-    with pytest.raises(InputError, match="contradict themselves: 13/4/24 has the day first, 4/14/24 the month"):
+    with pytest.raises(InputError, match="contradict each other: 13/4/24 has the day first, 4/14/24 the month"):
         parse("13/4/24", "4/14/24", "1/2/24")
     # Told which, what does not fit stays as it is and will be set aside.
     assert parse("13/4/24", "4/14/24", "1/2/24", day_first=True) == ["2024-04-13", "4/14/24", "2024-02-01"]

@@ -122,7 +122,7 @@ def test_later_datasets_are_csv(tmp_path, variant):
 def test_a_csv_whose_columns_are_in_another_order_is_refused(tmp_path):
     ratings = "movieId,userId,rating,timestamp\n" + joined(",")
     folder = write(tmp_path / "ml", {"ratings.csv": ratings, "movies.csv": "movieId,title,genres\n1,Fog,Drama\n"})
-    with pytest.raises(InputError, match="begins with 'movieId,userId,rating,timestamp', and MovieLens with 'userId,"):
+    with pytest.raises(InputError, match="begins with 'movieId,userId,rating,timestamp', but MovieLens begins with"):
         read_movielens(connect(tmp_path), variant="25m", folder=folder)
 
 
@@ -133,13 +133,13 @@ def test_the_rows_may_not_be_redistributed(tmp_path, grouplens):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"variant": "2m"}, "no MovieLens '2m' here; there are 100k, 1m"),
+        ({"variant": "2m"}, "no MovieLens '2m'; choose one of 100k, 1m"),
         ({"variant": "25m"}, "unpack it .* and give the folder"),
         (
             {"variant": "1m", "folder": "ml-100k"},
-            r"expected ratings\.dat and movies\.dat; what lies there could be 100k",
+            r"expected ratings\.dat and movies\.dat; its files could be MovieLens 100k",
         ),
-        ({"folder": "nowhere"}, "is no folder"),
+        ({"folder": "nowhere"}, "is not a folder"),
     ],
 )
 def test_wrong_requests(tmp_path, grouplens, options, message):
@@ -195,5 +195,5 @@ def test_the_folder_tells_the_variant(tmp_path, grouplens):
     files = {"ratings.csv": "userId,movieId,rating,timestamp\n" + joined(","), "movies.csv": "movieId,title,genres\n"}
     files["movies.csv"] += "1,Fog,Drama\n"
     assert read_movielens(connect(tmp_path), folder=write(tmp_path / "ml-25m", files)).name == "movielens-25m"
-    with pytest.raises(InputError, match="could hold MovieLens latest-small or 20m or 25m or 32m; say which"):
+    with pytest.raises(InputError, match="could be MovieLens latest-small or 20m or 25m or 32m; specify which"):
         read_movielens(connect(tmp_path), folder=write(tmp_path / "films", files))

@@ -133,7 +133,7 @@ def test_a_log_in_an_encoding_that_the_user_names(tmp_path, connection, name, pa
 
 def test_encodings_that_are_wrong(tmp_path, connection):
     (tmp_path / "log.csv").write_text(csv_text())
-    with pytest.raises(InputError, match=r"no encoding 'latin-99'\. Usual ones are utf-8"):
+    with pytest.raises(InputError, match=r"no encoding 'latin-99'\. Common ones are utf-8"):
         read_tabular(connection, str(tmp_path / "log.csv"), encoding="latin-99")
     with pytest.raises(InputError, match="is not encoded as utf-16"):
         read_tabular(connection, str(tmp_path / "log.csv"), encoding="utf-16")
@@ -156,7 +156,7 @@ def test_the_tag_separator_can_be_chosen(tmp_path, connection):
         ("log.csv", b"", "is empty"),
         ("log.csv", b"user_id,item_id,timestamp\n", "has no rows"),
         ("log.csv", b"\nuser_id,item_id,timestamp\n", "begins with an empty line"),
-        ("log.csv", b"user_id,item_id,timestamp,item_id\na,b,1,c\n", "two columns called 'item_id'"),
+        ("log.csv", b"user_id,item_id,timestamp,item_id\na,b,1,c\n", "two columns named 'item_id'"),
         ("log.csv", b"reader,item_id,timestamp\na,b,1\n", r"reader, item_id, timestamp.*--map user_id=COLUMN"),
         ("log.csv", b"user,uid,item_id,timestamp\na,b,c,1\n", "no column that is clearly user_id"),
         ("log.csv", bytes(range(256)) * 20, "not UTF-8 text"),
@@ -169,7 +169,7 @@ def test_the_tag_separator_can_be_chosen(tmp_path, connection):
         ("log.jsonl", b"1\n", "has no line that is a JSON object"),
         ("log.jsonl", b'[{"user_id": "ann"}]\n', "is one JSON array; write one object per line"),
         ("log.parquet", b"PAR1 and no more", "cannot be read as Parquet"),
-        ("log.xlsx", b"PK", r"files of one kind.*as CSV"),
+        ("log.xlsx", b"PK", r"files of one type.*as CSV"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path, connection, name, content, message):
@@ -192,20 +192,20 @@ def test_a_path_that_leads_nowhere(tmp_path, connection):
         read_tabular(connection, str(tmp_path / "rating.csv"))
     with pytest.raises(InputError, match="is a folder"):
         read_tabular(connection, str(tmp_path))
-    with pytest.raises(InputError, match="download it first"):
+    with pytest.raises(InputError, match="download the file first"):
         read_tabular(connection, "https://example.org/log.csv")
 
 
 def test_files_of_one_glob_must_agree(tmp_path, connection):
     (tmp_path / "a.csv").write_text(csv_text())
     (tmp_path / "b.csv").write_text(csv_text("user_id,timestamp,item_id"))
-    with pytest.raises(InputError, match=r"b\.csv has other columns than"):
+    with pytest.raises(InputError, match=r"b\.csv has different columns than"):
         read_tabular(connection, str(tmp_path / "*.csv"))
 
 
 def test_wrong_names_are_answered_with_the_nearest(tmp_path, connection):
     (tmp_path / "log.csv").write_text(csv_text("uid,item_id,timestamp"))
-    with pytest.raises(InputError, match=r"'usr_id' is no interaction column\. Did you mean 'user_id'"):
+    with pytest.raises(InputError, match=r"'usr_id' is not an interaction column\. Did you mean 'user_id'"):
         read_tabular(connection, str(tmp_path / "log.csv"), columns={"usr_id": "uid"})
     with pytest.raises(InputError, match=r"no column 'uidd' for user_id\. Did you mean 'uid'"):
         read_tabular(connection, str(tmp_path / "log.csv"), columns={"user_id": "uidd"})
@@ -222,11 +222,11 @@ def test_a_map_can_be_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("interaction: {user_id: a}", "'interaction' is no key of .*Did you mean 'interactions'"),
-        ("interactions: {userid: a}", "'userid' is no interaction column. Did you mean 'user_id'"),
+        ("interaction: {user_id: a}", "'interaction' is not a key of .*Did you mean 'interactions'"),
+        ("interactions: {userid: a}", "'userid' is not an interaction column. Did you mean 'user_id'"),
         ("interactions: [user_id]", "'interactions' of .* must map"),
         ("interactions: {user_id: 3}", "'interactions' of .* must map"),
-        ("time_format: milis", "'milis' is no time format"),
+        ("time_format: milis", "'milis' is not a time format"),
         ("tag_separator: ''", "tag_separator must be a text"),
         ("- a", "must be a YAML mapping"),
         ("{", "cannot be read as YAML"),
@@ -280,7 +280,7 @@ def test_an_optional_column_can_be_left_out(tmp_path, connection):
     (tmp_path / "log.csv").write_text(csv_text("user_id,item_id,timestamp,rating").replace("\n", ",good\n", 3))
     path = str(tmp_path / "log.csv")
     assert "value" not in read_tabular(connection, path, columns={"value": "-"}).interactions.columns
-    with pytest.raises(InputError, match="cannot do without user_id"):
+    with pytest.raises(InputError, match="needs a column for user_id"):
         read_tabular(connection, path, columns={"user_id": "-"})
 
 
@@ -290,7 +290,7 @@ def test_a_duration_may_name_its_unit(tmp_path, connection):
     path = str(tmp_path / "log.csv")
     log = canonicalize(read_tabular(connection, path, columns={"duration_s": "played:ms"}), connection)
     assert {row["duration_s"] for row in log.interactions.to_pyarrow().to_pylist()} == {11.0}
-    with pytest.raises(InputError, match=r"'days' is no unit of duration_s\. There are: ms, s, min, h"):
+    with pytest.raises(InputError, match=r"'days' is not a unit of duration_s\. Choose one of ms, s, min, h"):
         read_tabular(connection, path, columns={"duration_s": "played:days"})
     (tmp_path / "log.csv").write_text("\n".join(lines))  # a column that is really called so
     assert read_tabular(connection, path, columns={"duration_s": "played:ms"}).duration_unit == "s"
@@ -332,10 +332,10 @@ def test_the_id_of_the_catalogue_is_taken_where_the_log_has_it(tmp_path, connect
     (tmp_path / "items.csv").write_text("group,title\ng1,Alien\n")
     files = {"interactions": str(tmp_path / "log.csv"), "items": str(tmp_path / "items.csv")}
     raw = read_tabular(connection, **files, item_columns={"item_id": "group"})
-    assert raw.notes == ("Items are those of 'group', as in the catalogue, and not of 'item_id'.",)
+    assert raw.notes == ("Item ids come from 'group', as in the catalogue, not from 'item_id'.",)
     assert canonicalize(raw, connection).counts["items_without_metadata"] == 0
     own = read_tabular(connection, **files, columns={"item_id": "item_id"}, item_columns={"item_id": "group"})
-    with pytest.raises(InputError, match=r"No item of the log stands in the catalogue: .*'i1', .*'g1'"):
+    with pytest.raises(InputError, match=r"No item of the log is in the catalogue: .*'i1', .*'g1'"):
         canonicalize(own, connection)
 
 
@@ -356,7 +356,7 @@ def test_one_title_that_was_changed_is_said(tmp_path, connection):
     ]
     (tmp_path / "log.csv").write_text("\n".join(lines))
     raw = read_tabular(connection, str(tmp_path / "log.csv"), items=str(tmp_path / "log.csv"))
-    assert raw.notes[0].startswith("1 of 3 items that stand more than once")
+    assert raw.notes[0].startswith("1 of 3 items that occur more than once")
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ def test_columns_without_a_name_and_doubled_ones_that_nobody_maps_are_left_behin
     (tmp_path / "log.csv").write_text("\n".join(lines))
     columns = {"user_id": "Benutzer", "item_id": "Artikel", "timestamp": "Zeit"}
     assert triples(tmp_path / "log.csv", columns=columns) == TRIPLES
-    with pytest.raises(InputError, match="two columns called 'Menge'"):
+    with pytest.raises(InputError, match="two columns named 'Menge'"):
         triples(tmp_path / "log.csv", columns={**columns, "value": "Menge"})
 
 
@@ -512,8 +512,8 @@ def test_ids_that_a_decimal_number_cannot_hold_are_set_aside(tmp_path, connectio
     ("ours", "theirs", "remedy"),
     [
         ("8801234567890", "8.80123E+12", "A spreadsheet has rounded the ids of the catalogue"),
-        ("AB", "ab", "Capitals and small letters count"),
-        ("item-7", "7", "One side writes something before the number"),
+        ("AB", "ab", "Ids are case-sensitive"),
+        ("item-7", "7", "One side has a prefix before the number"),
         ("007", "7", "Ids lose leading zeros"),
         ("heat", "1995", "--map-items item_id=COLUMN"),
     ],
@@ -538,7 +538,7 @@ def test_tags_may_be_a_list_as_python_writes_it(tmp_path, connection, tags):
 @pytest.mark.parametrize("line", ["{user_id:'ann',item_id:'i1'}", "{'user_id': open('x'), 'item_id': 'i1'}", "ann i1"])
 def test_a_file_without_any_json_line_is_told(tmp_path, connection, line):
     (tmp_path / "log.jsonl").write_text(line + "\n")
-    with pytest.raises(InputError, match=r"has no line that is a JSON object\. The first is .*double quotes"):
+    with pytest.raises(InputError, match=r"has no line that is a JSON object\. The first line is .*double quotes"):
         read_tabular(connection, str(tmp_path / "log.jsonl"))
 
 

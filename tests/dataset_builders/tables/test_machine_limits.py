@@ -55,7 +55,10 @@ def test_an_earlier_build_stays_when_a_later_one_finds_no_room(tmp_path):
 
 @pytest.mark.parametrize(
     ("limit", "message"),
-    [("3MB", "limit of 3MB is too small for this log. Allow more with --memory-limit"), ("much", "'much' is no size")],
+    [
+        ("3MB", "limit of 3MB is too small for this log. Allow more with --memory-limit"),
+        ("much", "'much' is not a size"),
+    ],
 )
 def test_a_memory_limit_that_cannot_be_held_is_named(tmp_path, limit, message):
     with pytest.raises(InputError, match=message):

@@ -57,7 +57,7 @@ def test_the_log_of_one_person_says_why_it_has_no_examples(run_main, tmp_path):
     export.write_text("\n".join(["Title,Date", *lines]) + "\n")
     code, out, _ = run_main("build", "viewing-history", export, "-o", tmp_path / "mine")
     assert code == 0
-    assert "No example could be made" in out
+    assert "No examples could be built" in out
     assert "logs2lang evaluate" not in out
 
 
@@ -65,7 +65,7 @@ def test_an_export_in_a_guessed_encoding_is_said_to_be_one(run_main, tmp_path):
     export = tmp_path / "NetflixViewingHistory.csv"
     lines = [f'"Řeka {day}","2024-05-{day:02}"' for day in range(1, 13)]
     export.write_bytes("\n".join(["Title,Date", *lines, ""]).encode("cp1250"))
-    said = "Note: NetflixViewingHistory.csv is no UTF-8"
+    said = "Note: NetflixViewingHistory.csv is not UTF-8"
     assert said in run_main("build", "viewing-history", export, "-o", tmp_path / "mine")[1]
     assert said not in run_main("build", "viewing-history", export, "--encoding", "cp1250", "-o", tmp_path / "mine")[1]
 
@@ -178,7 +178,7 @@ def test_a_verbalizer_without_its_adapter_is_one_line_and_exit_code_2(run_main, 
     ("arguments", "said"),
     [
         (["--rows", "populariti"], "Did you mean 'popularity'"),
-        (["--rows", ","], "No row was named"),
+        (["--rows", ","], "No row was given"),
     ],
 )
 def test_a_wrong_row_is_one_line_and_exit_code_2(run_main, built, tmp_path, arguments, said):
@@ -194,7 +194,7 @@ def test_a_wrong_row_is_one_line_and_exit_code_2(run_main, built, tmp_path, argu
         (["evaluate", "--rows", "popularity"], "notes/results", "notes is a file. Choose another folder"),
         (["verbalize"], ".", "is a folder; give the path of a file"),
         (["verbalize"], "notes/texts.parquet", "notes is a file; give the path of a folder"),
-        (["verbalize"], "texts.csv", "texts are written as Parquet. Name it texts.parquet"),
+        (["verbalize"], "texts.csv", "texts are written as Parquet. Use texts.parquet"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(run_main, tmp_path, words, output, said):
@@ -213,7 +213,7 @@ def test_texts_take_the_place_of_texts_and_of_no_other_table(run_main, tmp_path)
         before = (tmp_path / name).read_bytes()
         code, _, err = run_main("verbalize", tmp_path / "no-dataset-yet", "-o", tmp_path / name)
         assert (code, (tmp_path / name).read_bytes()) == (2, before)
-        assert f"{name} exists and holds no verbalizations" in err
+        assert f"{name} exists and does not contain verbalizations" in err
     pq.write_table(pa.table({"example_id": ["e"], "text": ["t"], "tokens": [1], "compression": [1.0]}), log)
     assert "no-dataset-yet" in run_main("verbalize", tmp_path / "no-dataset-yet", "-o", log)[2]  # the next trouble
 
@@ -224,7 +224,7 @@ def test_an_evaluation_replaces_no_file_that_none_wrote(run_main, tmp_path, name
     words = ("evaluate", tmp_path / "no-dataset-yet", "--rows", "popularity", "-o", tmp_path)
     code, _, err = run_main(*words)
     assert (code, (tmp_path / name).read_text()) == (2, "years of work")
-    assert f"{name} exists without a results.json beside it" in err
+    assert f"{name} exists without a results.json, so it" in err
     assert "no-dataset-yet" in run_main(*words, "--overwrite")[2]  # the next trouble
 
 
@@ -335,7 +335,9 @@ def test_rows_that_name_successors_say_how_to_build_an_old_dataset_again(
         "verbalize", old, "--verbalizer", row, "--model", tiny_model_folder, "--output", tmp_path / "texts.parquet"
     )
     assert code == 2
-    assert f"Build it again: `logs2lang build streaming-simulation --output {old}`" in " ".join(error.split())
+    assert f"Build it again with the same options: `logs2lang build streaming-simulation --output {old}`" in " ".join(
+        error.split()
+    )
     assert not (tmp_path / "texts.parquet").exists()
 
 
@@ -348,7 +350,7 @@ def test_show_puts_texts_of_one_log_side_by_side(run_main, built):
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("--verbalizers", "rewrite"), "'rewrite'; expected some of template"), (("--number", "9999"), "from 0")],
+    [(("--verbalizers", "rewrite"), "'rewrite'; choose from template"), (("--number", "9999"), "from 0")],
 )
 def test_show_says_what_it_cannot_show(run_main, built, words, said):
     code, _, error = run_main("show", built, *words)
@@ -390,4 +392,4 @@ def test_a_log_of_others_keeps_its_licence(run_main, tmp_path):
     words = ("--events", "3000", "--accounts", "40", "--license", "mit", "--output", tmp_path / "out")
     code, _, error = run_main("build", "streaming-simulation", *words)
     assert code == 2
-    assert "has a licence of its own" in " ".join(error.split())
+    assert "has its own licence" in " ".join(error.split())

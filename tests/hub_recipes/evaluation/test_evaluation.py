@@ -277,7 +277,7 @@ def test_rows_of_equal_examples_with_other_contents_are_not_kept(dataset, tmp_pa
     other = BuiltDataset.open(tmp_path / "built")
     assert other.examples("test")["example_id"][:] == dataset.examples("test")["example_id"][:]
     evaluate_rows(dataset, ["popularity"], output=tmp_path / "results")
-    with pytest.raises(InputError, match=r"another dataset .*content_sha256.*items"):
+    with pytest.raises(InputError, match=r"a different dataset .*content_sha256.*items"):
         evaluate_rows(other, ["popularity"], output=tmp_path / "results")
 
 
@@ -304,7 +304,7 @@ def test_results_of_another_reasoner_are_not_mixed_in(dataset, tmp_path):
     scripts = {"template": Scripted(QUARTER)}
     evaluate_rows(dataset, ["template"], reasoner=Obedient(dataset), verbalizers=scripts, output=tmp_path)
     trained = Obedient(dataset, adapter_id="org/adapter")
-    with pytest.raises(InputError, match="another reasoner"):
+    with pytest.raises(InputError, match="a different reasoner"):
         evaluate_rows(dataset, ["template"], reasoner=trained, verbalizers=scripts, output=tmp_path)
     anew = evaluate_rows(dataset, ["template"], reasoner=trained, verbalizers=scripts, output=tmp_path, overwrite=True)
     assert anew.context["reasoner"]["trained"] is True
@@ -369,7 +369,7 @@ def test_rows_with_nothing_to_go_on_are_not_available_and_say_why(evaluate, tmp_
 def test_a_reasoner_by_tags_has_nothing_to_go_on_without_tags(dataset):
     reasoner = Obedient(dataset)
     reasoner.entry = lambda: {"id": "org/base", "trained": False, "answer": "tags"}
-    with pytest.raises(InputError, match=r"None of these rows .*no item of the catalogue has any; rank by title"):
+    with pytest.raises(InputError, match=r"None of these rows .*no item of the catalogue has any; use --answer title"):
         evaluate_rows(dataset, ["own"], reasoner=reasoner, verbalizers={"own": Scripted(HALF)})
 
 
@@ -397,7 +397,9 @@ def test_examples_whose_candidates_share_title_and_year_are_counted(dataset):
     assert with_heat((third, 1995), (other, 1995)) == counts(1, 1, 0)
     assert with_heat((target, 1995), (other, 1995)) == counts(1, 1, 1)
     said = remarks({"rows": [], "n": 9, "namesakes": {"examples": 4, "targets": 2}})
-    assert said[0].startswith("In 4 of 9 examples candidates share their title and year, in 2 of these the target")
+    assert said[0].startswith(
+        "In 4 of 9 examples, several candidates share their title and year; in 2 of these, the target"
+    )
 
 
 def test_a_time_limit_ends_between_rows_and_the_same_call_goes_on(dataset, tmp_path):

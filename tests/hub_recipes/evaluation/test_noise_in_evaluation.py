@@ -168,7 +168,7 @@ def test_the_columns_say_what_is_known_of_each_verbalizer(results):
 def test_the_table_shows_every_noise_column(results):
     table = results_table(results)
     assert all(f"| {column.heading} |" in table for column in NOISE_COLUMNS)
-    assert "| boastful | 0." in table.split("as the simulator knows them:")[1]
+    assert "| boastful | 0." in table.split("according to the ground truth of the simulator:")[1]
 
 
 def test_what_the_profile_cannot_see_are_background_loops(dataset, verbalizers):

@@ -163,7 +163,7 @@ def test_a_place_that_takes_more_than_half_of_the_picks_is_told(document):
     assert remarks(document) == []  # half is not more than half
     template["picks_by_position"] = [0.2, 0.7, 0.1]
     (said,) = remarks(document)
-    assert "Row template: 14 of 20 picks are the candidate at place 2" in said
+    assert "Row template: 14 of 20 picks are the candidate at position 2" in said
     assert said in results_table(document)
     template["picks_by_position"] = [0.7, 0.3]  # of two places one has half by nature
     assert remarks(document) == []

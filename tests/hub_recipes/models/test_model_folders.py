@@ -16,7 +16,7 @@ def test_a_local_folder_is_taken_as_it_is(tiny_model_folder):
 def test_a_folder_with_a_part_missing_is_refused(tiny_model_folder, tmp_path, missing):
     folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
     (folder / missing).unlink()
-    with pytest.raises(InputError, match="holds no model that can be loaded"):
+    with pytest.raises(InputError, match="contains no model that can be loaded"):
         model_folder(str(folder))
 
 
@@ -44,7 +44,7 @@ def test_without_a_hub_the_default_model_comes_from_its_package(monkeypatch, tin
 
 @pytest.mark.parametrize("name", ["nobody/nothing", "not a name", "no/such/folder"])
 def test_without_a_hub_any_other_name_is_refused_with_the_reason(name):
-    with pytest.raises(InputError, match="neither a folder here nor a model") as refused:
+    with pytest.raises(InputError, match="neither a local folder nor a model") as refused:
         model_folder(name)
     assert DEFAULT_BASE_MODEL in str(refused.value)
 
@@ -81,5 +81,5 @@ def test_a_folder_is_named_by_its_record_and_never_by_where_it_lies(tmp_path):
 @pytest.mark.parametrize("damaged", ["{", "[]", "{}"])
 def test_a_damaged_record_is_told(tmp_path, damaged):
     (tmp_path / "run.json").write_text(damaged)
-    with pytest.raises(InputError, match="does not say how the adapter is called"):
+    with pytest.raises(InputError, match="does not contain the name of the adapter"):
         public_name(str(tmp_path))

@@ -88,7 +88,7 @@ def test_without_probabilities_the_answer_is_parsed_and_the_server_is_told_once(
     rankings = reasoner.rank(*rows(3))
     assert [(ranking.item_ids, ranking.probabilities) for ranking in rankings] == [(["id of Heat"], ())] * 3
     assert [body.get("logprobs") for body in chat_server.bodies] == [True, None, None]
-    assert warnings.text.count("lists no probabilities") == 1
+    assert warnings.text.count("returns no token probabilities") == 1
 
 
 def test_generate_parses_and_asks_for_no_probabilities(make_reasoner, chat_server):
@@ -192,7 +192,7 @@ def test_what_a_server_refuses_is_left_out_from_then_on(make_reasoner, chat_serv
 def test_one_question_that_is_refused_takes_nothing_from_the_others(make_reasoner, chat_server):
     chat_server.refuse = lambda body: error(400, "not this") if "film 1" in body["messages"][0]["content"] else None
     reasoner = make_reasoner(concurrency=1)
-    with pytest.raises(EndpointError, match=r"refuses a request for 'org/model' \(400: not this\)"):
+    with pytest.raises(EndpointError, match=r"rejects a request for 'org/model' \(400: not this\)"):
         reasoner.rank(*rows(2))
     (ranking,) = reasoner.rank(["x"], [shown(*TITLES)])
     assert ranking.probabilities
@@ -278,7 +278,7 @@ def test_a_server_that_asks_to_wait_too_long_ends_the_run(make_reasoner, chat_se
 
 @pytest.mark.parametrize(
     ("status", "said"),
-    [(401, "refuses the API key"), (403, "refuses the API key"), (404, "has no model 'org/model'"), (402, "402")],
+    [(401, "rejects the API key"), (403, "rejects the API key"), (404, "has no model 'org/model'"), (402, "402")],
 )
 def test_what_no_repetition_mends_is_said_at_once(make_reasoner, chat_server, status, said):
     chat_server.acts = [error(status, "no")] * 9
@@ -290,7 +290,7 @@ def test_what_no_repetition_mends_is_said_at_once(make_reasoner, chat_server, st
 def test_a_server_that_keeps_failing_ends_the_run_and_what_was_answered_is_kept(make_reasoner, chat_server):
     chat_server.refuse = lambda body: error(500, "oops") if "film 2" in body["messages"][0]["content"] else None
     reasoner = make_reasoner(concurrency=1, max_attempts=3)
-    with pytest.raises(EndpointError, match=r"in 3 attempts, the last time: status 500: oops\..* 2 of 4 rows"):
+    with pytest.raises(EndpointError, match=r"in 3 attempts; the last error: status 500: oops\..* 2 of 4 rows"):
         reasoner.rank(*rows(4))
     assert len(chat_server.bodies) == 2 + 3
     chat_server.refuse = lambda body: None
@@ -328,9 +328,9 @@ def test_offline_mode_is_named(make_reasoner, monkeypatch):
         ({"base_url": "localhost:8000"}, "http or https"),
         ({"base_url": "http://"}, "http or https"),
         ({"base_url": "http://host:port/v1"}, "http or https"),
-        ({"base_url": "http://user:pass@host/v1"}, "no user, password or query"),
-        ({"base_url": "http://host/v1?key=abc"}, "no user, password or query"),
-        ({"answer": "title"}, "'label' or 'generate'"),
+        ({"base_url": "http://user:pass@host/v1"}, "a user, password or query"),
+        ({"base_url": "http://host/v1?key=abc"}, "a user, password or query"),
+        ({"answer": "title"}, "'label' and 'generate'"),
         ({"concurrency": 0}, "concurrency"),
         ({"concurrency": 101}, "concurrency"),
         ({"timeout_s": 0}, "timeout_s"),
@@ -419,8 +419,8 @@ def test_the_cap_on_calls_is_never_passed_and_the_rest_is_asked_under_a_higher_o
         make_reasoner(max_calls=3).rank(*rows(5))
     assert str(stop.value) == (
         f"The cap (max_calls=3) is reached: {ledger} counts 3 calls and 0 US dollars. 3 of 5 rows are answered; the "
-        "cache keeps them, and they are not paid for again. Run the same again with a higher cap, or delete that "
-        "file to count from 0."
+        "cache keeps their answers, so they are not paid for again. Run the same command again with a higher cap, or "
+        "delete that file to count from 0."
     )
     assert len(chat_server.bodies) == 3
     # another start goes on from what was spent

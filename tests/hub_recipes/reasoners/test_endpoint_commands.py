@@ -82,12 +82,12 @@ def test_the_chat_template_is_told_what_the_flags_say(evaluate, chat_server, arg
     ("arguments", "said"),
     [
         (["--endpoint", "http://127.0.0.1:1/v1"], "--endpoint needs --endpoint-model"),
-        (["--endpoint-model", "m", "--reasoner", "org/local"], "give one of them"),
-        (["--endpoint-model", "m", "--answer", "title"], "'label' or 'generate'"),
+        (["--endpoint-model", "m", "--reasoner", "org/local"], "give only one of them"),
+        (["--endpoint-model", "m", "--answer", "title"], "'label' and 'generate'"),
         (["--endpoint-model", "m", "--endpoint", "127.0.0.1:1"], "http or https"),
         (["--endpoint-model", "m", "--max-cost", "1"], "prices"),
-        (["--endpoint-model", "m", "--chat-template-kwargs", "{no}"], "'{no}', which is no JSON object"),
-        (["--endpoint-model", "m", "--chat-template-kwargs", "[1]"], "'[1]', which is no JSON object"),
+        (["--endpoint-model", "m", "--chat-template-kwargs", "{no}"], "'{no}', which is not a JSON object"),
+        (["--endpoint-model", "m", "--chat-template-kwargs", "[1]"], "'[1]', which is not a JSON object"),
     ],
 )
 def test_a_wrong_request_is_one_line_and_exit_code_2(run_main, tmp_path, arguments, said):

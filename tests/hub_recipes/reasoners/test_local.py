@@ -162,7 +162,7 @@ def test_a_reasoner_answers_as_it_was_trained(tiny_language_model, tmp_path, run
 )
 def test_a_damaged_record_of_a_training_is_named(tiny_language_model, tmp_path, content):
     (tmp_path / "run.json").write_text(content)
-    with pytest.raises(InputError, match=r"run\.json does not say how the adapter answers"):
+    with pytest.raises(InputError, match=r"run\.json does not contain the answer mode of the adapter"):
         LocalReasoner.as_trained(tiny_language_model, tmp_path)
 
 

@@ -122,13 +122,17 @@ def test_calls_without_a_price_are_said_where_money_is_capped(choices, chat_serv
 def test_a_ledger_that_cannot_be_read_stops_the_run_before_it_costs_anything(choices, chat_server, tmp_path, content):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "spending.json").write_text(content)
-    with pytest.raises(InputError, match=r"spending.json counts what endpoints cost, and cannot be read .* delete it"):
+    with pytest.raises(
+        InputError, match=r"spending.json records the cost of endpoint calls, but cannot be read .* delete it"
+    ):
         EndpointReasoner(**choices, max_calls=9).rank(["x"], [CANDIDATES])
     assert not chat_server.bodies
 
 
 def test_where_nothing_can_be_counted_nothing_is_asked(choices, chat_server, tmp_path):
     (tmp_path / "run").write_text("a file")
-    with pytest.raises(InputError, match=r"spending.json, which counts what endpoints cost, cannot be written"):
+    with pytest.raises(
+        InputError, match=r"spending.json, which records the cost of endpoint calls, cannot be written"
+    ):
         EndpointReasoner(**choices).rank(["x"], [CANDIDATES])
     assert not chat_server.bodies

@@ -43,7 +43,7 @@ def test_the_card_shows_its_row_beside_the_template_and_the_best_classical_one(a
     assert "| markov-lift | 0.400 [0.300, 0.500] |" in text
     assert "| random |" not in text
     assert "not shown to be better than that of the template" in text  # 0.20 lies in [0.15, 0.35]
-    assert "12.5% do not" in text
+    assert "12.5% are neither in the log" in text
 
 
 def test_the_card_has_all_that_a_reader_asks_for(adapters):
@@ -117,11 +117,11 @@ def test_fresh_cards_match_their_sources(adapters, simulation_folder):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda folder: (folder / "README.md").write_text("# Mine\n"), "README.md does not say"),
-        (lambda folder: (folder / "README.md").unlink(), "README.md does not say"),
-        (lambda folder: change(folder / "run.json", steps=41), "README.md does not say"),
+        (lambda folder: (folder / "README.md").write_text("# Mine\n"), "README.md does not match"),
+        (lambda folder: (folder / "README.md").unlink(), "README.md does not match"),
+        (lambda folder: change(folder / "run.json", steps=41), "README.md does not match"),
         (lambda folder: change(folder / "run.json", history=[{"step": 1, "loss": 2.0}]), "curves.svg does not show"),
-        (lambda folder: (folder / "optimizer.pt").touch(), "optimizer.pt is no part"),
+        (lambda folder: (folder / "optimizer.pt").touch(), "optimizer.pt is not part"),
     ],
 )
 def test_a_card_that_no_longer_matches_is_named(adapters, spoil, said):

@@ -82,7 +82,7 @@ def test_a_loop_around_a_command_is_left_out():
 
 
 def test_a_recipe_without_its_command_is_named():
-    with pytest.raises(InputError, match=r"m/x/y\.yaml does not open with the command"):
+    with pytest.raises(InputError, match=r"m/x/y\.yaml does not begin with a comment that contains the command"):
         to_recipe("m/x/y.yaml", "# Nothing.\nlearning_rate: 1\n")
 
 

@@ -155,7 +155,7 @@ def test_a_tag_that_exists_with_other_content_is_refused_before_anything_is_writ
     run = adapters / ADAPTER / "run.json"
     write_json(run, {**json.loads(run.read_text()), "steps": 41})
     hub.requests.clear()
-    with pytest.raises(InputError, match=rf"The tag v1 exists on {USER}/{ADAPTER} and holds other content.*--tag"):
+    with pytest.raises(InputError, match=rf"The tag v1 exists on {USER}/{ADAPTER} with different content.*--tag"):
         publish()
     assert hub.writes() == []
 
@@ -218,7 +218,7 @@ def test_an_adapter_of_another_build_is_not_linked_to_this_one(hub, publish, dat
     run = json.loads((adapters / ADAPTER / "run.json").read_text())
     changed = {**run, "dataset": {**run["dataset"], "report_sha256": sha256_of(kept)}}
     write_json(adapters / ADAPTER / "run.json", changed)
-    with pytest.raises(InputError, match="is another build"):
+    with pytest.raises(InputError, match="is a different build"):
         publish(only=["adapters"])
 
 
@@ -228,13 +228,13 @@ FAULTS = {
     "401": (Fault("GET", "whoami", status=401), "does not know this token"),
     "403": (Fault("POST", "repos/create", status=403), "may not write to"),
     "409": (Fault("POST", "/commit/", status=409), "Something else is being written"),
-    "412": (Fault("POST", "/commit/", status=412), "Somebody else has changed"),
+    "412": (Fault("POST", "/commit/", status=412), "Someone else has changed"),
     "413": (Fault("PUT", "/lfs/", status=413), "too large"),
     "413 commit": (Fault("POST", "/commit/", status=413), "too large"),
     "429": (Fault("POST", "/preupload/", status=429, headers={"Retry-After": "90"}), "Wait 90 seconds"),
-    "500": (Fault("POST", "/commit/", status=500), r"fault of its own at .* \(500\)"),
-    "503 tag": (Fault("POST", "/tag/", status=503), r"fault of its own at .* \(503\)"),
-    "500 upload": (Fault("PUT", "/lfs/", status=500), r"fault of its own at .* \(500\)"),
+    "500": (Fault("POST", "/commit/", status=500), r"internal error for .* \(500\)"),
+    "503 tag": (Fault("POST", "/tag/", status=503), r"internal error for .* \(503\)"),
+    "500 upload": (Fault("PUT", "/lfs/", status=500), r"internal error for .* \(500\)"),
     "400": (Fault("POST", "validate-yaml", status=400, said="bad card"), "does not accept"),
     "cut": (Fault("PUT", "/lfs/", after_bytes=1_000), "The connection to the Hub at .* failed"),
     "cut commit": (Fault("POST", "/commit/"), "The connection to the Hub at .* failed"),
@@ -403,8 +403,8 @@ def test_what_would_be_deleted_is_listed_before(hub_api, publish, plan, adapters
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--namespace", "no such/user"), "no user or organisation can be called so"),
-        (("--namespace", "me", "--data", "nowhere"), "--data is nowhere, and there is no such folder"),
+        (("--namespace", "no such/user"), "not a valid user or organisation name"),
+        (("--namespace", "me", "--data", "nowhere"), "--data is nowhere, but there is no such folder"),
         (("--namespace", "me", "--adapters", "nowhere"), "--adapters is nowhere"),
     ],
 )
@@ -423,6 +423,6 @@ def test_in_a_folder_of_ones_own_only_what_lies_there_is_planned(run_main, data,
     assert f"me/{DATASET}" in out
     assert METRIC not in out
     assert "playground" not in out
-    assert "was not asked what would be deleted" in out
+    assert "that would be deleted on the Hub are unknown" in out
     _, out, _ = run_main("publish", "--namespace", "me", "--dry-run", "--only", "metric")
     assert f"me/{METRIC}" in out

@@ -177,7 +177,7 @@ def test_what_a_step_spent_stays_spent_when_it_starts_anew(made, tmp_path):
 def test_a_step_starts_anew_where_that_is_asked_for(made, tmp_path):
     made("seed: 1\n")
     assert made("seed: 1\n", restart=["oracle"]) == ["seed: 1\n"] * 2
-    with pytest.raises(InputError, match="'orakle', and the steps are oracle"):
+    with pytest.raises(InputError, match="'orakle', but the steps are oracle"):
         made("seed: 1\n", restart=["orakle"])
 
 
@@ -189,7 +189,7 @@ def test_a_dry_run_says_every_step_and_makes_nothing(at_training_folder, capsys)
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("steps: 3", "is no chain"), ("steps: [{train: reasoner}]", "needs a name"), ("][", "cannot be read")],
+    [("steps: 3", "is not a chain"), ("steps: [{train: reasoner}]", "needs a name"), ("][", "cannot be read")],
 )
 def test_a_chain_that_is_none_is_refused(text, message, tmp_path):
     path = tmp_path / "own.yaml"

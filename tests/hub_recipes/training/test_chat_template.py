@@ -118,7 +118,11 @@ def test_a_reasoner_is_asked_as_it_was_trained(trained, at_training_folder):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "is damaged"), ("[1]", "expected switches"), ('{"tokenize": true}', "'tokenize', which is no switch")],
+    [
+        ("{", "is damaged"),
+        ("[1]", "expected a mapping"),
+        ('{"tokenize": true}', "'tokenize', which logs2lang sets itself"),
+    ],
 )
 def test_a_file_that_holds_no_switches_is_refused(content, message, save_adapter, tmp_path):
     folder = save_adapter(tmp_path / "adapter")

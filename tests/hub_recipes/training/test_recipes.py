@@ -130,12 +130,15 @@ def test_every_step_of_a_chain_uses_what_stands_before_it(path):
     [
         (["--config", "nowhere.yaml"], "nowhere.yaml cannot be read"),
         (["--method", "magic"], "There is no method 'magic'"),
-        (["--learnin_rate", "1"], "'--learnin_rate' is no argument .* Did you mean '--learning_rate'"),
-        (["--meth", "sft"], "'--meth' is no argument .* written in full. Did you mean '--method'"),
-        (["--conf=own.yaml"], "'--conf=own.yaml' is no argument .* Did you mean '--config'"),
-        (["--output_dir", "x"], "No dataset was named"),
-        (["--dataset", "d", "--output_dir", "x", "--push_to_hub", "True"], "push_to_hub is on, and training pushes"),
-        (["--config"], "--config stands at the end"),
+        (["--learnin_rate", "1"], "'--learnin_rate' is not an argument .* Did you mean '--learning_rate'"),
+        (["--meth", "sft"], "'--meth' is not an argument .* cannot be abbreviated. Did you mean '--method'"),
+        (["--conf=own.yaml"], "'--conf=own.yaml' is not an argument .* Did you mean '--config'"),
+        (["--output_dir", "x"], "No dataset was given"),
+        (
+            ["--dataset", "d", "--output_dir", "x", "--push_to_hub", "True"],
+            "push_to_hub is on, but training does not push",
+        ),
+        (["--config"], "--config has no value"),
     ],
 )
 def test_wrong_arguments_are_one_sentence(words, message):
@@ -194,10 +197,10 @@ def test_an_interrupted_script_is_one_line_and_exit_code_130(capsys):
     with pytest.raises(SystemExit) as end:
         run_as_script(interrupted)
     assert end.value.code == 130
-    assert capsys.readouterr().err.splitlines() == ["Interrupted. The same command goes on from the last checkpoint."]
+    assert capsys.readouterr().err.splitlines() == ["Interrupted. The same command resumes from the last checkpoint."]
 
 
 @pytest.mark.parametrize("words", [["--config"], ["--method"]])
 def test_an_argument_without_its_value_is_one_sentence(words):
-    with pytest.raises(InputError, match=f"{words[0]} stands at the end"):
+    with pytest.raises(InputError, match=f"{words[0]} has no value"):
         parse_arguments(ReasonerArguments, train_reasoner.CONFIGURATIONS, words)

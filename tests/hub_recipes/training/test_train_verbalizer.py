@@ -217,14 +217,14 @@ def test_what_is_not_allowed_is_never_written_and_has_no_share(own_bias, at_trai
 @pytest.mark.parametrize(
     ("others", "message"),
     [
-        ({"dataset": "nowhere"}, "neither a folder here nor a dataset"),
-        ({"oracle": "org/none"}, "org/none is neither a folder here nor a model"),
+        ({"dataset": "nowhere"}, "neither a local folder nor a dataset"),
+        ({"oracle": "org/none"}, "org/none is neither a local folder nor a model"),
         ({"base_model": "./org/tiny", "base_model_id": None}, "base_model_id"),
         ({"reward_weights": "1.0"}, "reward_weights has 1 numbers"),
         ({"per_device_train_batch_size": 4_000}, "A step takes 1000 prompts"),
-        ({"num_generations": 3}, "do not go together"),
+        ({"num_generations": 3}, "cannot be used together"),
         ({"learning_rate": "fast"}, "learning_rate"),
-        ({"bf16": True}, "bf16 is on and there is no accelerator"),
+        ({"bf16": True}, "bf16 is on but there is no accelerator"),
     ],
     ids=lambda value: next(iter(value), "") if isinstance(value, dict) else "",
 )
@@ -235,10 +235,10 @@ def test_what_cannot_be_trained_is_one_sentence(others, message, at_training_fol
 
 def test_a_loss_that_is_no_number_stops_with_the_last_checkpoint_whole(at_training_folder):
     warm_up = {"lr_scheduler_type": "constant_with_warmup", "warmup_steps": 2}  # the first step learns nothing
-    with pytest.raises(InputError, match="At step 2 the adapter's weights became infinite or no number"):
+    with pytest.raises(InputError, match="At step 2 the adapter's weights became infinite or NaN"):
         main(grpo_words("nan", learning_rate=1e40, max_grad_norm=0, **warm_up))
     assert [path.name for path in Path("nan/checkpoints").glob("*checkpoint*")] == ["checkpoint-1"]
-    with pytest.raises(InputError, match="At step 2 the probabilities became infinite or no number"):
+    with pytest.raises(InputError, match="At step 2 the probabilities became infinite or NaN"):
         main(grpo_words("huge", learning_rate=1e38, max_grad_norm=0, **warm_up))
 
 

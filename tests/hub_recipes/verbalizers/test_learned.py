@@ -207,7 +207,7 @@ def test_an_adapter_is_shown_what_it_was_trained_on(adapter_folder):
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"verbalizer": "action", "history_length": None}, "taught to be 'action', not 'rewrite'"),
+        ({"verbalizer": "action", "history_length": None}, "trained as 'action', not as 'rewrite'"),
         ({"verbalizer": "rewrite", "temperature": 2}, "'temperature', which this release does not know"),
         ({"verbalizer": "rewrite", "history_length": "all"}, "damaged"),
         ({"history_length": 3}, "damaged"),

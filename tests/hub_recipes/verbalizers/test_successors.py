@@ -131,7 +131,7 @@ def test_rules_decide_for_every_record(lists, to_history):
 
 
 def test_rules_that_do_not_exist_or_lack_successors_are_refused(lists):
-    with pytest.raises(InputError, match="no rule of decisions 'newest-0'"):
+    with pytest.raises(InputError, match="no decision rule 'newest-0'"):
         RuleDecisions(ITEMS, "newest-0", lists)
     with pytest.raises(InputError, match="no successors were given"):
         RuleDecisions(ITEMS, "next")

@@ -91,7 +91,7 @@ def test_refused_examples_leave_the_metric_as_it_was(metric):
     metric.add_batch(**EXAMPLES)
     with pytest.raises(ValueError, match="3 predictions and 1 references"):
         metric.add_batch(predictions=["a", "b", "c"], references=["a"], is_discovery=[True])
-    with pytest.raises(ValueError, match="k must be a whole number of at least 1; 0 came"):
+    with pytest.raises(ValueError, match="k must be an integer of at least 1; got 0"):
         metric.compute(k=0)
     assert metric.compute()["n"] == 5
 
@@ -100,7 +100,7 @@ def test_refused_examples_leave_the_metric_as_it_was(metric):
     ("option", "message"),
     [
         ({"k": 1.5}, "k must be"),
-        ({"k": [1, 0]}, "k must be .* 0 came"),
+        ({"k": [1, 0]}, "k must be .* got 0"),
         ({"k": []}, "k is an empty list"),
         ({"k": True}, "k must be"),
         ({"k": "3"}, "k must be"),
@@ -246,7 +246,7 @@ def test_a_cut_off_that_nobody_chose_is_said(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger(name), "propagate", True)
     assert "recall@1" in loaded.compute(**RANKED, is_discovery=FLAGS)
     assert [record.getMessage() for record in caplog.records if record.name == name] == [
-        "No k was given, so Recall@1 is measured. Say k=1 or another, here or when loading."
+        "No k was given, so Recall@1 is measured. Pass k, such as k=1, here or when loading."
     ]
     caplog.clear()
     loaded.compute(**RANKED, is_discovery=FLAGS, k=1)

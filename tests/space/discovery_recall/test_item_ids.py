@@ -53,12 +53,12 @@ def test_a_column_of_strings_with_gaps_is_understood():
 
 @pytest.mark.parametrize("value", [1.0, True, b"a", ["a"], {"a": 1}, object()])
 def test_what_is_no_id_is_refused_and_shown(value):
-    with pytest.raises(ValueError, match=r"An item id is a string or an integer; .* came"):
+    with pytest.raises(ValueError, match=r"An item id must be a string or an integer; got .*"):
         to_rankings([[value]], ["a"])
 
 
 def test_a_float_is_refused_with_its_usual_cause():
-    with pytest.raises(ValueError, match="table with gaps"):
+    with pytest.raises(ValueError, match="table with missing values"):
         to_rankings([5.0], [5])
 
 
@@ -69,17 +69,17 @@ def test_an_example_without_a_target_is_refused_by_its_place(nothing):
 
 
 def test_lengths_that_differ_are_both_said():
-    with pytest.raises(ValueError, match="there are 3 predictions and 2 references"):
+    with pytest.raises(ValueError, match="got 3 predictions and 2 references"):
         to_rankings(["a", "b", "c"], ["a", "b"])
-    with pytest.raises(ValueError, match="there are 1 is_discovery and 2 references"):
+    with pytest.raises(ValueError, match="got 1 is_discovery and 2 references"):
         to_examples(["a", "b"], ["a", "b"], is_discovery=[True])
-    with pytest.raises(ValueError, match="there are 3 histories and 2 references"):
+    with pytest.raises(ValueError, match="got 3 histories and 2 references"):
         to_examples(["a", "b"], ["a", "b"], histories=[[], [], []])
 
 
 @pytest.mark.parametrize(("given", "word"), [({}, "neither"), ({"is_discovery": [True], "histories": [[]]}, "both")])
 def test_one_of_is_discovery_and_histories_must_come(given, word):
-    with pytest.raises(ValueError, match=f"Give either is_discovery or histories; {word} came"):
+    with pytest.raises(ValueError, match=f"Give either is_discovery or histories; got {word}"):
         to_examples(["a"], ["a"], **given)
 
 
@@ -99,7 +99,7 @@ def test_flags_may_be_zero_and_one_but_no_words():
     assert to_flags([1, 0, np.True_]).tolist() == [True, False, True]
     assert to_flags(np.array([True, False])).tolist() == [True, False]
     for wrong in (["True", "False"], [2, 0], [True, None], [1.0, 0.0]):
-        with pytest.raises(ValueError, match="must hold True or False"):
+        with pytest.raises(ValueError, match="must be True or False"):
             to_flags(wrong)
 
 

@@ -113,7 +113,7 @@ def test_a_folder_that_is_none_is_said_at_once(tmp_path, monkeypatch, capsys, op
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 2
-    assert "is no folder" in capsys.readouterr().err
+    assert "is not a folder" in capsys.readouterr().err
 
 
 def test_without_gradio_the_command_says_how_to_get_it(monkeypatch, capsys):

@@ -123,13 +123,13 @@ def test_results_are_handed_out(client):
 @pytest.mark.parametrize(
     ("arguments", "endpoint", "message"),
     [
-        (["Nobody"], "/compare", "There is no example 'Nobody'; there are Ada"),
+        (["Nobody"], "/compare", "There is no example 'Nobody'; choose from Ada"),
         (["Ada", 0], "/compare", "history_length is 0; expected 1 to 100"),
-        (["Ada", 5, "nobody/nothing"], "/compare", "nobody/nothing is neither a folder here nor an adapter"),
+        (["Ada", 5, "nobody/nothing"], "/compare", "nobody/nothing is neither a local folder nor an adapter"),
         (["Ada", 5, "", "", "", "poem"], "/compare", "expected 'title', 'tags' or 'label'"),
-        (["text", ["one"]], "/recommend", "Give 2 to 10 candidates; 1 came"),
-        (["text", ["Heat", "Fargo", "Heat"]], "/recommend", "Candidate 'Heat' came more than once"),
-        (["text", ["Heat", "Heat "]], "/recommend", "came more than once; give different titles"),
+        (["text", ["one"]], "/recommend", "Give 2 to 10 candidates; got 1"),
+        (["text", ["Heat", "Fargo", "Heat"]], "/recommend", "Candidate 'Heat' was given more than once"),
+        (["text", ["Heat", "Heat "]], "/recommend", "was given more than once; give different titles"),
         (["text", ["Heat", " "]], "/recommend", "Candidate 2 has no title"),
         (["x" * 20_001, ["a", "b"]], "/recommend", "at most 20,000 are read"),
         (["../../secrets"], "/results", "There are no results"),

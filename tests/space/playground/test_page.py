@@ -24,7 +24,7 @@ def test_it_opens_with_a_whole_comparison(page):
         expect(card(page, name).locator(".badge.picked")).to_have_count(1)
         expect(card(page, name).locator(".text")).not_to_be_empty()
     expect(page.locator("tr[data-record]")).to_have_count(20)
-    headings = ["#", "When", "Event", "Title", "How long", "Device", "Action"]  # no record has a value
+    headings = ["#", "When", "Event", "Title", "Duration", "Device", "Action"]  # no record has a value
     expect(page.locator(".log thead th")).to_have_text(headings)
     expect(card(page, "template").locator(".compression")).to_have_text("100% of the template")
 
@@ -111,7 +111,7 @@ def test_the_truth_is_shown_on_demand(page):
 def test_shuffled_candidates_are_read_again(page):
     before = card(page, "profile").locator(".choice .title").all_inner_texts()
     page.get_by_role("button", name="Shuffle the candidates").click()
-    expect(page.locator(".status")).to_contain_text("Same candidates, another order")
+    expect(page.locator(".status")).to_contain_text("Same candidates, different order")
     after = card(page, "profile").locator(".choice .title").all_inner_texts()
     plain = [[title.removesuffix("pick").strip() for title in titles] for titles in (before, after)]
     assert plain[0] != plain[1]
@@ -119,7 +119,7 @@ def test_shuffled_candidates_are_read_again(page):
 
 
 def test_the_history_can_be_cut(page):
-    slider = page.get_by_label("number input for Records that are read")
+    slider = page.get_by_label("number input for Newest records to read")
     slider.fill("5")
     slider.press("Enter")
     slider.blur()

@@ -102,7 +102,7 @@ def test_what_goes_wrong_is_a_sentence_and_the_texts_by_rule_stay(tiny_base):
     decision = next(iter(example_users().values())).decision
     models = LoadedModels(str(tiny_base))
     *_, last = running(begun(decision, Choices()), Choices(reasoner_adapter="/nowhere"), models)
-    assert "/nowhere is neither a folder here nor an adapter" in last.errors[0]
+    assert "/nowhere is neither a local folder nor an adapter" in last.errors[0]
     assert last.comparison["template"].text
     assert last.comparison["rewrite"].state == "empty"
 
@@ -112,7 +112,7 @@ def test_an_error_nobody_foresaw_is_not_quoted(capsys):
         raise RuntimeError("row 7: The Secret Lighthouse")
     except RuntimeError as error:
         said = sentence_of(error)
-    assert said.startswith("Something went wrong here")
+    assert said.startswith("Something went wrong")
     printed = capsys.readouterr().out
     assert printed.startswith("RuntimeError in test_parts.py")
     assert "Secret" not in printed
@@ -155,7 +155,7 @@ def test_an_adapter_in_another_format_is_refused(tiny_base, to_adapter):
 
 
 def test_a_folder_without_an_adapter_is_refused(tiny_base, tmp_path):
-    with pytest.raises(InputError, match=r"holds no adapter: there is no adapter_config\.json"):
+    with pytest.raises(InputError, match=r"is not an adapter: it has no adapter_config\.json"):
         LoadedModels(str(tiny_base)).get(str(tmp_path))
 
 
@@ -169,7 +169,7 @@ def test_a_large_adapter_is_refused_before_it_is_fetched(tiny_base, monkeypatch)
             return type("Info", (), {"siblings": siblings})
 
     monkeypatch.setattr(loaded_models, "HfApi", Hub)
-    with pytest.raises(InputError, match="holds 5,000 MB of weights; here an adapter may have 300 MB"):
+    with pytest.raises(InputError, match="has 5,000 MB of weights; the limit here is 300 MB"):
         LoadedModels(str(tiny_base)).get("somebody/huge")
 
 
@@ -256,13 +256,13 @@ def test_a_table_of_one_person_needs_no_user_and_no_id():
 def test_a_guessed_encoding_is_said_of_an_upload():
     export = "Title,Date\nŘeka,2024-05-01\nFog,2024-05-02\n".encode("cp1250")
     (note,) = read_upload(UploadedFile("mine.csv", export), {}).notes
-    assert note.startswith("The file is no UTF-8")
+    assert note.startswith("The file is not UTF-8")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("log.exe", b"x", "ends in something else"),
+        ("log.exe", b"x", "has a different ending"),
         ("log.csv", b"", "empty"),
         ("log.csv", b"x" * (20 * 2**20 + 1), "20 MB"),
     ],
@@ -278,7 +278,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("ViewingActivity.csv", b"\0" * 201_000_000)
-    with pytest.raises(InputError, match="Unpacked, the file has 201 MB; at most 200 MB"):
+    with pytest.raises(InputError, match="Unpacked, the file has 201 MB; the limit here is 200 MB"):
         look_at(UploadedFile("bomb.zip", path.read_bytes()))
 
 

@@ -69,7 +69,7 @@ def test_a_table_is_read_once_its_columns_are_right(page, upload):
         page.locator(f"#{box.get_attribute('aria-controls')}").get_by_role("option", name=column, exact=True).click()
         expect(box).to_have_value(column)
     page.get_by_role("button", name="Read the log with these columns").click()
-    expect(page.locator(".status")).to_contain_text("216 of 216 rows are used")
+    expect(page.locator(".status")).to_contain_text("216 of 216 rows were used")
     expect(page.locator(".log-size")).to_contain_text("User 1: 17 of 17 records")
     expect(page.locator('article[data-verbalizer="profile"] .text')).to_contain_text("Film number")
     page.get_by_role("button", name="Write and recommend").click()
@@ -96,20 +96,20 @@ def test_a_personal_export_needs_no_columns(page, upload):
     page.get_by_label("Your own candidates").fill("only one")
     page.get_by_role("button", name="Ask about this log").click()
     expect(page.locator(".notice.error")).to_contain_text(
-        "Give 2 to 10 different candidates, one title a line; 1 came"
+        "Give 2 to 10 different candidates, one title per line; got 1"
     )
     still_works(page)
 
 
 UNREADABLE = [
     ("junk.csv", bytes(range(256)) * 40, "not UTF-8 text"),
-    ("junk.parquet", bytes(range(256)) * 40, "no Parquet"),
-    ("junk.zip", b"PK\x03\x04" + bytes(200), "cut off"),
-    ("other.json", b'{"a": 1}', "no history that can be read"),
+    ("junk.parquet", bytes(range(256)) * 40, "not valid Parquet"),
+    ("junk.zip", b"PK\x03\x04" + bytes(200), "truncated"),
+    ("other.json", b'{"a": 1}', "not a supported history"),
     ("empty.csv", b"\n", "begins with an empty line"),
     ("heading.csv", b"user,item,time\n", "has no rows"),
     ("useless.csv", b"a,b\n1,2\n", "No column is clearly the time"),
-    ("one.csv", b"user,item,time\nu,i,2024-05-01\n", "a single record"),
+    ("one.csv", b"user,item,time\nu,i,2024-05-01\n", "only one record"),
     ("unusable.csv", b"user,item,time\nu,i,never\nu,j,never\n", "No row"),
 ]
 
@@ -136,7 +136,7 @@ def test_a_file_over_the_limit_is_refused(page, tmp_path):
     page.locator("input[type=file]").first.set_input_files(
         {"name": "small.csv", "mimeType": "text/csv", "buffer": csv_log(heading="user,item,time,title")}
     )
-    expect(page.locator(".status")).to_contain_text("216 of 216 rows are used")
+    expect(page.locator(".status")).to_contain_text("216 of 216 rows were used")
 
 
 def test_titles_are_text_wherever_they_are_shown(page, upload):
@@ -163,7 +163,7 @@ def test_an_adapter_that_cannot_be_had_is_said_in_place(page, field):
     page.get_by_label(f"Adapter of the {field}").fill("nobody/<b>nothing</b>")
     page.get_by_role("button", name="Write and recommend").click()
     error = page.locator(".notice.error")
-    expect(error).to_contain_text("nobody/<b>nothing</b> is neither a folder here nor an adapter")
+    expect(error).to_contain_text("nobody/<b>nothing</b> is neither a local folder nor an adapter")
     assert error.locator("b").count() == 0
     still_works(page)
 
@@ -172,7 +172,7 @@ def test_an_adapter_of_another_base_is_refused(page, to_adapter):
     page.get_by_role("button", name="Models, answer mode, seed").click()
     page.get_by_label("Adapter of the rewrite verbalizer").fill(str(to_adapter("somebody/another-base")))
     page.get_by_role("button", name="Write and recommend").click()
-    expect(page.locator(".notice.error")).to_contain_text("was made for somebody/another-base; this page runs")
+    expect(page.locator(".notice.error")).to_contain_text("is for somebody/another-base, but this page runs")
     still_works(page)
 
 
@@ -182,7 +182,7 @@ def test_an_adapter_of_another_verbalizer_is_refused(page, to_adapter):
     page.get_by_role("button", name="Models, answer mode, seed").click()
     page.get_by_label("Adapter of the rewrite verbalizer").fill(str(folder))
     page.get_by_role("button", name="Write and recommend").click()
-    expect(page.locator(".notice.error")).to_contain_text("was taught to be 'action', not 'rewrite'")
+    expect(page.locator(".notice.error")).to_contain_text("was trained as 'action', not as 'rewrite'")
     still_works(page)
 
 
@@ -219,7 +219,7 @@ def test_an_uploaded_log_is_kept_nowhere(page, upload, served, tmp_path, capfd, 
 def test_a_hundred_thousand_rows_are_read(page, upload):
     rows = [f"u{row % 700},i{row % 5_000},{1_600_000_000 + row}" for row in range(100_000)]
     upload("large.csv", "\n".join(["user,item,time", *rows]).encode())
-    expect(page.locator(".status")).to_contain_text("100,000 of 100,000 rows are used")
+    expect(page.locator(".status")).to_contain_text("100,000 of 100,000 rows were used")
 
 
 def test_the_shipped_examples_are_small_and_invented():

@@ -244,5 +244,5 @@ def test_truth_is_exported_under_opaque_ids(dataset):
 
 def test_a_log_without_truth_has_no_ceiling(dataset, tmp_path):
     bare = BuiltDataset(tmp_path, dataset.report)
-    with pytest.raises(InputError, match="knows no true"):
+    with pytest.raises(InputError, match="has no true"):
         ceiling_scores(bare, dataset.examples("test"))

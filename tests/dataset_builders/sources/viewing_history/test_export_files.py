@@ -34,8 +34,8 @@ def test_archives_that_were_cut_off_or_damaged_are_refused(read, archive, tmp_pa
     whole = Path(archive("netflix")).read_bytes()
     start = whole.index(b"ViewingActivity.csv") + 100
     damages = {
-        "was cut off": whole[: len(whole) // 2],
-        "is damaged or was cut off: CONTENT_INTERACTION/ViewingActivity.csv": whole[:start]
+        "truncated": whole[: len(whole) // 2],
+        "is damaged or truncated: CONTENT_INTERACTION/ViewingActivity.csv": whole[:start]
         + bytes(byte ^ 255 for byte in whole[start : start + 40])
         + whole[start + 40 :],
         "encrypted": whole.replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00"),
@@ -87,7 +87,7 @@ def test_a_spreadsheet_of_another_country_needs_its_encoding(read, told, write, 
 
 def test_a_guessed_encoding_is_said(connection, write):
     (note,) = read_viewing_history(connection, write("h.csv", "Title,Date\nŘeka,13.04.24\n", "cp1250")).notes
-    assert note.startswith("h.csv is no UTF-8 and was read as Western European (cp1252). If titles look wrong, ")
+    assert note.startswith("h.csv is not UTF-8 and was read as Western European (cp1252). If titles look wrong, ")
 
 
 @pytest.mark.parametrize(("encoding", "said"), [("utf-8", None), ("utf-16", None), ("cp1250", "cp1250")])

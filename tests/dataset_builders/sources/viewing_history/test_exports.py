@@ -53,9 +53,9 @@ def test_files_are_told_by_content_whatever_they_are_called(exports, tmp_path, k
         ("user_id,item_id,timestamp\na,b,1\n", "first columns of file are 'user_id', 'item_id', 'timestamp'"),
         ("Profile Name,Title Name,Thumbs Value\n", "first columns of file are 'profile name', 'title name'"),
         ("[]", "its first keys are missing"),
-        ('[{"ts": "2024-05-01T20', "its first keys are missing, so it may be cut off"),
+        ('[{"ts": "2024-05-01T20', "its first keys are missing, so it may be truncated"),
         ("[1, 2]", "its first keys are missing"),
-        ('[{"playlists": []}]', "file is JSON, its first keys are playlists"),
+        ('[{"playlists": []}]', "file is JSON, and its first keys are playlists"),
         ('{"username": "ada"}', "file is JSON"),
         (json.dumps([SEARCH, SEARCH, ADVERTISEMENT]), "its first keys are header, title, titleUrl, time"),
         ("[" * 100_000, "file is JSON"),
@@ -79,11 +79,11 @@ def test_a_youtube_history_as_html_is_answered_with_the_remedy(tmp_path):
 
 
 def test_a_folder_without_an_export(tmp_path):
-    with pytest.raises(InputError, match=r"it holds no \.csv or \.json file"):
+    with pytest.raises(InputError, match=r"it contains no \.csv or \.json file"):
         recognised(tmp_path)
     for name in "abcdefghij":
         (tmp_path / f"{name}.csv").write_text("x,y\n")
-    with pytest.raises(InputError, match=r"it holds a\.csv, .*h\.csv, \.\.\.\."):
+    with pytest.raises(InputError, match=r"it contains a\.csv, .*h\.csv, \.\.\.\."):
         recognised(tmp_path)
 
 
@@ -92,7 +92,7 @@ def test_exports_that_are_no_one_log_are_refused(exports, tmp_path):
     shutil.copytree(exports / "netflix-titles", tmp_path / "both" / "short")
     with pytest.raises(InputError, match=r"Netflix CONTENT_INTERACTION/ViewingActivity\.csv and Netflix short/Netf"):
         recognised(tmp_path / "both")
-    with pytest.raises(InputError, match="two exports that are no one log"):
+    with pytest.raises(InputError, match="two different exports"):
         recognised(exports)
 
 

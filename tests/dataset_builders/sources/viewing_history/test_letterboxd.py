@@ -38,7 +38,7 @@ def test_a_second_rating_of_a_film_is_kept(read, told, write, tmp_path):
 
 @pytest.mark.parametrize("name", ["watchlist.csv", "likes/films.csv", "reviews.csv", "profile.csv"])
 def test_lists_that_are_no_history_are_refused(read, exports, name):
-    with pytest.raises(InputError, match=r"is no history that can be read: .*Letterboxd diary\.csv"):
+    with pytest.raises(InputError, match=r"is not a supported history: .*Letterboxd diary\.csv"):
         read(exports / "letterboxd" / name)
 
 
@@ -46,5 +46,5 @@ def test_two_people_in_one_folder_are_refused(read, exports, tmp_path):
     for person in ("ada", "bo"):
         (tmp_path / person).mkdir()
         shutil.copy(exports / "letterboxd" / "diary.csv", tmp_path / person)
-    with pytest.raises(InputError, match=r"another file like ada/diary\.csv; give the export of one person"):
+    with pytest.raises(InputError, match=r"more than one file like ada/diary\.csv; give the export of one person"):
         read(tmp_path)

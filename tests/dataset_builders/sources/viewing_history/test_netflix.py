@@ -35,7 +35,7 @@ def test_profiles_stay_apart_and_one_can_be_kept(read, told, exports):
 def test_an_unknown_profile_is_answered_with_those_that_exist(read, exports):
     with pytest.raises(InputError, match="has no profile 'bo'; it has 'Ada', 'Bo'"):
         read(exports / "netflix", profile="bo")
-    with pytest.raises(InputError, match="names no profiles"):
+    with pytest.raises(InputError, match="has no profiles"):
         read(exports / "netflix-titles", profile="Ada")
 
 
@@ -67,7 +67,7 @@ def test_a_length_that_is_no_number_costs_no_record(read, write):
     rows = "Ada,2024-03-09 20:15:02,an hour,,Fog,,TV\nAda,2024-03-09 20:15:02,00:10:00,,Kelp,,TV\n"
     log = read(write("a.csv", HEADER + rows))
     assert log.counts["used"] == 2
-    assert log.notes[0].startswith("1 values of duration_s, such as 'an hour', are no numbers")
+    assert log.notes[0].startswith("1 values of duration_s, such as 'an hour', are not numbers")
 
 
 def test_a_spreadsheet_may_have_rewritten_the_times(read, told, write):

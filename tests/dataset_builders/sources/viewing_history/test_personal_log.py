@@ -69,7 +69,7 @@ def test_no_row_of_a_damaged_file_is_lost(connection, exports, write, damage):
     assert counts["input_rows"] == rows
     assert counts["used"] + counts["merged_duplicates"] + counts["quarantined"] == rows
     assert (
-        counts["merged_duplicates"] + counts["quarantined"] or "empty line" in damage or "no numbers" in log.notes[0]
+        counts["merged_duplicates"] + counts["quarantined"] or "empty line" in damage or "not numbers" in log.notes[0]
     )
 
 
@@ -92,9 +92,9 @@ def test_random_damage_is_set_aside_or_refused(connection, exports, tmp_path):
 @pytest.mark.parametrize(
     ("file", "keep", "message"),
     [
-        (AUDIO, -1, "was cut off: a JSON array ends in ]"),
-        (AUDIO, -40, "was cut off"),
-        (HISTORY, 700, "was cut off"),
+        (AUDIO, -1, "is truncated: a JSON array ends with ]"),
+        (AUDIO, -40, "truncated"),
+        (HISTORY, 700, "truncated"),
         (ACTIVITY, 119, "has no rows"),
         ("netflix-titles/NetflixViewingHistory.csv", 11, "has no rows"),
     ],
@@ -107,7 +107,7 @@ def test_files_that_were_cut_off_or_have_no_rows_are_refused(connection, exports
 
 def test_json_that_is_broken_in_the_middle_is_refused_with_the_place(connection, exports, write):
     text = (exports / AUDIO).read_text().replace('"ms_played": 4000', '"ms_played" 4000')
-    with pytest.raises(InputError, match=r"a\.json is no valid JSON: .*line 30"):
+    with pytest.raises(InputError, match=r"a\.json is not valid JSON: .*line 30"):
         read_viewing_history(connection, write("a.json", text))
 
 

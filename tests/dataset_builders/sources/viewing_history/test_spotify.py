@@ -74,4 +74,4 @@ def test_plays_that_cannot_be_are_set_aside_with_their_reason(read, write):
 def test_a_length_that_is_no_number_costs_no_play(read, write):
     log = read(write("a.json", json.dumps([{**PLAY, "ms_played": "long"}])))
     assert log.counts["used"] == 1
-    assert "such as 'long', are no numbers" in log.notes[0]
+    assert "such as 'long', are not numbers" in log.notes[0]

@@ -101,12 +101,12 @@ def test_groups_that_learn_from_length_alone_are_counted(policy, tmp_path):
 
 
 def test_weights_must_match_the_rewards(policy, tmp_path):
-    with pytest.raises(InputError, match="reward_weights has 1 numbers, and the rewards are oracle, length"):
+    with pytest.raises(InputError, match="reward_weights has 1 numbers, but the rewards are oracle, length"):
         trainer_of(policy, tmp_path, rewards_of(policy), reward_weights=[1.0])
 
 
 def test_a_step_that_needs_more_prompts_than_there_are_is_refused(policy, tmp_path):
-    with pytest.raises(InputError, match="A step takes 100 prompts, and there are 64"):
+    with pytest.raises(InputError, match="A step takes 100 prompts, but there are only 64"):
         trainer_of(policy, tmp_path, rewards_of(policy), per_device_train_batch_size=800)
 
 

@@ -60,7 +60,7 @@ def test_hits_are_counted_on_both_halves_of_the_users(users_from, warns, save_ad
     assert counts["own_users"] == {"hits": 10, "n": 10}
     assert counts["verbalizer_users"]["n"] == 10
     assert (counts["verbalizer_users"]["hits"] > 0) is warns
-    assert ("learned from users 0 to 0.5 of all" in caplog.text) is warns
+    assert ("was trained on the users from 0 to 0.5 of all" in caplog.text) is warns
 
 
 class ByHeart:
@@ -86,7 +86,7 @@ class Built:
 
 def test_an_endpoint_has_no_temperature():
     arguments = VerbalizerArguments(oracle="m", oracle_url="http://127.0.0.1:9", oracle_temperature=2.0, dataset="d")
-    with pytest.raises(InputError, match="an endpoint is asked for a pick"):
+    with pytest.raises(InputError, match="an endpoint, which is asked for a pick"):
         to_oracle(arguments)
 
 

@@ -197,7 +197,7 @@ def test_a_loss_that_is_no_number_stops_training_and_leaves_the_last_checkpoint(
                 next(weights for weights in model.parameters() if weights.requires_grad).data.fill_(float("nan"))
 
     args = arguments(tmp_path, max_steps=4, save_strategy="steps", save_steps=1, per_device_train_batch_size=4)
-    with pytest.raises(InputError, match="loss became infinite or no number"):
+    with pytest.raises(InputError, match="loss became infinite or NaN"):
         train(with_adapter(tiny_model_folder), ObjectiveSettings("sft"), args, callbacks=[Break()])
     assert all(weights.isfinite().all() for weights in load_file(tmp_path / "checkpoint-2" / WEIGHTS).values())
 

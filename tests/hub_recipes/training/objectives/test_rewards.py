@@ -138,7 +138,7 @@ def test_a_row_that_the_oracle_cannot_judge_has_no_length_either():
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.7), (0.8, 0.7), (0.3, 1.0)])
 def test_an_impossible_plateau_is_refused(low, high):
-    with pytest.raises(InputError, match="plateau"):
+    with pytest.raises(InputError, match="expected 0 < low"):
         LengthReward(None, None, low, high)
 
 

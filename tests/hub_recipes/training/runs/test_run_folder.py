@@ -37,7 +37,7 @@ def begun(at_training_folder, tmp_path):
 
 def test_the_same_run_goes_on_and_another_is_refused(begun):
     begun(minutes=2.0)
-    with pytest.raises(InputError, match="holds a run with limit = None, and now it is 3"):
+    with pytest.raises(InputError, match="contains a run with limit = None, but now it is 3"):
         begun(limit=3)
 
 
@@ -50,7 +50,7 @@ def test_a_name_behind_which_something_else_lies_now_is_refused(begun, tmp_path,
     else:
         (file,) = [*(tmp_path / role).glob("*.safetensors"), *(tmp_path / role).glob("*.parquet")]
         file.write_bytes(b"trained again")
-    with pytest.raises(InputError, match=f"holds a run whose {role}, .*, had another content then"):
+    with pytest.raises(InputError, match=f"contains a run whose {role}, .*, had different content at the time"):
         begun()
 
 
@@ -59,6 +59,6 @@ def test_checkpoints_of_another_program_are_left_alone(begun, tmp_path):
     theirs.mkdir(parents=True)
     begun()  # ours: its arguments lie beside them
     Path(tmp_path / "run" / "arguments.json").unlink()
-    with pytest.raises(InputError, match="checkpoints of a run that logs2lang did not begin"):
+    with pytest.raises(InputError, match="checkpoints of a run that logs2lang did not start"):
         begun()
     assert theirs.is_dir()
