@@ -230,7 +230,7 @@ def adopt(
 ) -> None:
     """Add a trained adapter to the released ones, with its results and its card.
 
-    [bold]logs2lang cards adopt runs/mt/verbalizer/adapter --results runs/mt/results_rewrite --dataset data/mt[/]
+    [bold]logs2lang cards adopt runs/mt/verbalizer/adapter --results runs/mt/results --dataset data/mt[/]
     """
     from ..release.adoption import adopt_adapter
     from ..release.plan import writable_cards
