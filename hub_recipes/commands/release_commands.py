@@ -220,7 +220,10 @@ def adopt(
     ],
     results: Annotated[Path, typer.Option(help="The folder with its results, written by `logs2lang evaluate`.")],
     dataset: Annotated[Path, typer.Option(help="The built dataset it was trained on.")],
-    row: Annotated[str, typer.Option(help="Row of this adapter in the results.")] = "rewrite",
+    row: Annotated[
+        str | None,
+        typer.Option(help="Row of this adapter in the results; by default the verbalizer it was trained as."),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the results; by default made from the dataset and the row.")
     ] = None,

@@ -23,7 +23,7 @@ _RESULTS = (RESULTS_FILE, CHART_FILE, GAP_CHART_FILE)
 
 
 def adopt_adapter(
-    adapter: Path, results: Path, row: str, dataset: Path, model_cards: Path, name: str | None = None
+    adapter: Path, results: Path, row: str | None, dataset: Path, model_cards: Path, name: str | None = None
 ) -> Path:
     """Put an adapter among the released ones, with the row of results that is its own, and write its card.
 
@@ -33,7 +33,8 @@ def adopt_adapter(
         adapter (`Path`): The folder that training wrote, with `run.json`.
         results (`Path`): The folder that `logs2lang evaluate` wrote. What is copied of it is `results.json` and the
             charts, never the predictions.
-        row (`str`): The row of the adapter: of a reasoner, the texts it was trained on.
+        row (`str`, *optional*): The row of the adapter; by default `verbalizer` of its `run.json`, which names of a
+            reasoner the texts it was trained on.
         dataset (`Path`): The built dataset it was trained on.
         model_cards (`Path`): Where released adapters lie.
         name (`str`, *optional*): Of the results there; the name of the dataset's folder and the row by default.
@@ -46,6 +47,7 @@ def adopt_adapter(
             another dataset. Nothing is written then.
     """
     run, document = read_run(adapter), read_document(results / RESULTS_FILE)
+    row = row or run["verbalizer"]
     require_its_dataset(run["name"], run["dataset"]["report_sha256"], dataset)
     if document["dataset"]["name"] != run["dataset"]["name"]:
         raise InputError(

@@ -41,7 +41,7 @@ def test_what_training_wrote_becomes_a_released_adapter(trained, simulation_fold
 
 def test_an_earlier_adapter_of_the_same_name_is_moved_and_not_deleted(trained, simulation_folder, tmp_path):
     adapter, results, released = trained / "verbalizer" / "adapter", trained / "results_rewrite", tmp_path / "released"
-    adopt_adapter(adapter, results, "rewrite", simulation_folder, released)
+    adopt_adapter(adapter, results, None, simulation_folder, released)
     first = (released / ADAPTER / "adapter_model.safetensors").read_bytes()
     adopt_adapter(adapter, results, "rewrite", simulation_folder, released)
     assert not (released / "earlier").exists()
