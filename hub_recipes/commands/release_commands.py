@@ -222,7 +222,7 @@ def adopt(
     dataset: Annotated[Path, typer.Option(help="The built dataset it was trained on.")],
     row: Annotated[
         str | None,
-        typer.Option(help="Row of this adapter in the results; by default the verbalizer it was trained as."),
+        typer.Option(help="Row of this adapter in the results; by default what it was trained as."),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the results; by default made from the dataset and the row.")
