@@ -24,7 +24,7 @@ from logs2lang.dataset_builders.cells.log_times import (
     parse_times,
 )
 from logs2lang.dataset_builders.cells.plain_text import plain_text
-from logs2lang.dataset_builders.cells.written_ids import check_catalogue, is_rounded, with_whole_ids
+from logs2lang.dataset_builders.cells.written_ids import check_catalogue, is_rounded, said_id, with_whole_ids
 from logs2lang.dataset_builders.cells.written_numbers import ReadNumbers, read_durations, read_values
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.raw_log import RawLog
@@ -241,8 +241,8 @@ def _completed(raw: RawLog) -> ir.Table:
 def _judge(rows: ir.Table, times: ReadTimes, numbers: Mapping[str, ReadNumbers], raw: RawLog) -> ir.Table:
     """Typed rows, with the reason why a row cannot be used and then the row as it came; both null when it can."""
     typed = {
-        USER_ID: plain_text(rows[USER_ID]),
-        ITEM_ID: plain_text(rows[ITEM_ID]),
+        USER_ID: said_id(rows[USER_ID]),
+        ITEM_ID: said_id(rows[ITEM_ID]),
         TIMESTAMP: times.times,
         EVENT: plain_text(rows[EVENT]).fill_null(DEFAULT_EVENT),
         **{name: numbers[name].numbers if name in numbers else ibis.null("float64") for name in (DURATION, VALUE)},
