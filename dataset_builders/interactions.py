@@ -24,7 +24,7 @@ from .cells.log_times import (
     parse_times,
 )
 from .cells.plain_text import plain_text
-from .cells.written_ids import check_catalogue, is_rounded, with_whole_ids
+from .cells.written_ids import check_catalogue, is_rounded, said_id, with_whole_ids
 from .cells.written_numbers import ReadNumbers, read_durations, read_values
 from .input_error import InputError
 from .raw_log import RawLog
@@ -242,8 +242,8 @@ def _completed(raw: RawLog) -> ir.Table:
 def _judge(rows: ir.Table, times: ReadTimes, numbers: Mapping[str, ReadNumbers], raw: RawLog) -> ir.Table:
     """Typed rows, with the reason why a row cannot be used and then the row as it came; both null when it can."""
     typed = {
-        USER_ID: plain_text(rows[USER_ID]),
-        ITEM_ID: plain_text(rows[ITEM_ID]),
+        USER_ID: said_id(rows[USER_ID]),
+        ITEM_ID: said_id(rows[ITEM_ID]),
         TIMESTAMP: times.times,
         EVENT: plain_text(rows[EVENT]).fill_null(DEFAULT_EVENT),
         **{name: numbers[name].numbers if name in numbers else ibis.null("float64") for name in (DURATION, VALUE)},

@@ -55,7 +55,7 @@ def parse_times(column: ir.Value, time_format: str, connection: DuckDB) -> ReadT
         that are so early because they are in another unit than most.
 
     Raises:
-        InputError: With `"auto"`, numbers that look like `20240501`.
+        InputError: With `"auto"`, numbers that look like `20240501`, or most of which would be before 1973.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -92,7 +92,8 @@ def parse_times(column: ir.Value, time_format: str, connection: DuckDB) -> ReadT
 
 def _spellings(text: ir.StringValue, connection: DuckDB) -> dict[str, bool]:
     """Whether any time is fourteen digits, or neither a number nor plain ISO 8601; most logs need no longer look."""
-    other = (text != "") & text.try_cast("float64").isnull() & _iso(text).isnull()
+    named_zone = text.right(1).between("A", "Y")  # but for Z; a database has its own mind of EST and BST
+    other = (text != "") & text.try_cast("float64").isnull() & (_iso(text).isnull() | named_zone)
     facts = {"digits": (text.length().between(14, 20) & _whole(text).re_search(DIGITS)).any(), "other": other.any()}
     return connection.to_pyarrow(ibis.struct(facts)).as_py()
 
@@ -159,6 +160,7 @@ def _each_in_its_unit(numbers: ir.FloatingValue, digits: ir.StringValue, connect
     if found["median"] is None or found["median"] != found["median"]:
         return ReadTimes(_from_seconds(seconds))
     _refuse_dates(found["median"], bool(found["hours"]))
+    _refuse_early_seventies(found["median"], found["seconds"])
     return ReadTimes(_from_seconds(_without_odd_ones(seconds, found["seconds"])), _unit_note(found))
 
 
@@ -184,6 +186,17 @@ def _unit_note(found: dict[str, Any]) -> tuple[str, ...]:
         f"{count:,} of {sum(counts.values()):,} times are in {unit}" for unit, count in others.items()
     )
     return (f"{listed}, the others in {most}: each value is a plausible time in only one unit.",)
+
+
+def _refuse_early_seventies(median: float, seconds: float) -> None:
+    """Stop where most times would be of a year that nobody meant: nobody logged then."""
+    if seconds < _ODD_SECONDS:
+        read = datetime.fromtimestamp(seconds, timezone.utc)
+        raise InputError(
+            f"Times such as {median:.0f} would be in {read:%B %Y} as seconds since 1970. If they count from the "
+            "beginning of the log, say --time-format seconds or milliseconds; if they are days of a spreadsheet, "
+            "--time-format spreadsheet."
+        )
 
 
 def _refuse_dates(median: float, hours: bool) -> None:

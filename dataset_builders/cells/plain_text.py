@@ -3,6 +3,9 @@
 import ibis
 import ibis.expr.types as ir
 
+WIDE_SPACES = ("\u00a0", "\u202f", "\u3000", "\u200b", "\ufeff")  # of web pages and of East Asian keyboards
+_AROUND = "^[\\s{0}]+|[\\s{0}]+$".format("".join(WIDE_SPACES))
+
 
 def plain_text(column: ir.Value) -> ir.StringValue:
     """The column as stripped text; null where nothing is left.
@@ -26,5 +29,6 @@ def plain_text(column: ir.Value) -> ir.StringValue:
     text = column.cast("string")
     whole = text.re_replace(r"\.0$", "") if column.type().is_floating() else text
     # Stripping costs more than all other checks of a row together, and hardly any value needs it.
-    spaced = (whole.left(1) <= " ") | (whole.right(1) <= " ")
-    return ibis.ifelse(spaced, whole.strip(), whole).nullif("")
+    first, last = whole.left(1), whole.right(1)
+    spaced = (first <= " ") | (last <= " ") | first.isin(WIDE_SPACES) | last.isin(WIDE_SPACES)
+    return ibis.ifelse(spaced, whole.re_replace(_AROUND, ""), whole).nullif("")

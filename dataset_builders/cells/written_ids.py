@@ -17,6 +17,7 @@ _DECIMAL = r"^\d+\.\d+$"
 _ROUNDED = r"^[1-9](?:[.,]\d+)?[eE]\+\d\d+$"
 _BEFORE_DIGITS = r"^[^0-9]*0*"
 _FEW = 0.05
+_NO_ID = ("nan", "NaN", "<NA>", "None", "NULL", "null")  # as pandas, Python and SQL write that there is none
 
 
 def with_whole_ids(raw: RawLog, connection: DuckDB) -> tuple[RawLog, tuple[str, ...]]:
@@ -36,6 +37,12 @@ def with_whole_ids(raw: RawLog, connection: DuckDB) -> tuple[RawLog, tuple[str, 
         example = next(example for example, _ in facts if example)
         notes.append(f"Values of {name} such as {example!r} are read as {example.removesuffix('.0')!r}.")
     return replace(raw, interactions=log, items=catalogue), tuple(notes)
+
+
+def said_id(column: ir.Value) -> ir.StringValue:
+    """The id that a cell says; null where it says that there is none: visitors without one are not one user."""
+    text = plain_text(column)
+    return text.isin(_NO_ID).ifelse(ibis.null("string"), text)
 
 
 def is_rounded(column: ir.Value) -> ir.BooleanValue:

@@ -5,7 +5,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
-from ..cells.written_times import UTC_MICROSECONDS
+from ..cells.written_times import UTC_MICROSECONDS, with_plain_signs
 from ..input_error import InputError
 from ..schema import TIMESTAMP
 from ..tables.stored_tables import store
@@ -20,6 +20,18 @@ _CENTURY = 2000
 # "24. 3. 9." is how Korean writes the 9th of March 2024; "9.3.24." with its dots close is Serbian, the day first.
 _YEAR_FIRST_IN_TWO_DIGITS = r"^\s*\d{2}\.\s+\d{1,2}\.\s+\d{1,2}\.\s*$"
 _LOOKS_LOCAL = r"^\s*(?:\d{1,2}\s*[./-]\s*\d{1,2}|\d{4}\s*[./]\s*\d{1,2})\s*[./-]\s*\d{1,4}\b"
+_HALF_DAY_AT_END = r"(?i)^\s*\d{4}-\d.*\d\s*[ap]\.?m\.?\s*$"
+_EASTERN = (  # 2024年5月13日 下午5:07, 2024년 5월 13일 17시 7분
+    (r"\s*[年년月월]\s*", "-"),
+    (r"\s*[日일号號](?:\s*\([^)]*\))?", " "),
+    (r"\s*[时時시点點]\s*", ":"),
+    (r"\s*[分분]\s*(\d{1,2})\s*[秒초]", r":\1"),
+    (r"\s*[分분]", ""),
+    (r":(\d)\b", r":0\1"),
+    (r"(?:上午|午前|오전)\s*(\S+)", r"\1 AM"),
+    (r"(?:下午|午後|오후)\s*(\S+)", r"\1 PM"),
+)
+_HAS_EASTERN = r"[年년月월上午前오전下後후]"
 _PROBED_ROWS = 1_000
 
 
@@ -31,7 +43,18 @@ def has_local_dates(rows: ir.Table, connection: DuckDB) -> bool:
         connection (`ibis.backends.duckdb.Backend`): Where the rows are.
     """
     first = rows.limit(_PROBED_ROWS)
-    return bool(connection.execute(first[TIMESTAMP].re_search(_LOOKS_LOCAL).any()))
+    plain = _in_ascii(first[TIMESTAMP])
+    found = (plain != first[TIMESTAMP]) | plain.re_search(_LOOKS_LOCAL) | plain.re_search(_HALF_DAY_AT_END)
+    return bool(connection.execute(found.any()))
+
+
+def _in_ascii(text: ir.StringValue) -> ir.StringValue:
+    """Dates of East Asia, and digits and spaces of any script, as dates such as 2024-5-13 5:07 PM."""
+    plain = with_plain_signs(text)
+    spelled = plain
+    for pattern, replacement in _EASTERN:
+        spelled = spelled.re_replace(pattern, replacement)
+    return plain.re_search(_HAS_EASTERN).ifelse(spelled.strip(), plain)
 
 
 def parse_local_times(
@@ -66,7 +89,7 @@ def parse_local_times(
     written = rows[TIMESTAMP]
     is_iso = written.re_search(r"^\d{4}-") & written.try_cast(UTC_MICROSECONDS).notnull()
     different = store(name, rows.filter(~is_iso).select(written=written).distinct(), connection)
-    iso = _to_iso(different.written, connection, day_first, shown)
+    iso = _to_iso(_in_ascii(different.written), connection, day_first, shown)
     readable = different.select("written", iso=iso).filter(lambda row: row.iso.notnull())
     known = rows.left_join(readable, rows[TIMESTAMP] == readable.written)
     return known.mutate(timestamp=known.iso.fill_null(known[TIMESTAMP])).select(*rows.columns)

@@ -66,7 +66,10 @@ def test_seconds_are_no_milliseconds_where_the_user_says_so(times_of):
 
 def test_nobody_logged_in_the_early_seventies(times_of):
     assert times_of(["1714521600", "1714521600", "20240501"]) == [MAY_DAY, MAY_DAY, None]
-    assert times_of(["100000", "200000"]) == ["1970-01-02T03:46:40+00:00", "1970-01-03T07:33:20+00:00"]  # from 0 on
+    assert times_of(["100000", "200000"], "seconds") == [
+        "1970-01-02T03:46:40+00:00",
+        "1970-01-03T07:33:20+00:00",
+    ]  # from 0 on
 
 
 def test_a_forced_format_reads_nothing_else(times_of):
@@ -111,3 +114,13 @@ def test_a_unit_that_the_user_named_in_error_dates_nothing_1970(times_of):
     assert times_of(["1714521600"], "milliseconds") == [None]
     assert times_of(["1714521600000"], "microseconds") == [None]
     assert times_of(["40000000000"], "milliseconds") == ["1971-04-08T23:06:40+00:00"]  # no later time in another unit
+
+
+def test_times_of_a_year_that_nobody_meant_are_asked_for(times_of):
+    with pytest.raises(InputError, match=r"such as 738642 would be in January 1970 as .*--time-format seconds"):
+        times_of(["738641", "738642", "738643"])
+
+
+def test_the_short_name_of_a_zone_is_that_of_clocks_not_of_the_database(times_of):
+    zoned = ["2024-05-01 17:07:09 BST", "2024-05-01 17:07:09 CET", "2024-05-01 17:07:09 EST"]
+    assert times_of(zoned) == [f"2024-05-01T{hour}:07:09+00:00" for hour in (16, 16, 22)]

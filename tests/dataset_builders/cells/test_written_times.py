@@ -43,6 +43,17 @@ def read(tmp_path, *written):
         "01-MAY-2024 17:07:09",
         "May 1, 2024, 5:07:09 PM",
         "May 1st, 2024 at 5:07:09 p.m. UTC",
+        "20240501 17:07:09",
+        "2024-05-01T170709Z",
+        "2024-May-01 17:07:09",
+        "01-MAY-24 05.07.09.000 PM",
+        "[01/May/2024:17:07:09 +0000]",
+        "Posted May 1, 2024 5:07:09 PM.",
+        "Reviewed in the United Kingdom on 1 May 2024 17:07:09",
+        "Wed May 01 10:07:09 PDT 2024",
+        "2024-05-01 18:07:09 BST",
+        "May 1, 2024, 5:07:09\u202fPM",
+        "２０２４-05-01 17：07：09",
     ],
 )
 def test_every_way_to_write_one_moment(tmp_path, written):

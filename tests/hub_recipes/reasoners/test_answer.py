@@ -248,6 +248,39 @@ WITH_A_LABEL = (
     "KではなくAnswer: {L}",
     "{W}",
     "正解は（{W}）",
+    "__{L}__",
+    "_{L}_",
+    "| {L} |",
+    "{L} ✅",
+    "Ans. {L}",
+    "{L} it is",
+    "I vote for {L}",
+    "I picked {L}",
+    "Number {L}",
+    "Product {L}",
+    "{L} looks like the best one",
+    "{L}, but others fit too",
+    "Given the user's interest in Heat and Alien, I would choose {L}.",
+    "Answer: {L}\n\nExplanation: the user watched Heat and Alien.",
+    "{L}\n\nExplanation: the first is too old, Heat too long.",
+    "I pick {L} to end the week",
+    "<reason>B</reason><answer>{L}</answer>",
+    "<|thinking|>B<|/thinking|>{L}",
+    '{{"final answer": "{L}", "reason": "like Heat"}}',
+    '{{"result": {{"best_candidate": "{L}"}}}}',
+    "Ich würde {L} wählen.",
+    "{L} ist die beste Wahl.",
+    "A resposta correta é a {L}.",
+    "La mejor opción es la {L}",
+    "Kandidat {L}",
+    "Doğru cevap {L}'dır.",
+    "Odpověď: {L}",
+    "答案为 {L}",
+    "{L} 是最佳选择",
+    "ฉันเลือก {L}",
+    "คำตอบคือข้อ {L}",
+    "الخيار {L}",
+    "אני בוחר ב-{L}",
 )
 WITH_BOTH = (
     "{L}. {T}",
@@ -293,6 +326,11 @@ WITH_A_TITLE = (
     "The answer is {T}. Other films fit less.",
     "[THINK]Heat[/THINK]{T}",
     '{{"title": "{T}"}}',
+    '{{"movie": "{T}"}}',
+    "I'd suggest {T}",
+    "{T}. I think they will like it.",
+    "{T}. A film that fits.",
+    "K-PAX is not a good fit. I'd take {T}.",
 )
 
 
@@ -363,6 +401,21 @@ def test_the_order_of_the_candidates_decides_nothing(form, order, place):
         "Maybe A, maybe B.",
         "The film J. Edgar",
         "AではなくてBでもない",
+        "Elizabeth and World War I.",
+        "see Chapter A.",
+        "Anything but A.",
+        "Heat is not a good fit.",
+        "The user has already seen Heat.",
+        "in the heat of the night",
+        "from A to J.",
+        "C or maybe B",
+        "C (or B)",
+        "1st: C, 2nd: B",
+        "A: Alien, B: Heat",
+        '{"A": "Alien", "B": "Heat"}',
+        '{"label": "A", "movie": "Heat"}',
+        "Answer: A\nTitle: Heat",
+        "A\nHeat",
     ],
 )
 def test_several_or_none_or_a_thought_is_no_answer(text):
@@ -393,6 +446,12 @@ def test_several_or_none_or_a_thought_is_no_answer(text):
         ("Amelie", 7),
         ("Tom and Jerry", 9),
         ("E.T. the Extra–Terrestrial", 4),
+        ("E.T. the Extra Terrestrial", 4),
+        ("A. Alien - no\nB. Heat - no\n\nBest: C", 2),
+        ("The options are A. Alien, B. Heat and C. Fargo. I pick C.", 2),
+        ("I would choose heat", 1),
+        ("\\boxed{c}", 2),
+        ('{"answer": "c"}', 2),
         ("<think>it may be A", None),
         ("<think>it may be A</think> D", 3),
     ],
@@ -444,3 +503,9 @@ def test_titles_that_differ_by_an_accent_alone_stay_two():
 
 def test_a_number_is_a_title_in_a_list():
     assert parse_answer("1. 1917", [{"title": "1917"}, {"title": "300"}]) == 0
+
+
+def test_a_sentence_swallows_the_mark_at_the_end_of_a_title():
+    films = [{"title": title} for title in ("Mamma Mia!", "What's Up, Doc?", "Help!", "君の名は。", "Levi's® 501™")]
+    said = ("I take Mamma Mia, of course", "What's Up, Doc", "Help", "君の名は", "Levi's 501", "Mamma Mia!")
+    assert [parse_answer(text, films) for text in said] == [0, 1, None, 3, 4, 0]
