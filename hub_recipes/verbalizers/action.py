@@ -274,10 +274,14 @@ class ActionVerbalizer(LanguageModelVerbalizer):
         return execute(decisions, shown, self.items, self.successors, example.get(FOLD, ALL_USERS))
 
     def warm_start(self, example: Mapping[str, Any]) -> str:
-        """Random decisions, always the same for the same records: a policy that has learned them tries everything."""
+        """Random decisions, always the same for the same records: a policy that has learned them tries everything.
+
+        Each record is decided by itself. With shares of decisions that differ by history, a policy learns to repeat
+        the decision before, and GRPO then moves whole texts between extremes and learns nothing of single records.
+        """
         shown = self._shown(example[HISTORY])
         draws = np.random.default_rng(list(template_text(shown).encode()))
-        return "".join(f" {decision}" for decision in draw_decisions(draws, len(shown), self.known))
+        return "".join(f" {decision}" for decision in draws.choice(self.known, size=len(shown)))
 
     def max_completion_tokens(self, example: Mapping[str, Any]) -> int:
         """The tokens of all decisions, and one that ends them."""
