@@ -220,18 +220,18 @@ def read_upload(file: UploadedFile, columns: Mapping[str, str]) -> UploadedLog:
 
 
 def to_decision(
-    log: UploadedLog, user: int, invented: Mapping[str, Item], own_candidates: str = "", seed: int = 0
+    log: UploadedLog, user: int, films: Mapping[str, Item], own_candidates: str = "", seed: int = 0
 ) -> Decision:
     """The choice of one user that the reasoner is asked about.
 
     Held out is the newest record of a work that was new to the user, and the history ends before it. The other
     candidates are items that the user never touched, drawn in proportion to how many users did; where the log holds
-    too few of them, invented works fill up the ten.
+    too few of them, films that it does not name fill up the ten.
 
     Args:
         log ([`UploadedLog`]): As it was read.
         user (`int`): Place in `log.users`.
-        invented (`dict[str, Item]`): Works to fill up with.
+        films (`dict[str, Item]`): What to fill up with.
         own_candidates (`str`, *optional*): Titles, one a line; then nothing is held out.
         seed (`int`, *optional*, defaults to 0): Decides the draw.
 
@@ -249,8 +249,10 @@ def to_decision(
         raise InputError("The log has a single record, so there is nothing to predict it from. Give a longer one.")
     target = chosen.records[end][ITEM_ID]
     others = _draw(log, chosen, NUM_CANDIDATES - 1, seed)
-    filling = random.Random(seed).sample(sorted(invented), NUM_CANDIDATES - 1 - len(others))
-    renamed = {f"invented-{item_id}": {**invented[item_id], ITEM_ID: f"invented-{item_id}"} for item_id in filling}
+    named = {item[TITLE].casefold() for item in log.items.values()}
+    strange = sorted(item_id for item_id, film in films.items() if film[TITLE].casefold() not in named)
+    filling = random.Random(seed).sample(strange, NUM_CANDIDATES - 1 - len(others))
+    renamed = {f"film-{item_id}": {**films[item_id], ITEM_ID: f"film-{item_id}"} for item_id in filling}
     candidates = [target, *others, *renamed]
     random.Random(f"{seed}:order").shuffle(candidates)
     notes = [_filled_note(len(filling))] if filling else []
@@ -260,8 +262,8 @@ def to_decision(
 
 def _filled_note(count: int) -> str:
     return (
-        f"The log holds too few titles that this user never touched, so {count} of the ten candidates are invented "
-        "works of a service that does not exist, and easy to tell apart. For a fair question give your own candidates."
+        f"The log holds too few titles that this user never touched, so {count} of the ten candidates are films of "
+        "another log, and easy to tell apart. For a fair question give your own candidates."
     )
 
 

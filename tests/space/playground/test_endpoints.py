@@ -10,7 +10,7 @@ import pytest
 from tests.space.playground.test_uploads import HOSTILE, csv_log, netflix_export
 
 NAMES = {"/examples", "/compare", "/recommend", "/results", "/columns", "/compare_log"}
-VERBALIZERS = ["template", "profile", "zero_shot", "action", "rewrite"]
+VERBALIZERS = ["template", "profile", "successors", "action", "zero_shot"]
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +42,11 @@ def test_every_action_has_a_name_and_every_input_a_type(client):
 def test_the_examples_are_listed(client):
     examples = client.predict(api_name="/examples")
     assert examples[0]["name"] == "Ada"
-    assert all(example["records"] == 40 for example in examples)
+    assert all(12 <= example["records"] <= 20 for example in examples)
 
 
 def test_a_comparison_streams(client):
-    steps = list(client.submit(name="Bruno", history_length=6, api_name="/compare"))
+    steps = list(client.submit(name="Bruno", history_length=6, zero_shot=True, api_name="/compare"))
     assert len(steps) > 10
     final = steps[-1]
     assert list(final["texts"]) == VERBALIZERS
@@ -57,7 +57,7 @@ def test_a_comparison_streams(client):
         assert text["pick"] in final["candidates"]
     lengths = [len(step["texts"]["zero_shot"]["text"]) for step in steps]
     assert len(set(lengths)) > 5
-    assert len(final["texts"]["action"]["decisions"]) == 6
+    assert final["texts"]["action"]["decisions"] == ["drop"] * 3 + ["next"] * 3
     assert final["target"] in final["candidates"]
 
 
@@ -75,7 +75,15 @@ def test_every_input_has_a_name_and_a_type(client):
     inputs = {
         name: [shown["parameter_name"] for shown in endpoint["parameters"]] for name, endpoint in endpoints.items()
     }
-    choices = ["history_length", "action_adapter", "rewrite_adapter", "reasoner_adapter", "answer", "seed"]
+    choices = [
+        "history_length",
+        "action_adapter",
+        "rewrite_adapter",
+        "reasoner_adapter",
+        "answer",
+        "seed",
+        "zero_shot",
+    ]
     assert inputs["/compare"] == ["name", *choices]
     assert inputs["/compare_log"] == ["file", "columns", "user", "candidates", *choices]
     assert not [name for names in inputs.values() for name in names if name.startswith("param_")]
