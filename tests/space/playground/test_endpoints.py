@@ -1,5 +1,6 @@
 """The page for programs: named endpoints, typed inputs, sentences for what is wrong, and ten callers at once."""
 
+import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -68,6 +69,27 @@ def test_the_reasoner_may_answer_by_tags(client):
     )
     assert sum(by_tags["probabilities"].values()) == pytest.approx(1)
     assert by_tags["probabilities"] != by_title["probabilities"]
+
+
+def test_every_endpoint_is_a_tool_of_an_assistant(served):
+    """The page as an MCP server: assistants find the endpoints with what each input means, and call them."""
+    mcp = pytest.importorskip("mcp", reason="needs the extra `space`")
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def ask() -> tuple[dict, str]:
+        async with (
+            streamablehttp_client(f"{served.url}gradio_api/mcp/") as (read, write, _),
+            mcp.ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+            arguments = {"text": "Likes slow noir", "candidates": ["Fargo", "Heat"]}
+            return tools, (await session.call_tool("recommend", arguments)).content[0].text
+
+    tools, answer = asyncio.run(ask())
+    assert {"list_examples", "compare_example", "recommend", "results_json", "columns_of", "compare_log"} <= set(tools)
+    assert all(said["description"] for said in tools["compare_example"].inputSchema["properties"].values())
+    assert "Fargo" in answer
 
 
 def test_every_input_has_a_name_and_a_type(client):

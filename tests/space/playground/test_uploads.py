@@ -196,7 +196,7 @@ def test_an_adapter_writes_and_is_named(page, to_adapter):
     rewrite = page.locator('article[data-verbalizer="rewrite"]')
     expect(rewrite.locator(".by")).to_contain_text(folder)
     page.get_by_role("tab", name="Code").click()
-    expect(page.locator(".cm-content")).to_contain_text(f"RewriteVerbalizer.from_pretrained('{folder}', items)")
+    expect(page.locator(".cm-content")).to_contain_text(f"RewriteVerbalizer.from_pretrained('{folder}', items, ")
 
 
 def test_an_uploaded_log_is_kept_nowhere(page, upload, served, tmp_path, capfd, monkeypatch):
