@@ -374,6 +374,22 @@ def test_other_candidates_were_never_touched():
         assert to_decision(log, user, example_films(), seed=user).candidates == decision.candidates
 
 
+def test_successors_of_an_upload_are_what_others_chose():
+    """Only one user saw the last film, so a text about that user does not name it, and one about another user does."""
+    films = [("u0", "a"), ("u0", "b"), ("u0", "z"), *((f"u{user}", film) for user in range(1, 12) for film in "abc")]
+    rows = "".join(f"{user},{film},{1_600_000_000 + 86_400 * place}\n" for place, (user, film) in enumerate(films))
+    columns = {"user_id": "uid", "item_id": "film", "timestamp": "when"}
+    log = read_upload(UploadedFile("log.csv", f"uid,film,when\n{rows}".encode()), columns)
+    ids = {item["title"]: item_id for item_id, item in log.items.items()}
+    after_b = [{one.item_id for one in user.successors.after(ids["b"])} for user in log.users]
+    watched = [{record["title"] for record in user.records} for user in log.users]
+    assert not any(ids["z"] in found for found, seen in zip(after_b, watched, strict=True) if "z" in seen)
+    assert any(ids["z"] in found for found, seen in zip(after_b, watched, strict=True) if "z" not in seen)
+    assert all(ids["c"] in found for found in after_b)
+    decision = to_decision(log, 0, example_films())
+    assert decision.successors is log.users[0].successors
+
+
 def test_a_table_of_one_person_needs_no_user_and_no_id():
     rows = b"name,watched_at\nFog,2024-05-01\nDew,2024-05-02\nFog,2024-05-03\n"
     file = UploadedFile("mine.csv", rows)
