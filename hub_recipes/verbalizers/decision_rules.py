@@ -79,7 +79,7 @@ class RuleDecisions:
         draws = np.random.default_rng(self.seed)
         texts = [
             execute(
-                Decisions(self._decide(len(history), draws), undecided=0), history, self.items, self.successors, fold
+                Decisions(self.decide(len(history), draws), undecided=0), history, self.items, self.successors, fold
             )
             for history, fold in zip(histories, folds_of(histories, folds), strict=True)
         ]
@@ -91,7 +91,13 @@ class RuleDecisions:
     def _known(self) -> tuple[str, ...]:
         return DECISIONS if self.successors is None else WITH_NEXT
 
-    def _decide(self, num_records: int, draws: np.random.Generator) -> tuple[str, ...]:
+    def decide(self, num_records: int, draws: np.random.Generator) -> tuple[str, ...]:
+        """One decision per record, oldest first.
+
+        Args:
+            num_records (`int`): Length of the history.
+            draws (`np.random.Generator`): Decides where the rule is chance.
+        """
         if self.rule == RANDOM:
             return draw_decisions(draws, num_records, self._known)
         if newest := _NEWEST.fullmatch(self.rule):

@@ -10,21 +10,21 @@ import logs2lang
 
 examples = load_dataset("data/own", "examples", split="test")
 items = {{item["item_id"]: item for item in load_dataset("data/own", "items", split="train")}}
+successors = logs2lang.BuiltDataset.open("data/own").successors()
 
 histories = [history[-{history_length}:] for history in examples["history"][:8]]
 verbalizers = {{
     "template": logs2lang.TemplateVerbalizer(),
     "profile": logs2lang.ProfileVerbalizer(items),
-    "zero_shot": logs2lang.RewriteVerbalizer.from_pretrained({base!r}, items),
-    "action": logs2lang.ActionVerbalizer.from_pretrained({action!r}, items),
-    "rewrite": logs2lang.RewriteVerbalizer.from_pretrained({rewrite!r}, items),
-}}
+    "successors": logs2lang.SuccessorsVerbalizer(items, successors),
+{learned}}}
 texts = {{name: verbalizer.verbalize(histories) for name, verbalizer in verbalizers.items()}}
 
 reasoner = logs2lang.LocalReasoner.from_pretrained({reasoner!r}, answer={answer!r})
 candidates = [[items[shown["item_id"]] for shown in row] for row in examples["candidates"][:8]]
 rankings = {{name: reasoner.rank(written, candidates) for name, written in texts.items()}}
 """
+_LEARNED = '    "{name}": logs2lang.{verbalizer}.from_pretrained({adapter!r}, items, successors=successors),\n'
 _ADAPTER = """\
 from peft import AutoPeftModelForCausalLM
 
@@ -35,7 +35,7 @@ import evaluate
 
 metric = evaluate.load("discovery_recall")
 scores = metric.compute(
-    predictions=[ranking.item_ids for ranking in rankings["rewrite"]],
+    predictions=[ranking.item_ids for ranking in rankings["successors"]],
     references=examples["target"][:8],
     is_discovery=examples["is_discovery"][:8],
     k=1,
@@ -54,11 +54,18 @@ def code_of(choices: Choices, base_model: str) -> str:
         >>> "history[-5:]" in code_of(Choices(history_length=5), "org/base")
         True
     """
+    learned = (
+        ("action", "ActionVerbalizer", _place(choices.action_adapter)),
+        ("zero_shot", "RewriteVerbalizer", base_model if choices.zero_shot else ""),
+        ("rewrite", "RewriteVerbalizer", _place(choices.rewrite_adapter)),
+    )
     code = _VERBALIZE.format(
         history_length=int(choices.history_length),
-        base=base_model,
-        action=_place(choices.action_adapter) or base_model,
-        rewrite=_place(choices.rewrite_adapter) or base_model,
+        learned="".join(
+            _LEARNED.format(name=name, verbalizer=verbalizer, adapter=adapter)
+            for name, verbalizer, adapter in learned
+            if adapter
+        ),
         reasoner=_place(choices.reasoner_adapter) or base_model,
         answer=choices.answer,
     )

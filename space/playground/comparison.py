@@ -1,26 +1,40 @@
-"""The comparison itself: five verbalizers write the same log, and the reasoner chooses from each text."""
+"""The comparison itself: verbalizers write the same log, and the reasoner chooses from each text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
-from logs2lang.dataset_builders.schema import HISTORY
+import numpy as np
+
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.schema import HISTORY, MAX_HISTORY
 from logs2lang.models.language_models import LanguageModel
 from logs2lang.models.model_folders import model_folder
-from logs2lang.reasoners.local import Answer, LocalReasoner
+from logs2lang.reasoners.local import LocalReasoner, trained_choices
 from logs2lang.space.playground.decision import Decision
 from logs2lang.space.playground.loaded_models import LoadedModels
 from logs2lang.space.playground.released_adapters import MODEL_CARDS, default_adapter
 from logs2lang.verbalizers.action import ActionVerbalizer, parse_decisions
+from logs2lang.verbalizers.decision_rules import RuleDecisions
 from logs2lang.verbalizers.language_model_verbalizer import VERBALIZER_CONFIG, LanguageModelVerbalizer
 from logs2lang.verbalizers.learned import LEARNED_VERBALIZERS
 from logs2lang.verbalizers.profile import ProfileVerbalizer
 from logs2lang.verbalizers.rewrite import RewriteVerbalizer
+from logs2lang.verbalizers.successors import SuccessorsVerbalizer
 from logs2lang.verbalizers.template import TemplateVerbalizer
 from logs2lang.verbalizers.verbalization_file import count_tokens
 
-VERBALIZERS = ("template", "profile", "zero_shot", "action", "rewrite")
+VERBALIZERS = ("template", "profile", "successors", "action", "zero_shot", "rewrite")
+ACTION_RULE = "newest-3"
+"""What decides about records where no action adapter was chosen."""
+BY_ACTION_RULE = f"rule {ACTION_RULE}"
+
+UNTRAINED_TEMPERATURE = 4.0
+"""Of a reasoner that was not trained for its answer mode: sums over the tokens of a title lie many nats apart, so
+without it nearly every pick would show 100%. The ranking does not depend on it."""
+
+PageAnswer = Literal["title", "tags", "label"]
 State = Literal["empty", "waiting", "writing", "reading", "done"]
 
 
@@ -30,19 +44,36 @@ class Choices:
 
     Args:
         history_length (`int`, defaults to 20): How many of the newest records are read.
-        action_adapter (`str`, defaults to `""`): Folder or Hub id; the base model as it is when empty.
-        rewrite_adapter (`str`, defaults to `""`): The same.
-        reasoner_adapter (`str`, defaults to `""`): The same.
+        action_adapter (`str`, defaults to `""`): Folder or Hub id; a rule decides if empty.
+        rewrite_adapter (`str`, defaults to `""`): Folder or Hub id; nothing is rewritten if empty.
+        reasoner_adapter (`str`, defaults to `""`): Folder or Hub id; the untrained base model if empty.
         answer (`str`, defaults to `"title"`): Answer mode of the reasoner: `"title"`, `"tags"` or `"label"`.
         seed (`int`, defaults to 0): Decides the order of the candidates; 0 leaves it as it came.
+        zero_shot (`bool`, defaults to `False`): Whether the untrained base model writes a text as well.
+
+    Raises:
+        InputError: A choice is not among those there are.
     """
 
     history_length: int = 20
     action_adapter: str = ""
     rewrite_adapter: str = ""
     reasoner_adapter: str = ""
-    answer: Answer = "title"
+    answer: PageAnswer = "title"
     seed: int = 0
+    zero_shot: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.history_length <= MAX_HISTORY:
+            raise InputError(f"history_length is {self.history_length}; expected 1 to {MAX_HISTORY}.")
+        if self.answer not in get_args(PageAnswer):
+            raise InputError(f"answer is {self.answer!r}; expected 'title', 'tags' or 'label'.")
+
+    @property
+    def verbalizers(self) -> tuple[str, ...]:
+        """Those that are to write, in the order of the page."""
+        asked = {"zero_shot": self.zero_shot, "rewrite": bool(self.rewrite_adapter.strip())}
+        return tuple(name for name in VERBALIZERS if asked.get(name, True))
 
 
 @dataclass(frozen=True)
@@ -57,7 +88,6 @@ class Written:
         template_tokens (`int`, *optional*): Length of the template's text.
         decisions (`Sequence[str]`): Of `action`: one per record, as far as they are made.
         probabilities (`dict[str, float]`): By candidate; empty until the reasoner has read the text.
-        note (`str`): What should be known about this text.
     """
 
     state: State = "empty"
@@ -67,7 +97,6 @@ class Written:
     template_tokens: int | None = None
     decisions: Sequence[str] = ()
     probabilities: Mapping[str, float] = field(default_factory=dict)
-    note: str = ""
 
     @property
     def compression(self) -> float | None:
@@ -84,18 +113,24 @@ Comparison = dict[str, Written]
 """By verbalizer, in the order of the page."""
 
 
-def written_by_rules(decision: Decision) -> Comparison:
-    """The comparison before any model has run: two texts are there at once, the others are waited for."""
-    by_rules = {"template": TemplateVerbalizer(), "profile": ProfileVerbalizer(decision.items)}
-    texts = {name: verbalizer.verbalize([decision.history])[0] for name, verbalizer in by_rules.items()}
-    return {
-        name: Written("waiting", texts[name], by="rules") if name in texts else Written("waiting")
-        for name in VERBALIZERS
+def written_by_rules(decision: Decision, choices: Choices) -> Comparison:
+    """The comparison before any model has run: texts by rules are there at once, the others are waited for."""
+    history, items, successors = decision.history, decision.items, decision.successors
+    by_rules = {
+        "template": TemplateVerbalizer(),
+        "profile": ProfileVerbalizer(items),
+        "successors": SuccessorsVerbalizer(items, successors),
     }
+    written = {name: Written("waiting", by_rules[name].verbalize([history])[0], by="rules") for name in by_rules}
+    if not choices.action_adapter.strip():
+        rule = RuleDecisions(items, ACTION_RULE, successors)
+        decided = rule.decide(len(history), np.random.default_rng(rule.seed))
+        written["action"] = Written("waiting", rule.verbalize([history])[0], by=BY_ACTION_RULE, decisions=decided)
+    return {name: written.get(name, Written("waiting")) for name in choices.verbalizers}
 
 
 def compare(decision: Decision, choices: Choices, models: LoadedModels) -> Iterator[Comparison]:
-    """Write the log in five ways, and let the reasoner choose from each.
+    """Write the log in each way that was chosen, and let the reasoner choose from each text.
 
     Args:
         decision ([`Decision`]): With the records that are to be read and the candidates in the order to be shown.
@@ -108,29 +143,26 @@ def compare(decision: Decision, choices: Choices, models: LoadedModels) -> Itera
     Raises:
         InputError: An adapter cannot be had, or is for another base model.
     """
-    comparison = written_by_rules(decision)
+    comparison = written_by_rules(decision, choices)
     yield comparison
     # All adapters before the first text: a wrong one is said at once and not after half a minute.
-    writers = {
-        "zero_shot": RewriteVerbalizer(decision.items, models.base()),
-        "action": _to_verbalizer("action", choices.action_adapter, decision, models),
-        "rewrite": _to_verbalizer("rewrite", choices.rewrite_adapter, decision, models),
-    }
+    writers = _to_writers(comparison, decision, choices, models)
     reasoner = to_reasoner(choices, models)
-    comparison = _counted(comparison, ("template", "profile"), reasoner)
-    yield comparison
-    waiting = ["template", "profile"]
+    by_rules = [name for name in comparison if name not in writers]
+    comparison = _counted(comparison, by_rules, reasoner)
+    for step in _read(comparison, by_rules, decision, reasoner):
+        comparison = step
+        yield comparison
     adapters = {"action": choices.action_adapter, "rewrite": choices.rewrite_adapter}
     for name, verbalizer in writers.items():
         by = adapters.get(name, "").strip() or models.base_model
-        for written in _steps(name, by, decision, verbalizer, comparison):
+        for written in _steps(by, decision, verbalizer):
             comparison = {**comparison, name: written}
             yield comparison
         comparison = _counted(comparison, (name,), reasoner)
-        for step in _read(comparison, [*waiting, name], decision, reasoner):
+        for step in _read(comparison, [name], decision, reasoner):
             comparison = step
             yield comparison
-        waiting = []
 
 
 def reread(comparison: Comparison, decision: Decision, choices: Choices, models: LoadedModels) -> Iterator[Comparison]:
@@ -142,8 +174,8 @@ def reread(comparison: Comparison, decision: Decision, choices: Choices, models:
 
 def default_choices(folder: Path = MODEL_CARDS) -> Choices:
     """What the page starts with: the released adapters, as far as there are any."""
-    adapters = {f"{role}_adapter": default_adapter(role, folder) for role in ("action", "rewrite", "reasoner")}
-    return Choices(**adapters)
+    action, rewrite, reasoner = (default_adapter(role, folder) for role in ("action", "rewrite", "reasoner"))
+    return Choices(action_adapter=action, rewrite_adapter=rewrite, reasoner_adapter=reasoner)
 
 
 def written_ahead(decision: Decision, models: LoadedModels) -> dict[str, dict[str, Any]]:
@@ -158,7 +190,6 @@ def written_ahead(decision: Decision, models: LoadedModels) -> dict[str, dict[st
             "template_tokens": written.template_tokens,
             "decisions": list(written.decisions),
             "probabilities": {item_id: round(p, 4) for item_id, p in written.probabilities.items()},
-            "note": written.note,
         }
         for name, written in comparison.items()
     }
@@ -167,38 +198,39 @@ def written_ahead(decision: Decision, models: LoadedModels) -> dict[str, dict[st
 def to_reasoner(choices: Choices, models: LoadedModels) -> LocalReasoner:
     """The chosen reasoner, with the settings it was trained with if it was trained for this answer mode."""
     model = models.get(choices.reasoner_adapter)
-    if model.adapter_id is None:
-        return LocalReasoner(model, choices.answer)
-    return LocalReasoner.as_trained(model, model_folder(model.adapter_id), choices.answer)
+    trained = {} if model.adapter_id is None else trained_choices(model_folder(model.adapter_id))
+    if trained.get("answer") == choices.answer:
+        return LocalReasoner(model, **trained)
+    return LocalReasoner(model, choices.answer, temperature=UNTRAINED_TEMPERATURE)
+
+
+def _to_writers(
+    comparison: Comparison, decision: Decision, choices: Choices, models: LoadedModels
+) -> dict[str, LanguageModelVerbalizer]:
+    """The language models whose texts are still waited for."""
+    adapters = {"zero_shot": "", "action": choices.action_adapter, "rewrite": choices.rewrite_adapter}
+    waited_for = [name for name, written in comparison.items() if not written.by]
+    return {name: _to_verbalizer(name, adapters[name], decision, models) for name in waited_for}
 
 
 def _to_verbalizer(name: str, adapter: str, decision: Decision, models: LoadedModels) -> LanguageModelVerbalizer:
     """A learned verbalizer with its adapter and settings, or with the untrained base model."""
-    kind, model = LEARNED_VERBALIZERS[name], models.get(adapter)
-    if model.adapter_id is None:
-        return kind(decision.items, model)
-    trained = kind.trained_choices(model_folder(model.adapter_id) / VERBALIZER_CONFIG)
-    return kind(decision.items, model, **trained)
+    kind, model = LEARNED_VERBALIZERS.get(name, RewriteVerbalizer), models.get(adapter)
+    trained = (
+        {} if model.adapter_id is None else kind.trained_choices(model_folder(model.adapter_id) / VERBALIZER_CONFIG)
+    )
+    return kind(decision.items, model, successors=decision.successors, **trained)
 
 
-def _steps(
-    name: str, by: str, decision: Decision, verbalizer: LanguageModelVerbalizer, comparison: Comparison
-) -> Iterator[Written]:
+def _steps(by: str, decision: Decision, verbalizer: LanguageModelVerbalizer) -> Iterator[Written]:
     """The text of one language model while it grows."""
-    model = cast(LanguageModel, verbalizer.language_model)
-    trained = model.adapter_id is not None
-    if name == "rewrite" and not trained:
-        note = "No adapter was chosen, so this text is written by the untrained base model: it is the zero-shot text."
-        yield replace(comparison["zero_shot"], state="writing", probabilities={}, note=note)
-        return
-    note = "" if trained or name == "zero_shot" else "No adapter was chosen: the untrained base model decides."
     history = verbalizer.fit(decision.history)
-    yield Written("writing", by=by, note=note)
+    yield Written("writing", by=by)
     completion = ""
-    for piece in _pieces(verbalizer, history, model):
+    for piece in _pieces(verbalizer, history, cast(LanguageModel, verbalizer.language_model)):
         completion += piece
-        yield _to_written(verbalizer, completion, history, decision, by, note)
-    yield _to_written(verbalizer, completion, history, decision, by, note)
+        yield _to_written(verbalizer, completion, history, decision, by)
+    yield _to_written(verbalizer, completion, history, decision, by)
 
 
 def _pieces(verbalizer: LanguageModelVerbalizer, history: Sequence[Any], model: LanguageModel) -> Iterator[str]:
@@ -213,16 +245,15 @@ def _to_written(
     history: Sequence[Any],
     decision: Decision,
     by: str,
-    note: str,
 ) -> Written:
     if not isinstance(verbalizer, ActionVerbalizer):
-        return Written("writing", verbalizer.realize(completion, {HISTORY: history}), by=by, note=note)
-    made = parse_decisions(completion, len(history))
+        return Written("writing", verbalizer.realize(completion, {HISTORY: history}), by=by)
+    made = parse_decisions(completion, len(history), verbalizer.known)
     decided = len(history) - made.undecided
     text = verbalizer.realize(completion, {HISTORY: history[:decided]})
     # Records that did not fit the model's window were never asked about, and were left out of the text.
     unread = [""] * (len(decision.history) - len(history))
-    return Written("writing", text, by=by, decisions=[*unread, *made.of_records[:decided]], note=note)
+    return Written("writing", text, by=by, decisions=[*unread, *made.of_records[:decided]])
 
 
 def _counted(comparison: Comparison, names: Sequence[str], reasoner: LocalReasoner) -> Comparison:

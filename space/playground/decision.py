@@ -2,9 +2,16 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from logs2lang.dataset_builders.schema import Item, Record
+from logs2lang.dataset_builders.schema import ALL_USERS, Item, Record
+from logs2lang.dataset_builders.successor_lists import SuccessorLists
+
+
+def no_successors() -> SuccessorLists:
+    """Those of a log from which nothing was counted."""
+    return SuccessorLists(Path(), {ALL_USERS: {}})
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,7 @@ class Decision:
         candidates (`Sequence[str]`): Item ids, in the order in which they are shown to the reasoner.
         target (`str`, *optional*): The item that was really chosen; `None` if unknown.
         notes (`Sequence[str]`): What readers of the outcome should know.
-        noise (`Sequence[bool]`, *optional*): Per record, whether the simulator knows it to be noise.
+        successors ([`SuccessorLists`], *optional*): What other users chose after the items of the history.
     """
 
     name: str
@@ -27,7 +34,7 @@ class Decision:
     candidates: Sequence[str]
     target: str | None = None
     notes: Sequence[str] = ()
-    noise: Sequence[bool] = ()
+    successors: SuccessorLists = field(default_factory=no_successors)
 
     @property
     def candidate_items(self) -> list[Item]:
@@ -41,7 +48,7 @@ class Decision:
             >>> Decision("Ann", ["old", "new"], {}, []).newest(1).history
             ['new']
         """
-        return replace(self, history=self.history[-length:], noise=self.noise[-length:])
+        return replace(self, history=self.history[-length:])
 
     def reordered(self, seed: int) -> "Decision":
         """The same candidates in an order that the seed decides; seed 0 leaves them as they came.

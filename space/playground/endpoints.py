@@ -14,7 +14,6 @@ from logs2lang.dataset_builders.prompting.prompts import sanitize, told_apart
 from logs2lang.dataset_builders.schema import NUM_CANDIDATES, TITLE, Item
 from logs2lang.evaluation.results import RESULTS_FILE, read_document
 from logs2lang.space.playground.comparison import (
-    VERBALIZERS,
     Choices,
     Comparison,
     Written,
@@ -23,7 +22,7 @@ from logs2lang.space.playground.comparison import (
     to_reasoner,
 )
 from logs2lang.space.playground.decision import Decision
-from logs2lang.space.playground.example_users import example_users, invented_items
+from logs2lang.space.playground.example_users import example_films, example_users
 from logs2lang.space.playground.loaded_models import LoadedModels
 from logs2lang.space.playground.received_file import take
 from logs2lang.space.playground.results_view import result_names
@@ -48,7 +47,7 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
 
     @_answering
     def list_examples() -> list[dict[str, Any]]:
-        """The invented users: their names, and how many records each has."""
+        """The invented users, who watch real films: their names, and how many records each has."""
         return [
             {"name": name, "description": user.description, "records": len(user.decision.history)}
             for name, user in example_users().items()
@@ -63,9 +62,21 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
         reasoner_adapter: str = page.reasoner_adapter,
         answer: Literal["title", "tags", "label"] = page.answer,
         seed: int = 0,
+        zero_shot: bool = False,
     ) -> Iterator[dict[str, Any]]:
-        """Write the log of an invented user in five ways and let the reasoner choose; streams partial results."""
-        choices = _checked(history_length, action_adapter, rewrite_adapter, reasoner_adapter, answer, seed)
+        """Write the log of an invented user in several ways and let the reasoner choose; streams what is there so far.
+
+        Args:
+            name: Of a user that `examples` lists.
+            history_length: How many of the newest records are read, 1 to 100.
+            action_adapter: Adapter that decides about records, a released name or a Hub id; empty: a rule decides.
+            rewrite_adapter: Adapter that rewrites the log; empty: nothing is rewritten.
+            reasoner_adapter: Adapter that chooses; empty: the untrained base model.
+            answer: How the reasoner answers: by the probability of each title, of its tags, or by label A to J.
+            seed: Decides the order of the candidates; 0 leaves it as it is.
+            zero_shot: Whether the untrained base model writes a text as well.
+        """
+        choices = _checked(history_length, action_adapter, rewrite_adapter, reasoner_adapter, answer, seed, zero_shot)
         if name not in example_users():
             raise InputError(f"There is no example {name!r}; choose from {', '.join(example_users())}.")
         yield from _compared(example_users()[name].decision, choices, models)
@@ -74,7 +85,14 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
     def recommend(
         text: str, candidates: list[str], reasoner_adapter: str = "", answer: Literal["title", "label"] = "title"
     ) -> dict[str, Any]:
-        """Let the reasoner read any text about a user and say how probable each of up to ten titles is to be next."""
+        """Let the reasoner read any text about a user and say how probable each of up to ten titles is to be next.
+
+        Args:
+            text: What is known of the user, at most 20,000 characters.
+            candidates: Two to ten different titles.
+            reasoner_adapter: Adapter that chooses, a released name or a Hub id; empty: the untrained base model.
+            answer: By the probability of each title, or by label A to J.
+        """
         titles = [str(title) for title in candidates]
         if not 2 <= len(titles) <= NUM_CANDIDATES:
             raise InputError(f"Give 2 to {NUM_CANDIDATES} candidates; got {len(titles)}.")
@@ -90,7 +108,7 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
             Item(item_id=str(place), title=title, year=None, tags=[], series=None, description=None)
             for place, title in enumerate(titles)
         ]
-        reasoner = to_reasoner(_checked(1, "", "", reasoner_adapter, answer, 0), models)
+        reasoner = to_reasoner(_checked(1, "", "", reasoner_adapter, answer, 0, False), models)
         (ranking,) = reasoner.rank([text], [shown])
         if ranking is None:
             return {"pick": None, "probabilities": {}}
@@ -99,7 +117,11 @@ def add_endpoints(models: LoadedModels, results: Path, model_queue: str) -> None
 
     @_answering
     def results_json(name: str = "") -> dict[str, Any]:
-        """A released `results.json`; without a name, the available names."""
+        """A released `results.json`; without a name, the names there are.
+
+        Args:
+            name: Of an evaluation.
+        """
         if not name:
             return {"names": result_names(results)}
         if name not in result_names(results):
@@ -130,6 +152,7 @@ def _add_file_endpoints(models: LoadedModels, slow: dict[str, Any]) -> None:
         )
         answer = gr.Radio(["title", "tags", "label"], value=page.answer, label="answer")
         seed = gr.Number(0, label="seed", precision=0)
+        zero_shot = gr.Checkbox(False, label="zero_shot")
         found, compared = gr.JSON(label="columns"), gr.JSON(label="comparison")
         look, ask = gr.Button("look"), gr.Button("ask")
 
@@ -151,36 +174,37 @@ def _add_file_endpoints(models: LoadedModels, slow: dict[str, Any]) -> None:
         reasoner_adapter: str,
         answer: str,
         seed: int,
+        zero_shot: bool,
     ) -> Iterator[dict[str, Any]]:
-        """Write a log of one's own in five ways and let the reasoner choose. Nothing of it is kept.
+        """Write a log of one's own in several ways and let the reasoner choose. Nothing of it is kept.
 
         `columns` maps roles (user_id, item_id, title, timestamp, ...) to the file's columns where the guess is wrong;
         `user` counts from 0, the one with the most records first; `candidates` are titles, one a line, or empty.
         """
-        choices = _checked(history_length, action_adapter, rewrite_adapter, reasoner_adapter, answer, seed)
+        choices = _checked(history_length, action_adapter, rewrite_adapter, reasoner_adapter, answer, seed, zero_shot)
         uploaded = take(file)
         if not isinstance(columns, dict):
             raise InputError('columns must be an object such as {"timestamp": "when"}.')
         log = read_upload(uploaded, {**look_at(uploaded).guess, **columns})
-        yield from _compared(to_decision(log, int(user), invented_items(), candidates, choices.seed), choices, models)
+        yield from _compared(to_decision(log, int(user), example_films(), candidates, choices.seed), choices, models)
 
     quick: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "reading"}
     look.click(columns_of, [file], [found], api_name="columns", **quick)
-    settings = [history_length, action, rewrite, reasoner, answer, seed]
+    settings = [history_length, action, rewrite, reasoner, answer, seed, zero_shot]
     ask.click(compare_log, [file, columns, user, candidates, *settings], [compared], api_name="compare_log", **slow)
 
 
-def _checked(history_length: Any, action: str, rewrite: str, reasoner: str, answer: Any, seed: Any) -> Choices:
-    if not 1 <= int(history_length) <= 100:
-        raise InputError(f"history_length is {history_length}; expected 1 to 100.")
-    if answer not in ("title", "tags", "label"):
-        raise InputError(f"answer is {answer!r}; expected 'title', 'tags' or 'label'.")
-    return Choices(int(history_length), action or "", rewrite or "", reasoner or "", answer, int(seed))
+def _checked(
+    history_length: Any, action: str, rewrite: str, reasoner: str, answer: Any, seed: Any, zero_shot: Any
+) -> Choices:
+    return Choices(
+        int(history_length), action or "", rewrite or "", reasoner or "", answer, int(seed), bool(zero_shot)
+    )
 
 
 def _compared(decision: Decision, choices: Choices, models: LoadedModels) -> Iterator[dict[str, Any]]:
     shown = decision.newest(choices.history_length).reordered(choices.seed)
-    marks = TextMarks(shown.history, shown.items)
+    marks = TextMarks.of(shown)
     for comparison in compare(shown, choices, models):
         yield _to_answer(comparison, shown, marks)
 
@@ -191,7 +215,7 @@ def _to_answer(comparison: Comparison, decision: Decision, marks: TextMarks) -> 
         "candidates": _told_apart(decision),
         "target": None if decision.target is None else _target_title(decision),
         "notes": list(decision.notes),
-        "texts": {name: to_entry(comparison[name], decision, marks) for name in VERBALIZERS},
+        "texts": {name: to_entry(written, decision, marks) for name, written in comparison.items()},
     }
 
 
@@ -216,7 +240,6 @@ def to_entry(written: Written, decision: Decision, marks: TextMarks) -> dict[str
         "state": written.state,
         "text": written.text,
         "by": written.by,
-        "note": written.note,
         "tokens": written.tokens,
         "compression": written.compression,
         "decisions": list(written.decisions),

@@ -1,54 +1,49 @@
-"""The example users of the page: invented people of the simulated streaming service, shipped in one small file.
+"""The example users of the page: invented people who watch real films, shipped in one small file.
 
-    python -m logs2lang.space.playground.example_users
+    python -m logs2lang.space.playground.example_users data/movietweetings-100k
 
-writes `example_users.json` again: it simulates a service, takes a few of its accounts, and writes down ahead of time
-what each verbalizer makes of their logs and what the reasoner then picks, so that the page opens with all of it.
+writes `example_users.json` again, from a dataset that `logs2lang build movietweetings --output
+data/movietweetings-100k` built: it invents users, takes those whose log shows what successors can do, and writes down
+ahead of time what each verbalizer makes of their logs and what the reasoner then picks, so that the page opens with
+all of it.
 """
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from importlib.resources import files
+from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from logs2lang.dataset_builders.build_options import BuildOptions
-from logs2lang.dataset_builders.builder import build_dataset
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.schema import (
+    ALL_USERS,
     CANDIDATES,
-    DESCRIPTION,
-    EVENT,
     HISTORY,
-    IS_DISCOVERY,
-    ITEM_COLUMNS,
     ITEM_ID,
-    NOISE_EVENTS,
     TAGS,
     TARGET,
     TIMESTAMP,
-    USER,
+    TITLE,
+    YEAR,
     Item,
     Record,
 )
-from logs2lang.dataset_builders.sources.streaming_simulation import SimulationConfig, read_streaming_simulation
+from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
 from logs2lang.dataset_builders.whole_files import write_text
-from logs2lang.evaluation.noise_measures import NOISE_KIND
-from logs2lang.space.playground.comparison import written_ahead
+from logs2lang.space.playground.comparison import default_choices, to_reasoner, written_ahead, written_by_rules
 from logs2lang.space.playground.decision import Decision
+from logs2lang.space.playground.invented_users import PEOPLE, FilmLog, Person, invent
 from logs2lang.space.playground.loaded_models import LoadedModels
 
 EXAMPLES_FILE = Path(__file__).with_name("example_users.json")
-NAMES = ("Ada", "Bruno", "Chidi", "Dagny", "Emre", "Farah")
-HISTORY_RECORDS = 40
-MORE_ITEMS = 120
-"""Works beside those of the examples, from which the other candidates of an uploaded log can be drawn."""
-
-SIMULATION = SimulationConfig(events=12_000, accounts=120, films=250, series=180, difficulty=0.35, seed=7)
+MAX_SUCCESSORS = 30
+"""Kept of each film of a history."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +51,8 @@ class ExampleUser:
     """One invented person.
 
     Args:
-        decision ([`Decision`]): The log and what was chosen next.
-        description (`str`): One line for choosing among the examples.
+        decision ([`Decision`]): The log and what came next.
+        description (`str`): One line for whoever chooses among the examples.
         written (`dict`): Per verbalizer what was computed ahead; see `comparison.Written`.
     """
 
@@ -69,110 +64,126 @@ class ExampleUser:
 @lru_cache
 def example_users(path: Path = EXAMPLES_FILE) -> dict[str, ExampleUser]:
     """The shipped examples by name."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return {user["name"]: _to_example(user, content["items"]) for user in content["users"]}
+    content = _content(path)
+    films = example_films(path)
+    lists = {film: [Successor(*one) for one in found] for film, found in content["successors"].items()}
+    successors = SuccessorLists(path.parent, {ALL_USERS: lists})
+    return {user["name"]: _to_example(user, films, successors) for user in content["users"]}
 
 
 @lru_cache
-def invented_items(path: Path = EXAMPLES_FILE) -> dict[str, Item]:
-    """Works of the simulated service, none of them real."""
-    return json.loads(path.read_text(encoding="utf-8"))["items"]
+def example_films(path: Path = EXAMPLES_FILE) -> dict[str, Item]:
+    """Films of the MovieTweetings catalogue: those of the example users, and the successors of those."""
+    return {
+        item_id: Item(item_id=item_id, title=title, year=year, tags=tags, series=None, description=None)
+        for item_id, (title, year, tags) in _content(path)["films"].items()
+    }
 
 
-def _to_example(user: Mapping[str, Any], items: Mapping[str, Item]) -> ExampleUser:
+def films_license(path: Path = EXAMPLES_FILE) -> str:
+    """The notice under which the films may be shown."""
+    return _content(path)["license"]
+
+
+def _content(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _to_example(user: Mapping[str, Any], films: Mapping[str, Item], successors: SuccessorLists) -> ExampleUser:
     history = [{**record, TIMESTAMP: datetime.fromisoformat(record[TIMESTAMP])} for record in user[HISTORY]]
-    decision = Decision(
-        user["name"],
-        history,
-        items,
-        user[CANDIDATES],
-        user[TARGET],
-        noise=user["noise"],
-    )
+    decision = Decision(user["name"], history, films, user[CANDIDATES], user[TARGET], successors=successors)
     return ExampleUser(decision, user["description"], user["written"])
 
 
-def simulate_users() -> tuple[list[dict[str, Any]], dict[str, Item]]:
-    """A few accounts of a simulated service before their last choice, and the works that the page needs.
+def choose(person: Person, log: FilmLog, models: LoadedModels) -> Decision:
+    """The first invented log of a person after which the reasoner misses from the template and hits from successors.
 
-    Returns:
-        `tuple`: Rows of `example_users.json` without what was written, and its items.
+    So the examples are no sample: how often this holds for real users stands in the released results.
     """
-    with TemporaryDirectory() as folder:
-        build_dataset(
-            lambda connection: read_streaming_simulation(connection, SIMULATION),
-            Path(folder) / "built",
-            BuildOptions(history=HISTORY_RECORDS, train_targets=0),
-        )
-        built = BuiltDataset.open(Path(folder) / "built")
-        items, records = built.items(), built.truth("records")
-        is_noise = records.set_index([USER, TIMESTAMP])[NOISE_KIND].notna()
-        examples = [
-            row for row in built.examples("test") if row[IS_DISCOVERY] and len(row[HISTORY]) == HISTORY_RECORDS
-        ]
-    chosen = _different_tastes(examples, items, len(NAMES))
-    users = [
-        _to_row(name, example, items, is_noise[example[USER]]) for name, example in zip(NAMES, chosen, strict=True)
-    ]
-    needed = {record[ITEM_ID] for user in users for record in user[HISTORY]}
-    needed |= {item_id for user in users for item_id in user[CANDIDATES]}
-    needed |= set([item_id for item_id in items if item_id not in needed][:MORE_ITEMS])
-    return users, {item_id: _plain(items[item_id]) for item_id in sorted(needed)}
+    choices = replace(default_choices(models.released), action_adapter="")
+    reasoner = to_reasoner(choices, models)
+    for seed in count():
+        decision = invent(person, log, seed)
+        if decision is None:
+            continue
+        decision = with_few_successors(decision)
+        texts = written_by_rules(decision.newest(choices.history_length), choices)
+        contexts = [texts[name].text for name in ("template", "successors")]
+        template, successors = reasoner.rank(contexts, [decision.candidate_items] * 2)
+        if template.pick != decision.target and successors.pick == decision.target:
+            return decision
+    raise AssertionError("an endless count ended")
 
 
-def _different_tastes(examples: Sequence[Mapping[str, Any]], items: Mapping[str, Item], count: int) -> list[Any]:
-    """Examples whose most watched tags differ, those with the clearest taste first."""
-    ranked = sorted(examples, key=lambda example: -_tag_counts(example[HISTORY], items).most_common(1)[0][1])
-    by_tag = {}
-    for example in ranked:
-        by_tag.setdefault(_tag_counts(example[HISTORY], items).most_common(1)[0][0], example)
-    return list(by_tag.values())[:count]
+def with_few_successors(decision: Decision) -> Decision:
+    """The same decision with as many successors of each film as the file keeps."""
+    films = {record[ITEM_ID] for record in decision.history}
+    lists = {
+        film: [one._replace(lift=round(one.lift, 4)) for one in decision.successors.after(film)[:MAX_SUCCESSORS]]
+        for film in sorted(films)
+    }
+    return replace(decision, successors=SuccessorLists(Path(), {ALL_USERS: lists}))
 
 
-def _to_row(name: str, example: Mapping[str, Any], items: Mapping[str, Item], noise: Any) -> dict[str, Any]:
-    history = [{**record, TIMESTAMP: record[TIMESTAMP].isoformat()} for record in example[HISTORY]]
+def describe(history: Sequence[Record], items: Mapping[str, Item]) -> str:
+    """A line such as `Sci-Fi, Action, Adventure; 16 films`."""
+    tags = Counter(tag for record in history for tag in items[record[ITEM_ID]][TAGS])
+    return f"{', '.join(tag for tag, _ in tags.most_common(3))}; {len(history)} films"
+
+
+def to_content(decisions: Sequence[Decision], log: FilmLog, models: LoadedModels, source: Mapping[str, Any]) -> dict:
+    """Everything that the page opens with, as it is shipped.
+
+    Args:
+        decisions (`Sequence[Decision]`): Of the users, each with the successors of its films.
+        log ([`FilmLog`]): Where the films come from.
+        models ([`LoadedModels`]): Read the texts.
+        source (`dict`): The build report of the log.
+    """
+    successors = {
+        record[ITEM_ID]: [list(one) for one in decision.successors.after(record[ITEM_ID])]
+        for decision in decisions
+        for record in decision.history
+    }
+    films = {one[0] for found in successors.values() for one in found} | set(successors)
+    films |= {item_id for decision in decisions for item_id in decision.candidates}
+    permission = files("logs2lang.dataset_builders.dataset_folder").joinpath("mit_permission.txt")
     return {
-        "name": name,
-        "description": _describe(example[HISTORY], items),
-        HISTORY: history,
-        "noise": [bool(noise.loc[record[TIMESTAMP]]) for record in example[HISTORY]],
-        CANDIDATES: [candidate[ITEM_ID] for candidate in example[CANDIDATES]],
-        TARGET: example[TARGET],
+        "made_by": "python -m logs2lang.space.playground.example_users data/movietweetings-100k",
+        "users_are": "invented",
+        "films_from": source["homepage"],
+        "license": f"{source['license']['notice']} {' '.join(permission.read_text(encoding='utf-8').split())}",
+        "users": [_to_user(decision, models) for decision in decisions],
+        "films": {film: [log.items[film][name] for name in (TITLE, YEAR, TAGS)] for film in sorted(films)},
+        "successors": dict(sorted(successors.items())),
     }
 
 
-def _describe(history: Sequence[Record], items: Mapping[str, Item]) -> str:
-    """A line such as `dark, mystery and space; series mostly, by phone`."""
-    first, second, third = (tag for tag, _ in _tag_counts(history, items).most_common(3))
-    series = sum((items[record[ITEM_ID]][DESCRIPTION] or "").startswith("A series") for record in history)
-    device = Counter(record["device"] for record in history).most_common(1)[0][0]
-    kind = "series" if series > len(history) / 2 else "films"
-    return f"{first}, {second} and {third}; mostly {kind}, on the {device}"
-
-
-def _tag_counts(history: Sequence[Record], items: Mapping[str, Item]) -> Counter[str]:
-    works = {record[ITEM_ID] for record in history if record[EVENT] not in NOISE_EVENTS}
-    return Counter(tag for work in sorted(works) for tag in items[work][TAGS])
-
-
-def _plain(item: Mapping[str, Any]) -> Item:
-    return {name: item[name] for name in ITEM_COLUMNS}
-
-
-def write_examples(path: Path = EXAMPLES_FILE, base_model: str | None = None) -> None:
-    """Simulate the examples, write their logs as text with each verbalizer, and keep it all in one file."""
-    models = LoadedModels() if base_model is None else LoadedModels(base_model)
-    users, items = simulate_users()
-    for user in users:
-        user["written"] = written_ahead(_to_example({**user, "written": {}}, items).decision, models)
-    content = {
-        "made_by": "python -m logs2lang.space.playground.example_users",
-        "licence": "apache-2.0; no person, film or series in it is real",
-        "users": users,
-        "items": items,
+def _to_user(decision: Decision, models: LoadedModels) -> dict[str, Any]:
+    return {
+        "name": decision.name,
+        "description": describe(decision.history, decision.items),
+        HISTORY: [{**record, TIMESTAMP: record[TIMESTAMP].isoformat()} for record in decision.history],
+        CANDIDATES: list(decision.candidates),
+        TARGET: decision.target,
+        "written": written_ahead(decision, models),
     }
-    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_examples(dataset: str | Path, path: Path = EXAMPLES_FILE, models: LoadedModels | None = None) -> None:
+    """Invent the users, write their logs as text with each verbalizer, and keep it all in one file.
+
+    Args:
+        dataset (`str` or `Path`): Folder of a built dataset of films.
+        path (`Path`, *optional*): The file.
+        models ([`LoadedModels`], *optional*): Read the texts.
+    """
+    built, models = BuiltDataset.open(dataset), models or LoadedModels()
+    log = FilmLog.of(built)
+    decisions = [choose(person, log, models) for person in PEOPLE]
+    content = to_content(decisions, log, models, built.report)
+    write_text(path, json.dumps(content, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":
-    write_examples()
+    write_examples(sys.argv[1])

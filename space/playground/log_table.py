@@ -21,9 +21,9 @@ from logs2lang.dataset_builders.schema import (
 )
 from logs2lang.space.playground.decision import Decision
 from logs2lang.space.playground.markup import render
-from logs2lang.verbalizers.action import DETAIL, DROP, KEEP
+from logs2lang.verbalizers.action import DETAIL, DROP, KEEP, NEXT
 
-VERDICT_WORDS = {KEEP: "kept", DROP: "dropped", DETAIL: "enriched"}
+VERDICT_WORDS = {KEEP: "kept", DROP: "dropped", DETAIL: "enriched", NEXT: "with successors"}
 
 
 def log_table(decision: Decision, total: int, verdicts: Sequence[str] = ()) -> str:

@@ -22,6 +22,33 @@
     mark(pressed());
   }
 
+  // A candidate in the list and the places where the text of the same card names it point to each other.
+  const twins = (element) => [
+    ...element.closest("article").querySelectorAll(`[data-candidate="${CSS.escape(element.dataset.candidate)}"]`),
+  ];
+
+  function reveal(named) {
+    const frame = named.closest(".text");
+    frame.scrollTop = named.offsetTop - frame.clientHeight / 3;
+  }
+
+  // A text opens where its pick stands.
+  function revealPicks() {
+    document.querySelectorAll(".text:not([data-opened]) mark.pick").forEach((named) => {
+      named.closest(".text").dataset.opened = "";
+      reveal(named);
+    });
+  }
+
+  function point(element, on) {
+    const both = twins(element);
+    both.forEach((twin) => twin.classList.toggle("pointed", on && both.length > 1));
+    const named = both.find((twin) => twin.tagName === "MARK");
+    if (on && named && element.tagName === "LI") reveal(named);
+  }
+
+  const candidateAt = (event) => event.target.closest?.("[data-candidate]");
+
   const sentenceAt = (event) => event.target.closest?.(".sentence[data-records]");
 
   // Gradio names each radio on its own and the group not at all: the arrow keys would not go from one to the next, and
@@ -34,9 +61,14 @@
       if (info && !group.hasAttribute("aria-label")) group.setAttribute("aria-label", info.textContent.trim());
     });
   }
-  new MutationObserver(nameGroups).observe(document.documentElement, { childList: true, subtree: true });
+  new MutationObserver(() => {
+    nameGroups();
+    revealPicks();
+  }).observe(document.documentElement, { childList: true, subtree: true });
 
   document.addEventListener("mouseover", (event) => {
+    const candidate = candidateAt(event);
+    if (candidate) point(candidate, true);
     const sentence = sentenceAt(event);
     if (sentence) mark([sentence]);
     const row = event.target.closest?.("tr[data-record]");
@@ -45,6 +77,8 @@
     });
   });
   document.addEventListener("mouseout", (event) => {
+    const candidate = candidateAt(event);
+    if (candidate) point(candidate, false);
     if (sentenceAt(event)) mark(pressed());
   });
   document.addEventListener("click", (event) => {

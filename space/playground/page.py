@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,22 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before gradio is imported: n
 
 import gradio as gr
 
+from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import ITEM_ID, TIMESTAMP, TITLE, USER_ID
 from logs2lang.space.playground.code_snippets import code_of
-from logs2lang.space.playground.comparison import VERBALIZERS, Choices
+from logs2lang.space.playground.comparison import UNTRAINED_TEMPERATURE, VERBALIZERS, Choices, default_choices
 from logs2lang.space.playground.decision import Decision
 from logs2lang.space.playground.endpoints import add_endpoints, sentence_of
-from logs2lang.space.playground.example_users import example_users, invented_items
+from logs2lang.space.playground.example_users import example_films, example_users, films_license
 from logs2lang.space.playground.loaded_models import LoadedModels
 from logs2lang.space.playground.markup import render
+from logs2lang.space.playground.permalink import USER, from_query, to_query
 from logs2lang.space.playground.received_file import take
-from logs2lang.space.playground.released_adapters import MODEL_CARDS, default_adapter, released_adapters
+from logs2lang.space.playground.released_adapters import MODEL_CARDS, released_adapters
 from logs2lang.space.playground.results_view import (
     RESULTS,
-    largest_evaluation,
+    first_evaluation,
+    measured_sentence,
     result_names,
     results_table,
     reward_curves,
@@ -72,7 +75,13 @@ _ROLE_LABELS = {
     "year": "Year",
     "tags": "Tags",
 }
-_REVEAL = "(shown) => { document.body.classList.toggle('truth', shown); return shown; }"
+_CHOICES = tuple(one.name for one in fields(Choices))
+_REVEAL = "(shown) => { document.body.classList.toggle('guess', !shown); return shown; }"
+_COPY = """(query) => {
+    if (!query) return;
+    history.replaceState(null, "", query);
+    navigator.clipboard?.writeText(location.href).catch(() => {});
+}"""
 
 
 @dataclass(frozen=True)
@@ -114,13 +123,13 @@ def to_page(setup: Setup) -> gr.Blocks:
         gr.HTML(render("hero"))
         with gr.Tabs():
             with gr.Tab("Playground"):
-                choices = _playground(setup)
+                controls = _playground(setup, page)
             with gr.Tab("Results"):
                 _results(setup)
             with gr.Tab("Code"):
-                _code(setup, choices)
+                _code(setup, controls)
             with gr.Tab("About"):
-                gr.HTML(render("about", cards=_cards(setup)))
+                gr.HTML(_about(setup))
         add_endpoints(setup.models, setup.results, MODEL_QUEUE)
     return page
 
@@ -138,6 +147,7 @@ def launch_options() -> dict[str, Any]:
         "ssr_mode": False,
         "pwa": False,
         "run_history": False,
+        "mcp_server": True,
     }
 
 
@@ -158,36 +168,62 @@ def to_theme() -> gr.themes.Base:
     )
 
 
-def _playground(setup: Setup) -> list[Any]:
+def _playground(setup: Setup, page: gr.Blocks) -> "Controls":
     users = example_users()
     first = opened(next(iter(users.values())))
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=2, min_width=320):
-            example = gr.Radio(
-                [(f"{name}: {user.description}", name) for name, user in users.items()],
-                value=first.decision.name,
-                label="An invented user",
-            )
-            upload = _upload_controls()
-            history = gr.Slider(1, 100, value=20, step=1, label="Newest records to read")
-            choices = [history, *_model_controls(setup)]
-            with gr.Row():
-                run = gr.Button("Write and recommend", variant="primary", scale=2)
-                stop = gr.Button("Stop", scale=1, min_width=80)
-            with gr.Row(equal_height=True):
-                shuffle = gr.Button("Shuffle the candidates", min_width=200)
-                truth = gr.Checkbox(False, label="Show what was really chosen", min_width=250)
-        with gr.Column(scale=3, min_width=320):
-            view_status = gr.HTML(status_html(first.status))
-            notice = gr.HTML(notice_html(first), elem_classes="quiet-when-empty")
-            log = gr.HTML(log_html(first))
+    example = gr.Radio(
+        [(f"{name}: {user.description}", name) for name, user in users.items()],
+        value=first.decision.name,
+        label="An invented user",
+    )
+    gr.HTML(render("invented", names=list(users), measured=measured_sentence(setup.results)))
+    with gr.Row(equal_height=True):
+        run = gr.Button("Write and recommend", variant="primary", min_width=200)
+        stop = gr.Button("Stop", min_width=80)
+        shuffle = gr.Button("Shuffle the candidates", min_width=200)
+        copy = gr.Button("Copy link", min_width=110)
+        truth = gr.Checkbox(True, label="Show what came next", min_width=200)
+    view_status = gr.HTML(status_html(first.status))
+    notice = gr.HTML(notice_html(first), elem_classes="quiet-when-empty")
+    gr.HTML(render("marks_legend"))
     with gr.Row(elem_classes="cards"):
         cards = {name: gr.HTML(card, elem_id=f"card-{name}") for name, card in card_htmls(first).items()}
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=320):
+            upload = _upload_controls()
+            history = gr.Slider(1, 100, value=20, step=1, label="Newest records to read")
+            controls = Controls(example, {"history_length": history, **_model_controls(setup)})
+        with gr.Column(scale=3, min_width=320):
+            log = gr.HTML(log_html(first))
     scene = gr.State(first, time_to_live=SESSION_S)
     view = View(scene, view_status, notice, log, cards)
-    _bind(setup, view, choices, example, history, run, stop, shuffle, truth)
-    _bind_upload(view, choices, upload, example)
-    return choices
+    _bind(setup, view, controls, run, stop, shuffle, truth)
+    _bind_link(setup, page, view, controls, copy)
+    _bind_upload(view, controls, upload)
+    return controls
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The components in which a visitor chooses.
+
+    Args:
+        example (`gr.Radio`): Which example user.
+        by_field (`dict[str, Any]`): One for each field of [`Choices`].
+    """
+
+    example: gr.Radio
+    by_field: dict[str, Any]
+
+    @property
+    def choices(self) -> list[Any]:
+        """In the order of the fields."""
+        return [self.by_field[name] for name in _CHOICES]
+
+    @property
+    def seed(self) -> Any:
+        """That of the candidates' order."""
+        return self.by_field["seed"]
 
 
 @dataclass(frozen=True)
@@ -225,14 +261,15 @@ def _upload_controls() -> UploadControls:
     return UploadControls(file, columns_box, columns, again, user, candidates, ask, uploaded, read)
 
 
-def _model_controls(setup: Setup) -> list[Any]:
-    """The controls that `Choices` are made of, but the first."""
+def _model_controls(setup: Setup) -> dict[str, Any]:
+    """The controls of [`Choices`] but the first."""
     hint = f"Hub id{' or folder' if setup.models.folders else ''} of an adapter for {setup.models.base_model}; empty: "
-    default = partial(default_adapter, folder=setup.model_cards)
+    page = default_choices(setup.model_cards)
     with gr.Accordion("Models, answer mode, seed", open=False):
-        action = gr.Textbox(default("action"), label="Adapter of the action verbalizer", info=f"{hint}untrained")
-        rewrite = gr.Textbox(default("rewrite"), label="Adapter of the rewrite verbalizer", info=f"{hint}untrained")
-        reasoner = gr.Textbox(default("reasoner"), label="Adapter of the reasoner", info=f"{hint}untrained")
+        action = gr.Textbox(page.action_adapter, label="Adapter of the action verbalizer", info=f"{hint}a rule")
+        rewrite = gr.Textbox(page.rewrite_adapter, label="Adapter of the rewrite verbalizer", info=f"{hint}no rewrite")
+        zero_shot = gr.Checkbox(False, label="Write zero-shot as well, with the untrained base model")
+        reasoner = gr.Textbox(page.reasoner_adapter, label="Adapter of the reasoner", info=f"{hint}untrained")
         answer = gr.Radio(
             [
                 ("by title: the probability of each title after the text", "title"),
@@ -243,16 +280,23 @@ def _model_controls(setup: Setup) -> list[Any]:
             label="Answer mode of the reasoner",
         )
         seed = gr.Number(0, label="Seed for the order of the candidates", precision=0, minimum=0, maximum=2**31 - 1)
-    return [action, rewrite, reasoner, answer, seed]
+    return {
+        "action_adapter": action,
+        "rewrite_adapter": rewrite,
+        "reasoner_adapter": reasoner,
+        "answer": answer,
+        "seed": seed,
+        "zero_shot": zero_shot,
+    }
 
 
-def _bind(setup: Setup, view: View, choices: list[Any], example: Any, history: Any, *buttons: Any) -> None:
+def _bind(setup: Setup, view: View, controls: Controls, *buttons: Any) -> None:
     run, stop, shuffle, truth = buttons
-    seed = choices[-1]
+    choices, seed, history = controls.choices, controls.seed, controls.by_field["history_length"]
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     quick = {**private, "concurrency_limit": None}
     slow = {**private, "concurrency_limit": 1, "concurrency_id": MODEL_QUEUE}
-    example.input(_open_example, [example], [history, seed, *view.outputs()], **quick)
+    controls.example.input(_open_example, [controls.example], [history, seed, *view.outputs()], **quick)
     history.release(_begin, [view.scene, *choices], view.outputs(), **quick)
     waiting = run.click(partial(_begin, status=QUEUED), [view.scene, *choices], view.outputs(), **quick)
     compared = waiting.then(_steps(running, setup.models), [view.scene, *choices], view.outputs(), **slow)
@@ -264,7 +308,47 @@ def _bind(setup: Setup, view: View, choices: list[Any], example: Any, history: A
     truth.change(None, [truth], None, js=_REVEAL)
 
 
-def _bind_upload(view: View, choices: list[Any], upload: UploadControls, example: Any) -> None:
+def _bind_link(setup: Setup, page: gr.Blocks, view: View, controls: Controls, copy: Any) -> None:
+    """A link to what is on the page, and the page as a link says it."""
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    defaults = default_choices(setup.model_cards)
+    query, asked = gr.Textbox(visible=False), gr.State("")  # a state's value never reaches the browser
+
+    def to_link(user: str | None, *values: Any) -> list[Any]:
+        if user is None:  # a log of one's own is in no link
+            return ["", status_html("A log of your own has no link: it is kept nowhere.")]
+        return [
+            to_query(user, _to_choices(*values), defaults),
+            status_html("The link is in the address bar, and copied where the browser allows it."),
+        ]
+
+    def restore(request: gr.Request) -> list[Any]:
+        said = dict(request.query_params)
+        user = example_users().get(said.get(USER, ""))
+        if user is None:
+            return [gr.skip()] * (2 + len(_CHOICES) + len(view.outputs()))
+        try:
+            choices = from_query(said, defaults)
+        except InputError as error:
+            return ["", said[USER], *[gr.skip()] * len(_CHOICES), *_show(replace(opened(user), errors=(str(error),)))]
+        values = [getattr(choices, name) for name in _CHOICES]
+        if choices == defaults:
+            return ["", said[USER], *values, *_show(opened(user))]
+        begun_scene = replace(begun(user.decision, choices), status=QUEUED)
+        return [request.session_hash, said[USER], *values, *_show(begun_scene)]
+
+    linked = copy.click(
+        to_link, [controls.example, *controls.choices], [query, view.status], concurrency_limit=None, **private
+    )
+    linked.then(None, [query], None, js=_COPY, api_visibility="private")
+    restored = [asked, controls.example, *controls.choices, *view.outputs()]
+    page.load(restore, None, restored, concurrency_limit=None, **private)
+    slow = {**private, "concurrency_limit": 1, "concurrency_id": MODEL_QUEUE}
+    asked.change(_steps(running, setup.models), [view.scene, *controls.choices], view.outputs(), **slow)
+
+
+def _bind_upload(view: View, controls: Controls, upload: UploadControls) -> None:
+    choices, example = controls.choices, controls.example
     quick: dict[str, Any] = {"api_visibility": "private", "concurrency_limit": 2, "concurrency_id": "reading"}
     columns = list(upload.columns.values())
     seen = [upload.uploaded, upload.columns_box, *columns]
@@ -281,8 +365,10 @@ def _bind_upload(view: View, choices: list[Any], upload: UploadControls, example
 
 
 def _to_choices(*values: Any) -> Choices:
-    history_length, action, rewrite, reasoner, answer, seed = values
-    return Choices(int(history_length), action or "", rewrite or "", reasoner or "", answer, int(seed or 0))
+    history_length, action, rewrite, reasoner, answer, seed, zero_shot = values
+    return Choices(
+        int(history_length), action or "", rewrite or "", reasoner or "", answer, int(seed or 0), bool(zero_shot)
+    )
 
 
 def _show(scene: Scene) -> list[Any]:
@@ -345,7 +431,7 @@ def _read(file: UploadedFile | None, candidates: str, scene: Scene, *values: Any
     named = {role: column for role, column in zip(ROLES, columns, strict=True) if column and column != _NO_COLUMN}
     try:
         log = read_upload(file, named)
-        decision = to_decision(log, 0, invented_items(), candidates, choices.seed)
+        decision = to_decision(log, 0, example_films(), candidates, choices.seed)
     except Exception as error:
         hidden = [None, gr.Dropdown([], visible=False), gr.Button(visible=False)]
         return [*hidden, *_show(refused(scene, sentence_of(error)))]
@@ -359,7 +445,7 @@ def _ask(log: UploadedLog | None, user: int | None, candidates: str, scene: Scen
     if log is None:
         return _show_error(scene, "The log is no longer in memory. Upload it again.")
     try:
-        decision = to_decision(log, user or 0, invented_items(), candidates, choices.seed)
+        decision = to_decision(log, user or 0, example_films(), candidates, choices.seed)
     except Exception as error:
         return _show_error(scene, sentence_of(error))
     return _show(_of_upload(log, decision, choices))
@@ -381,7 +467,7 @@ def _show_error(scene: Scene, message: str) -> list[Any]:
 
 def _results(setup: Setup) -> None:
     names = result_names(setup.results)
-    first = largest_evaluation(setup.results)
+    first = first_evaluation(setup.results)
     chosen = gr.Dropdown(names, value=first, label="Evaluation", visible=len(names) > 1)
     table = gr.HTML(results_table(first, setup.results))
     chosen.input(
@@ -403,10 +489,11 @@ def _results(setup: Setup) -> None:
         gr.HTML(render("curves", runs={name: adapter.folder.name for name, adapter in run_names(adapters).items()}))
 
 
-def _code(setup: Setup, choices: list[Any]) -> None:
+def _code(setup: Setup, controls: Controls) -> None:
     def code(*values: Any) -> str:
         return code_of(_to_choices(*values), setup.models.base_model)
 
+    choices = controls.choices
     gr.Markdown(
         "The same comparison in Python. `data/own` is a dataset written by `logs2lang build`, local or on the Hub. "
         "The metric is available after `logs2lang metric install`; on the Hub it is `<namespace>/discovery_recall`."
@@ -424,6 +511,11 @@ def _code(setup: Setup, choices: list[Any]) -> None:
         show_progress="hidden",
         trigger_mode="always_last",
     )
+
+
+def _about(setup: Setup) -> str:
+    temperature = f"{UNTRAINED_TEMPERATURE:g}"
+    return render("about", cards=_cards(setup), temperature=temperature, license=films_license())
 
 
 def _cards(setup: Setup) -> list[dict[str, str]]:

@@ -10,6 +10,9 @@ from typing import Any
 from logs2lang.models.model_folders import ADAPTER_WEIGHTS, RUN_FILE
 
 MODEL_CARDS = Path(str(files("logs2lang.model_cards"))).resolve()
+EXAMPLES_LOG = "movietweetings"
+"""The log whose films the example users watch."""
+_SIMULATED_LOG = "streaming-simulation"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,11 @@ class ReleasedAdapter:
     def role(self) -> str:
         """`"reasoner"`, or the name of the verbalizer it was trained for."""
         return self.run.get("verbalizer", "") if self.run.get("role") == "verbalizer" else self.run.get("role", "")
+
+    @property
+    def log(self) -> str:
+        """The name of the log it was trained on; empty where its run does not say."""
+        return (self.run.get("dataset") or {}).get("name", "")
 
     @property
     def history(self) -> Sequence[Mapping[str, float]]:
@@ -51,13 +59,19 @@ def released_folder(name: str, folder: Path = MODEL_CARDS) -> Path | None:
 
 
 def default_adapter(role: str, folder: Path = MODEL_CARDS) -> str:
-    """The name of the adapter to start with, or an empty text: the base model as it is.
+    """The name of the adapter to start with, or an empty text where none is good enough.
 
-    A smoke release can be chosen on the page, but does not speak for it.
+    A smoke release can be chosen on the page, but does not speak for it; nor does an adapter that was trained on a
+    simulated log, about real films. One of the log of the example users comes first.
 
     Args:
         role (`str`): `"action"`, `"rewrite"` or `"reasoner"`.
         folder (`Path`, *optional*): Where the adapters lie.
     """
-    full = (adapter for adapter in released_adapters(folder) if adapter.run.get("release") == "full")
-    return next((adapter.folder.name for adapter in full if adapter.role == role), "")
+    found = [
+        adapter
+        for adapter in released_adapters(folder)
+        if adapter.role == role and adapter.run.get("release") == "full" and adapter.log != _SIMULATED_LOG
+    ]
+    found.sort(key=lambda adapter: not adapter.log.startswith(EXAMPLES_LOG))
+    return found[0].folder.name if found else ""

@@ -10,10 +10,21 @@ from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.evaluation.charts import headline_measure
 from logs2lang.evaluation.report import COLUMNS, setting_line
 from logs2lang.evaluation.results import RESULTS_FILE, ROW, read_document
+from logs2lang.space.playground.comparison import ACTION_RULE
 from logs2lang.space.playground.markup import render
 from logs2lang.space.playground.released_adapters import MODEL_CARDS, ReleasedAdapter
 
 RESULTS = MODEL_CARDS / "results"
+EXAMPLES_RESULTS = "movietweetings-100k"
+"""The evaluation on the log whose films the example users watch."""
+_MEASURED = {
+    "template": "template",
+    "profile": "profile",
+    "successors": "successors",
+    "action": "action",
+    f"action:{ACTION_RULE}": "action by a rule",
+}
+"""Rows of that evaluation whose texts stand on the page."""
 _HEADINGS = {"discovery_recall@1": "Discovery Recall@1", "recall@1": "Recall@1"}
 _KINDS = {"verbalizer": "text, read by the reasoner", "baseline": "classical recommender", "ceiling": "ceiling"}
 _SHOWN = ("n discovery", "Gain over template", "MRR", "Compression", "Invalid", "Position bias", "Unsupported titles")
@@ -28,9 +39,34 @@ def result_names(folder: Path = RESULTS) -> list[str]:
     return sorted(path.parent.name for path in folder.glob(f"*/{RESULTS_FILE}"))
 
 
-def largest_evaluation(folder: Path = RESULTS) -> str | None:
-    """The name of the evaluation with the most examples, and of those the most rows; `None` where there is none."""
-    return max(result_names(folder), key=lambda name: _size(folder / name / RESULTS_FILE), default=None)
+def first_evaluation(folder: Path = RESULTS) -> str | None:
+    """The evaluation to open with: that on the log of the example users, or else the largest one.
+
+    The largest has the most examples, and of those the most rows; `None` where there is none.
+    """
+    names = result_names(folder)
+    if EXAMPLES_RESULTS in names:
+        return EXAMPLES_RESULTS
+    return max(names, key=lambda name: _size(folder / name / RESULTS_FILE), default=None)
+
+
+def measured_sentence(folder: Path = RESULTS) -> str:
+    """How often texts as on the page lead to the right pick for real users; empty where nobody measured it."""
+    try:
+        document = read_document(folder / EXAMPLES_RESULTS / RESULTS_FILE)
+    except InputError:
+        return ""
+    rows = {row[ROW]: row for row in document["rows"]}
+    shares = [_share(words, rows[name]) for name, words in _MEASURED.items() if name in rows]
+    return (
+        f"Measured on {document['n']:,} real users of the same log, the share of right picks (Recall@1, with 95% "
+        f"intervals): {', '.join(shares)}. Chance is {1 / document['num_candidates']:.2f}."
+    )
+
+
+def _share(words: str, row: Mapping[str, Any]) -> str:
+    low, high = _bounds(row, "recall@1")
+    return f"{words} {row['recall@1']:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _size(path: Path) -> tuple[int, int]:

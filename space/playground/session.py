@@ -38,7 +38,7 @@ class Scene:
 
     Args:
         decision ([`Decision`]): All records of the chosen user.
-        comparison (`dict[str, Written]`): The five texts, as far as they are.
+        comparison (`dict[str, Written]`): The texts, as far as they are.
         choices ([`Choices`]): What they were made with.
         status (`str`): What is going on.
         errors (`tuple[str, ...]`): What went wrong, in sentences.
@@ -58,14 +58,15 @@ class Scene:
 
 def opened(example: ExampleUser) -> Scene:
     """A precomputed example."""
-    comparison = {name: Written(state="done", **example.written[name]) for name in VERBALIZERS}
+    comparison = {name: Written(state="done", **written) for name, written in example.written.items()}
     return Scene(example.decision, comparison, status=AHEAD)
 
 
 def begun(decision: Decision, choices: Choices) -> Scene:
     """A log before any model has read it: what can be written by rules is there."""
     scene = Scene(decision, {}, choices)
-    return replace(scene, comparison=_resting(written_by_rules(scene.shown) if decision.history else {}))
+    empty = {name: Written() for name in choices.verbalizers}
+    return replace(scene, comparison=_resting(written_by_rules(scene.shown, choices)) if decision.history else empty)
 
 
 def running(scene: Scene, choices: Choices, models: LoadedModels) -> Iterator[Scene]:
@@ -116,11 +117,10 @@ def _moved(moved: int, total: int) -> str:
 
 def _resting(comparison: Comparison) -> Comparison:
     """Nothing is at work any more: what has a text keeps it, the rest is empty."""
-    at_rest = {
+    return {
         name: replace(written, state="done" if written.text else "empty") if written.state != "done" else written
         for name, written in comparison.items()
     }
-    return {name: at_rest.get(name, Written()) for name in VERBALIZERS}
 
 
 def log_html(scene: Scene) -> str:
@@ -130,10 +130,12 @@ def log_html(scene: Scene) -> str:
 
 
 def card_htmls(scene: Scene) -> dict[str, str]:
-    """The five cards."""
-    shown = scene.shown
-    marks = TextMarks(shown.history, shown.items)
-    return {name: writing_card(name, scene.comparison[name], shown, marks) for name in VERBALIZERS}
+    """A card for each text; empty for a verbalizer that was not asked to write."""
+    shown, comparison = scene.shown, scene.comparison
+    marks = TextMarks.of(shown)
+    return {
+        name: writing_card(name, comparison[name], shown, marks) if name in comparison else "" for name in VERBALIZERS
+    }
 
 
 def refused(scene: Scene, message: str) -> Scene:

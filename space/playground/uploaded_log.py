@@ -6,7 +6,7 @@ ends. Nothing is logged: messages name columns and counts, and are shown only to
 
 import random
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,22 +19,28 @@ from ibis.backends.duckdb import Backend as DuckDB
 from pyarrow import ArrowException
 
 from logs2lang.dataset_builders.build_options import BuildOptions
-from logs2lang.dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, WORK_KEY, key_log
+from logs2lang.dataset_builders.events import ITEM_KEY, POSITION, USER_KEY, WORK_KEY, KeyedLog, key_log
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.interactions import CanonicalLog, canonicalize
 from logs2lang.dataset_builders.raw_log import RawLog, connect
 from logs2lang.dataset_builders.schema import (
+    ALL_USERS,
+    COUNT,
     DURATION,
     EVENT,
     ITEM_COLUMNS,
     ITEM_ID,
+    LIFT,
     MAX_HISTORY,
     NOISE_EVENTS,
     NUM_CANDIDATES,
+    RANK,
     RECORD_FEATURES,
+    SUCCESSOR_ID,
     TAGS,
     TIMESTAMP,
     TITLE,
+    USER,
     USER_ID,
     VALUE,
     YEAR,
@@ -45,7 +51,9 @@ from logs2lang.dataset_builders.sources.tabular import column_names, guess_colum
 from logs2lang.dataset_builders.sources.viewing_history import read_viewing_history
 from logs2lang.dataset_builders.sources.viewing_history.export_files import head_of, open_export
 from logs2lang.dataset_builders.sources.viewing_history.exports import export_of
-from logs2lang.space.playground.decision import Decision
+from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
+from logs2lang.dataset_builders.successors import fold_of, successor_tables
+from logs2lang.space.playground.decision import Decision, no_successors
 
 MAX_BYTES = 20 * 2**20
 """What Gradio calls 20 Mb where it refuses a file before it is sent."""
@@ -58,6 +66,8 @@ ROLES = (USER_ID, ITEM_ID, TITLE, TIMESTAMP, EVENT, DURATION, VALUE, YEAR, TAGS)
 MAX_USERS = 20
 _POOL = 1_000
 _ONE_PERSON = "you"
+_FOLDS = 2
+"""Few, because somebody waits, and each is a pass over the log: half the users stand for what the others did."""
 _IN_LOG = (USER_ID, ITEM_ID, TIMESTAMP, EVENT, DURATION, VALUE)
 
 
@@ -154,12 +164,15 @@ class UploadedUser:
         touched (`frozenset[str]`): Every item id of the user's past, and of the works these belong to.
         first_touches (`Sequence[bool]`): Per record, whether the user had never touched its work before.
         size (`int`): How many records there are in all.
+        successors ([`SuccessorLists`]): What others chose after the items of these records; neither this user nor the
+            others of the same fold are counted, so that no text names what is held out because this user chose it.
     """
 
     records: Sequence[Record]
     touched: frozenset[str]
     first_touches: Sequence[bool]
     size: int
+    successors: SuccessorLists = field(default_factory=no_successors)
 
 
 @dataclass(frozen=True)
@@ -220,18 +233,18 @@ def read_upload(file: UploadedFile, columns: Mapping[str, str]) -> UploadedLog:
 
 
 def to_decision(
-    log: UploadedLog, user: int, invented: Mapping[str, Item], own_candidates: str = "", seed: int = 0
+    log: UploadedLog, user: int, films: Mapping[str, Item], own_candidates: str = "", seed: int = 0
 ) -> Decision:
     """The choice of one user that the reasoner is asked about.
 
     Held out is the newest record of a work that was new to the user, and the history ends before it. The other
     candidates are items that the user never touched, drawn in proportion to how many users did; where the log holds
-    too few of them, invented works fill up the ten.
+    too few of them, films that it does not name fill up the ten.
 
     Args:
         log ([`UploadedLog`]): As it was read.
         user (`int`): Place in `log.users`.
-        invented (`dict[str, Item]`): Works to fill up with.
+        films (`dict[str, Item]`): What to fill up with.
         own_candidates (`str`, *optional*): Titles, one a line; then nothing is held out.
         seed (`int`, *optional*, defaults to 0): Decides the draw.
 
@@ -249,19 +262,21 @@ def to_decision(
         raise InputError("The log has only one record, so there is no history to predict it from. Give a longer log.")
     target = chosen.records[end][ITEM_ID]
     others = _draw(log, chosen, NUM_CANDIDATES - 1, seed)
-    filling = random.Random(seed).sample(sorted(invented), NUM_CANDIDATES - 1 - len(others))
-    renamed = {f"invented-{item_id}": {**invented[item_id], ITEM_ID: f"invented-{item_id}"} for item_id in filling}
+    named = {item[TITLE].casefold() for item in log.items.values()}
+    strange = sorted(item_id for item_id, film in films.items() if film[TITLE].casefold() not in named)
+    filling = random.Random(seed).sample(strange, NUM_CANDIDATES - 1 - len(others))
+    renamed = {f"film-{item_id}": {**films[item_id], ITEM_ID: f"film-{item_id}"} for item_id in filling}
     candidates = [target, *others, *renamed]
     random.Random(f"{seed}:order").shuffle(candidates)
     notes = [_filled_note(len(filling))] if filling else []
     items = {**log.items, **renamed}
-    return Decision(name, chosen.records[:end], items, candidates, target, notes)
+    return Decision(name, chosen.records[:end], items, candidates, target, notes, chosen.successors)
 
 
 def _filled_note(count: int) -> str:
     return (
-        f"The log has too few titles that this user never touched, so {count} of the ten candidates are invented "
-        "works, which are easy to recognise. For a fair question, give your own candidates."
+        f"The log has too few titles that this user never touched, so {count} of the ten candidates are films from "
+        "another log, which are easy to recognise. For a fair question, give your own candidates."
     )
 
 
@@ -278,7 +293,8 @@ def _with_own_candidates(name: str, user: UploadedUser, log: UploadedLog, lines:
     }
     short = f"Only {len(titles)} candidates: pure chance is 1 in {len(titles)}, not 1 in {NUM_CANDIDATES}."
     notes = [short] if len(titles) < NUM_CANDIDATES else []
-    return Decision(name, user.records, {**log.items, **new}, list(dict.fromkeys(found.values())), None, notes)
+    items = {**log.items, **new}
+    return Decision(name, user.records, items, list(dict.fromkeys(found.values())), None, notes, user.successors)
 
 
 def _held_out(user: UploadedUser) -> int | None:
@@ -332,10 +348,35 @@ def _to_uploaded(log: CanonicalLog, connection: DuckDB) -> UploadedLog:
     users = [
         _to_user(keyed, int(key), int(size)) for key, size in zip(largest[USER_KEY], largest["size"], strict=True)
     ]
-    needed = {record[ITEM_ID] for user in users for record in user.records} | set(popularity)
+    recorded = {record[ITEM_ID] for user in users for record in user.records}
+    followed = _successors(keyed, recorded, connection)
+    hashes = keyed.users.filter(keyed.users[USER_KEY].isin(largest[USER_KEY].tolist())).execute()
+    folds = {key: fold_of(name, _FOLDS) for key, name in zip(hashes[USER_KEY], hashes[USER], strict=True)}
+    users = [
+        replace(user, successors=SuccessorLists(Path(), {ALL_USERS: followed[folds[key]]}))
+        for user, key in zip(users, largest[USER_KEY], strict=True)
+    ]
+    needed = recorded | set(popularity)
+    needed |= {one.item_id for of_fold in followed.values() for found in of_fold.values() for one in found}
     rows = keyed.items.filter(keyed.items[ITEM_ID].cast("string").isin(sorted(needed))).select(*ITEM_COLUMNS)
     items = {str(row[ITEM_ID]): _to_item(row) for row in rows.to_pyarrow().to_pylist()}
     return UploadedLog(users, int(sizes.count().execute()), items, popularity, log.counts)
+
+
+def _successors(
+    keyed: KeyedLog, item_ids: Collection[str], connection: DuckDB
+) -> dict[int, dict[str, list[Successor]]]:
+    """What was chosen after some items, by the fold of users that is left out of the counts."""
+    options = BuildOptions(successor_folds=_FOLDS)
+    tables = successor_tables(keyed.events, keyed.users, keyed.items, options, connection)
+    next(tables)  # that of all users
+    followed: dict[int, dict[str, list[Successor]]] = {}
+    for fold, table in enumerate(tables):
+        rows = table.filter(table[ITEM_ID].isin(sorted(item_ids))).order_by([ITEM_ID, RANK])
+        lists = followed.setdefault(fold, {})
+        for item_id, *one in rows.select(ITEM_ID, SUCCESSOR_ID, COUNT, LIFT).execute().itertuples(index=False):
+            lists.setdefault(item_id, []).append(Successor(*one))
+    return followed
 
 
 def _to_user(keyed: Any, key: int, size: int) -> UploadedUser:

@@ -16,7 +16,7 @@ pytest.importorskip("gradio", reason="needs the extra `space`")
 from tiny_model import byte_tokenizer
 
 from logs2lang.space.playground import app
-from logs2lang.space.playground.example_users import invented_items
+from logs2lang.space.playground.example_users import example_films
 from tests.space.conftest import free_port
 
 
@@ -26,7 +26,7 @@ def tiny_base(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tiny-base")
     tokenizer = byte_tokenizer()
     # Words of the examples as tokens of their own, so that what it writes is mostly words, and comes word by word.
-    titles = " ".join(item["title"] for item in invented_items().values())
+    titles = " ".join(item["title"] for item in example_films().values())
     tokenizer.add_tokens([f" {word}" for word in sorted(set(titles.split()))])
     torch.manual_seed(0)
     config = LlamaConfig(

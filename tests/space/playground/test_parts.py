@@ -9,22 +9,43 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.models.language_models import DEFAULT_BASE_MODEL, load_language_model
+from logs2lang.dataset_builders.schema import ALL_USERS
+from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
+from logs2lang.models.language_models import load_language_model
 from logs2lang.space.playground import loaded_models
 from logs2lang.space.playground.code_snippets import code_of
-from logs2lang.space.playground.comparison import Choices, Written, default_choices, written_by_rules
-from logs2lang.space.playground.decision import Decision
+from logs2lang.space.playground.comparison import (
+    BY_ACTION_RULE,
+    UNTRAINED_TEMPERATURE,
+    Choices,
+    Written,
+    default_choices,
+    to_reasoner,
+    written_by_rules,
+)
+from logs2lang.space.playground.decision import Decision, no_successors
 from logs2lang.space.playground.endpoints import sentence_of, to_entry
-from logs2lang.space.playground.example_users import example_users, invented_items, simulate_users
+from logs2lang.space.playground.example_users import (
+    choose,
+    example_films,
+    example_users,
+    films_license,
+    to_content,
+)
+from logs2lang.space.playground.invented_users import FilmLog, Person, invent
 from logs2lang.space.playground.loaded_models import MAX_ADAPTERS, LoadedModels
 from logs2lang.space.playground.log_table import log_table
 from logs2lang.space.playground.markup import render
 from logs2lang.space.playground.released_adapters import default_adapter, released_adapters
 from logs2lang.space.playground.results_view import (
-    largest_evaluation,
+    EXAMPLES_RESULTS,
+    RESULTS,
+    first_evaluation,
+    measured_sentence,
     result_names,
     results_table,
     reward_curves,
@@ -36,7 +57,7 @@ from logs2lang.space.playground.uploaded_log import UploadedFile, look_at, read_
 from logs2lang.space.playground.writing import writing_card
 from tests.space.playground.test_uploads import HOSTILE, csv_log
 
-MODULES = ("decision", "text_marks", "markup", "log_table", "code_snippets")
+MODULES = ("decision", "text_marks", "markup", "log_table", "code_snippets", "permalink")
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -62,10 +83,10 @@ def hostile_decision() -> Decision:
 
 def test_no_tag_of_a_log_reaches_the_html():
     decision = hostile_decision()
-    written = Written("done", "\n".join(HOSTILE), by=HOSTILE[1], probabilities={"i0": 1.0}, note=HOSTILE[0])
+    written = Written("done", "\n".join(HOSTILE), by=HOSTILE[1], probabilities={"i0": 1.0})
     parts = [
         log_table(decision, 6, ["detail"] * 6),
-        writing_card("rewrite", written, decision, TextMarks(decision.history, decision.items)),
+        writing_card("rewrite", written, decision, TextMarks.of(decision)),
         render("notice", kind="error", messages=HOSTILE),
     ]
     for part in parts:
@@ -80,22 +101,123 @@ def test_the_history_is_cut_and_candidates_are_turned():
     assert decision.reordered(3).candidates == decision.reordered(3).candidates != decision.candidates
 
 
-def test_examples_are_what_the_simulator_makes():
-    users, items = simulate_users()
-    shipped = example_users()
-    assert [user["name"] for user in users] == list(shipped)
-    for user in users:
-        decision = shipped[user["name"]].decision
-        assert [record["item_id"] for record in user["history"]] == [record["item_id"] for record in decision.history]
-        assert (user["candidates"], user["target"]) == (decision.candidates, decision.target)
-    assert items == invented_items()
+@pytest.fixture
+def films(tmp_path) -> FilmLog:
+    """Twenty westerns and twenty musicals, each chosen once a day; any may follow any other."""
+    names = [f"f{place:02}" for place in range(40)]
+    items = {
+        name: {"item_id": name, "title": f"Film {name}", "year": 2000, "series": None, "description": None,
+               "tags": ["Western" if name < "f20" else "Musical"]}
+        for name in names
+    }  # fmt: skip
+    lists = {name: [Successor(other, 2, 1.5) for other in names if other != name] for name in names}
+    days = pd.date_range("2013-03-01", "2013-12-31", freq="D", tz="UTC")
+    interactions = pd.DataFrame([{"item_id": name, "timestamp": day} for day in days[:3] for name in names])
+    return FilmLog(items, SuccessorLists(tmp_path, {ALL_USERS: lists}), interactions)
+
+
+WESTERNER = Person("Ada", frozenset({"Western"}), records=8)
+
+
+def test_an_invented_history_goes_forward_in_time_and_nothing_comes_twice(films):
+    decision = invent(WESTERNER, films, seed=0)
+    times = [record["timestamp"] for record in decision.history]
+    watched = [record["item_id"] for record in decision.history]
+    assert (len(watched), len({*watched, *decision.candidates})) == (8, 18)
+    assert times == sorted(times)
+    assert decision.target in decision.candidates
+    assert invent(WESTERNER, films, seed=0) == decision
+    assert invent(WESTERNER, films, seed=1) != decision
+
+
+def test_an_invented_user_has_a_taste(films):
+    histories = [invent(WESTERNER, films, seed).history for seed in range(10)]
+    westerns = sum("Western" in films.items[record["item_id"]]["tags"] for history in histories for record in history)
+    assert westerns > 60  # of 80; with no taste it would be about 40
+
+
+def test_nobody_watches_what_nobody_could_have_seen(films):
+    late = films.interactions["item_id"] >= "f10"
+    films.interactions.loc[late, "timestamp"] += pd.Timedelta(days=30)
+    for seed in range(5):
+        decision = invent(replace(WESTERNER, records=4), films, seed)
+        if decision is not None:
+            assert all(record["timestamp"] >= films.first_seen[record["item_id"]] for record in decision.history)
+
+
+def test_a_walk_that_leads_nowhere_is_no_user(films):
+    assert invent(WESTERNER, replace(films, successors=no_successors()), seed=0) is None
+
+
+def test_examples_are_read_as_they_were_chosen(films, tiny_base, tmp_path):
+    """A random model picks anything, so it is soon right after the successors where it is wrong after the template."""
+    people = (WESTERNER, replace(WESTERNER, name="Bruno", taste=frozenset({"Musical"})), replace(WESTERNER, name="Cy"))
+    models = LoadedModels(str(tiny_base), released=tmp_path)
+    chosen = [choose(person, films, models) for person in people]
+    source = {"homepage": "https://films.invalid", "license": {"notice": "Copyright (c) 2013 Somebody."}}
+    path = tmp_path / "users.json"
+    path.write_text(json.dumps(to_content(chosen, films, models, source)), encoding="utf-8")
+    for decision, example in zip(chosen, example_users(path).values(), strict=True):
+        assert example.decision.history == decision.history
+        assert (example.decision.candidates, example.decision.target) == (decision.candidates, decision.target)
+        comparison = opened(example).comparison
+        assert comparison["template"].pick != decision.target == comparison["successors"].pick
+        assert comparison["successors"].text == written_by_rules(example.decision, Choices())["successors"].text
+    assert "Permission is hereby granted" in films_license(path)
+
+
+def test_shipped_examples_show_what_the_page_says_of_them():
+    for example in example_users().values():
+        comparison = opened(example).comparison
+        assert comparison["template"].pick != example.decision.target == comparison["successors"].pick
+        assert all(max(written.probabilities.values()) < 0.95 for written in comparison.values())
+
+
+def test_scores_of_an_untrained_reasoner_are_divided_by_a_temperature(tiny_base, to_adapter):
+    models = LoadedModels(str(tiny_base))
+    assert to_reasoner(Choices(), models).temperature == UNTRAINED_TEMPERATURE
+    folder = to_adapter()
+    run = {"role": "reasoner", "answer": "title", "config": {"temperature": 9.0, "subtract_prior": True}}
+    (folder / "run.json").write_text(json.dumps(run))
+    assert to_reasoner(Choices(reasoner_adapter=str(folder)), models).temperature == 9.0
+    by_tags = to_reasoner(Choices(reasoner_adapter=str(folder), answer="tags"), models)
+    assert (by_tags.answer, by_tags.temperature) == ("tags", UNTRAINED_TEMPERATURE)
+
+
+def test_only_what_was_asked_for_writes():
+    assert Choices().verbalizers == ("template", "profile", "successors", "action")
+    assert Choices(zero_shot=True, rewrite_adapter="mine").verbalizers[-2:] == ("zero_shot", "rewrite")
+
+
+def test_an_adapter_of_four_decisions_is_given_the_successors(tiny_base, to_adapter):
+    folder = to_adapter()
+    (folder / "verbalizer_config.json").write_text('{"verbalizer": "action", "history_length": 5, "decisions": 4}')
+    decision = next(iter(example_users().values())).decision
+    choices = Choices(action_adapter=str(folder))
+    *_, last = running(begun(decision, choices), choices, LoadedModels(str(tiny_base)))
+    action = last.comparison["action"]
+    assert (last.errors, action.by, len(action.decisions)) == ((), str(folder), 16)
+    assert set(action.decisions[11:]) <= {"drop", "keep", "detail", "next"}
+
+
+def test_what_was_measured_is_read_from_the_results(tmp_path):
+    document = json.loads((RESULTS / EXAMPLES_RESULTS / "results.json").read_text())
+    rows = {row["row"]: row["recall@1"] for row in document["rows"]}
+    sentence = measured_sentence()
+    assert f"{document['n']:,} real users" in sentence
+    assert f"template {rows['template']:.2f}" in sentence
+    assert f"successors {rows['successors']:.2f}" in sentence
+    assert measured_sentence(tmp_path) == ""
+    assert first_evaluation() == EXAMPLES_RESULTS
 
 
 def test_every_example_opens_with_all_texts():
     for example in example_users().values():
         scene = opened(example)
         assert all(written.text and len(written.probabilities) == 10 for written in scene.comparison.values())
-        assert all(card.count('class="choice') >= 10 for card in card_htmls(scene).values())
+        shown = [card for card in card_htmls(scene).values() if card]
+        assert len(shown) == len(scene.comparison)
+        assert all(card.count('class="choice') >= 10 for card in shown)
 
 
 def test_what_goes_wrong_is_a_sentence_and_the_texts_by_rule_stay(tiny_base):
@@ -104,7 +226,7 @@ def test_what_goes_wrong_is_a_sentence_and_the_texts_by_rule_stay(tiny_base):
     *_, last = running(begun(decision, Choices()), Choices(reasoner_adapter="/nowhere"), models)
     assert "/nowhere is neither a local folder nor an adapter" in last.errors[0]
     assert last.comparison["template"].text
-    assert last.comparison["rewrite"].state == "empty"
+    assert last.comparison["successors"].state == "done"
 
 
 def test_an_error_nobody_foresaw_is_not_quoted(capsys):
@@ -189,6 +311,14 @@ def test_the_adapter_to_start_with_is_the_full_run_of_its_role(tmp_path):
     assert default_adapter("rewrite", tmp_path) == "b-rewrite"
     assert default_adapter("reasoner", tmp_path) == "reader"
     assert default_adapter("action", tmp_path) == ""
+    simulated = {"name": "streaming-simulation"}
+    write_run(tmp_path, "a-simulated", role="verbalizer", verbalizer="action", release="full", dataset=simulated)
+    assert default_adapter("action", tmp_path) == ""
+    write_run(tmp_path, "any-log", role="verbalizer", verbalizer="action", release="full", dataset={"name": "own"})
+    assert default_adapter("action", tmp_path) == "any-log"
+    tweets = {"name": "movietweetings-100k"}
+    write_run(tmp_path, "of-the-films", role="verbalizer", verbalizer="action", release="full", dataset=tweets)
+    assert default_adapter("action", tmp_path) == "of-the-films"
     curves = reward_curves(released_adapters(tmp_path))
     assert curves.to_dict("list") == {"step": [1], "reward": [0.1], "run": ["rewrite"]}
 
@@ -211,7 +341,7 @@ def test_damaged_results_are_a_sentence(tmp_path):
 
 
 def test_the_evaluation_with_the_most_examples_is_shown_first(tmp_path):
-    assert largest_evaluation(tmp_path) is None
+    assert first_evaluation(tmp_path) is None
     for name, content in (
         ("a", '{"schema_version": 1, "n": 900}'),
         ("b", "{"),
@@ -219,7 +349,7 @@ def test_the_evaluation_with_the_most_examples_is_shown_first(tmp_path):
     ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "results.json").write_text(content)
-    assert largest_evaluation(tmp_path) == "a"
+    assert first_evaluation(tmp_path) == "a"
 
 
 @pytest.mark.parametrize("name", ["", "org/adapter", "x') or exec('y", '"""\n'])
@@ -236,19 +366,35 @@ def test_other_candidates_were_never_touched():
     columns = {"user_id": "uid", "item_id": "film", "timestamp": "when", "title": "title"}
     log = read_upload(UploadedFile("log.csv", csv_log()), columns)
     for user in range(3):
-        decision = to_decision(log, user, invented_items(), seed=user)
+        decision = to_decision(log, user, example_films(), seed=user)
         seen = {record["item_id"] for record in decision.history}
         assert len(set(decision.candidates)) == 10
         assert decision.target not in seen
         assert not set(decision.candidates) - {decision.target} & log.users[user].touched
-        assert to_decision(log, user, invented_items(), seed=user).candidates == decision.candidates
+        assert to_decision(log, user, example_films(), seed=user).candidates == decision.candidates
+
+
+def test_successors_of_an_upload_are_what_others_chose():
+    """Only one user saw the last film, so a text about that user does not name it, and one about another user does."""
+    films = [("u0", "a"), ("u0", "b"), ("u0", "z"), *((f"u{user}", film) for user in range(1, 12) for film in "abc")]
+    rows = "".join(f"{user},{film},{1_600_000_000 + 86_400 * place}\n" for place, (user, film) in enumerate(films))
+    columns = {"user_id": "uid", "item_id": "film", "timestamp": "when"}
+    log = read_upload(UploadedFile("log.csv", f"uid,film,when\n{rows}".encode()), columns)
+    ids = {item["title"]: item_id for item_id, item in log.items.items()}
+    after_b = [{one.item_id for one in user.successors.after(ids["b"])} for user in log.users]
+    watched = [{record["title"] for record in user.records} for user in log.users]
+    assert not any(ids["z"] in found for found, seen in zip(after_b, watched, strict=True) if "z" in seen)
+    assert any(ids["z"] in found for found, seen in zip(after_b, watched, strict=True) if "z" not in seen)
+    assert all(ids["c"] in found for found in after_b)
+    decision = to_decision(log, 0, example_films())
+    assert decision.successors is log.users[0].successors
 
 
 def test_a_table_of_one_person_needs_no_user_and_no_id():
     rows = b"name,watched_at\nFog,2024-05-01\nDew,2024-05-02\nFog,2024-05-03\n"
     file = UploadedFile("mine.csv", rows)
     log = read_upload(file, look_at(file).guess)
-    decision = to_decision(log, 0, invented_items())
+    decision = to_decision(log, 0, example_films())
     assert [record["title"] for record in decision.history] == ["Fog"]
     assert decision.items[decision.target]["title"] == "Dew"  # the newest that was new
 
@@ -331,8 +477,9 @@ def test_the_first_screen_holds_what_the_page_would_write_today():
     choices = default_choices()
     for user in example_users().values():
         shown = user.decision.newest(choices.history_length)
-        for name, written in written_by_rules(shown).items():
+        rules = written_by_rules(shown, choices)
+        assert tuple(user.written) == tuple(rules)
+        for name, written in rules.items():
             if written.text:
                 assert user.written[name]["text"] == written.text
-        assert user.written["action"]["by"] == (choices.action_adapter or DEFAULT_BASE_MODEL)
-        assert user.written["zero_shot"]["by"] == DEFAULT_BASE_MODEL
+        assert user.written["action"]["by"] == (choices.action_adapter or BY_ACTION_RULE)

@@ -1,5 +1,7 @@
 import pytest
 
+from logs2lang.dataset_builders.schema import ALL_USERS
+from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
 from logs2lang.space.playground.text_marks import TextMarks
 
 
@@ -56,6 +58,44 @@ def test_a_sentence_speaks_of(marks, text, records):
 )
 def test_titles_that_the_log_does_not_hold(marks, text, unsupported):
     assert marks.unsupported(text) == unsupported
+
+
+@pytest.fixture
+def followed(tmp_path):
+    """Of a decision in which Haze followed Fog, and so did a candidate, Never Seen; another one followed nothing."""
+    films = {**ITEMS, "i4": item("i4", "Faraway")}
+    lists = SuccessorLists(tmp_path, {ALL_USERS: {"i0": [Successor("i2", 3, 2.0), Successor("i3", 2, 1.5)]}})
+    return TextMarks(HISTORY[:2], films, lists, ["i3", "i4"])
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("Fog", ["record"]),
+        ("Haze", ["successor"]),
+        ("Never Seen", ["candidate"]),
+        ("Faraway", ["unsupported"]),  # a candidate that no count speaks for was made up by whoever wrote the text
+        ("Fog; Haze", ["record", "", "successor"]),
+    ],
+)
+def test_what_a_title_is(followed, text, kinds):
+    assert [span.kind for sentence in followed.sentences(text) for span in sentence.spans] == kinds
+
+
+def test_a_candidate_is_named_by_its_id(followed):
+    assert followed.sentences("Never Seen")[0].spans[0].item_id == "i3"
+
+
+def test_a_successor_speaks_of_the_records_it_follows(followed):
+    assert followed.sentences("went on to: Haze")[0].records == [0]
+
+
+def test_a_full_stop_inside_a_title_ends_no_sentence():
+    films = {"i0": item("i0", "G.I. Joe: Retaliation")}
+    marks = TextMarks([{"item_id": "i0", "title": "G.I. Joe: Retaliation"}], films)
+    first, second = marks.sentences("Saw G.I. Joe: Retaliation. Twice")
+    assert [span.kind for span in first.spans] == ["", "record", ""]
+    assert (first.records, second.records) == ([0], [])
 
 
 @pytest.mark.parametrize("text", ["One. Two; three!\n\nFour", "2025-01-01 | play | Fog\n", "no end", "a.b.c", "\n\n"])
