@@ -1,7 +1,7 @@
 """The code that does what is on screen: adapters, data and metric, each loaded with the library that people know."""
 
-from logs2lang.space.playground.comparison import Choices
-from logs2lang.space.playground.released_adapters import released_folder
+from .comparison import Choices
+from .released_adapters import released_folder
 
 _VERBALIZE = """\
 from datasets import load_dataset

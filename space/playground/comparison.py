@@ -12,9 +12,6 @@ from logs2lang.dataset_builders.schema import HISTORY, MAX_HISTORY
 from logs2lang.models.language_models import LanguageModel
 from logs2lang.models.model_folders import model_folder
 from logs2lang.reasoners.local import LocalReasoner, trained_choices
-from logs2lang.space.playground.decision import Decision
-from logs2lang.space.playground.loaded_models import LoadedModels
-from logs2lang.space.playground.released_adapters import MODEL_CARDS, default_adapter
 from logs2lang.verbalizers.action import ActionVerbalizer, parse_decisions
 from logs2lang.verbalizers.decision_rules import RuleDecisions
 from logs2lang.verbalizers.language_model_verbalizer import VERBALIZER_CONFIG, LanguageModelVerbalizer
@@ -24,6 +21,10 @@ from logs2lang.verbalizers.rewrite import RewriteVerbalizer
 from logs2lang.verbalizers.successors import SuccessorsVerbalizer
 from logs2lang.verbalizers.template import TemplateVerbalizer
 from logs2lang.verbalizers.verbalization_file import count_tokens
+
+from .decision import Decision
+from .loaded_models import LoadedModels
+from .released_adapters import MODEL_CARDS, default_adapter
 
 VERBALIZERS = ("template", "profile", "successors", "action", "zero_shot", "rewrite")
 ACTION_RULE = "newest-3"

@@ -13,7 +13,8 @@ from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.prompts import sanitize, told_apart
 from logs2lang.dataset_builders.schema import NUM_CANDIDATES, TITLE, Item
 from logs2lang.evaluation.results import RESULTS_FILE, read_document
-from logs2lang.space.playground.comparison import (
+
+from .comparison import (
     Choices,
     Comparison,
     Written,
@@ -21,13 +22,13 @@ from logs2lang.space.playground.comparison import (
     default_choices,
     to_reasoner,
 )
-from logs2lang.space.playground.decision import Decision
-from logs2lang.space.playground.example_users import example_films, example_users
-from logs2lang.space.playground.loaded_models import LoadedModels
-from logs2lang.space.playground.received_file import take
-from logs2lang.space.playground.results_view import result_names
-from logs2lang.space.playground.text_marks import TextMarks
-from logs2lang.space.playground.uploaded_log import ROLES, look_at, read_upload, to_decision
+from .decision import Decision
+from .example_users import example_films, example_users
+from .loaded_models import LoadedModels
+from .received_file import take
+from .results_view import result_names
+from .text_marks import TextMarks
+from .uploaded_log import ROLES, look_at, read_upload, to_decision
 
 MAX_CONTEXT_CHARACTERS = 20_000
 _BROKEN = "Something went wrong, and nothing of your log was kept. Try again, or choose an example."

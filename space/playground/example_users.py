@@ -36,10 +36,11 @@ from logs2lang.dataset_builders.schema import (
 )
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
 from logs2lang.dataset_builders.whole_files import write_text
-from logs2lang.space.playground.comparison import default_choices, to_reasoner, written_ahead, written_by_rules
-from logs2lang.space.playground.decision import Decision
-from logs2lang.space.playground.invented_users import PEOPLE, FilmLog, Person, invent
-from logs2lang.space.playground.loaded_models import LoadedModels
+
+from .comparison import default_choices, to_reasoner, written_ahead, written_by_rules
+from .decision import Decision
+from .invented_users import PEOPLE, FilmLog, Person, invent
+from .loaded_models import LoadedModels
 
 EXAMPLES_FILE = Path(__file__).with_name("example_users.json")
 MAX_SUCCESSORS = 30

@@ -28,7 +28,8 @@ from logs2lang.dataset_builders.schema import (
     Record,
 )
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
-from logs2lang.space.playground.decision import Decision
+
+from .decision import Decision
 
 _NEWEST = 3
 """Records whose successors can come next."""

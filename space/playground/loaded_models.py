@@ -12,7 +12,8 @@ from huggingface_hub.errors import HFValidationError, HTTPError
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.models.language_models import DEFAULT_BASE_MODEL, LanguageModel, load_language_model
 from logs2lang.models.model_folders import ADAPTER_CONFIG
-from logs2lang.space.playground.released_adapters import MODEL_CARDS, released_folder
+
+from .released_adapters import MODEL_CARDS, released_folder
 
 MAX_ADAPTERS = 3
 """Adapters kept in memory, each with a base of its own: one to decide, one to rewrite, one to choose."""

@@ -19,9 +19,10 @@ from logs2lang.dataset_builders.schema import (
     YEAR,
     Record,
 )
-from logs2lang.space.playground.decision import Decision
-from logs2lang.space.playground.markup import render
 from logs2lang.verbalizers.action import DETAIL, DROP, KEEP, NEXT
+
+from .decision import Decision
+from .markup import render
 
 VERDICT_WORDS = {KEEP: "kept", DROP: "dropped", DETAIL: "enriched", NEXT: "with successors"}
 

@@ -13,17 +13,18 @@ import gradio as gr
 
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import ITEM_ID, TIMESTAMP, TITLE, USER_ID
-from logs2lang.space.playground.code_snippets import code_of
-from logs2lang.space.playground.comparison import UNTRAINED_TEMPERATURE, VERBALIZERS, Choices, default_choices
-from logs2lang.space.playground.decision import Decision
-from logs2lang.space.playground.endpoints import add_endpoints, sentence_of
-from logs2lang.space.playground.example_users import example_films, example_users, films_license
-from logs2lang.space.playground.loaded_models import LoadedModels
-from logs2lang.space.playground.markup import render
-from logs2lang.space.playground.permalink import USER, from_query, to_query
-from logs2lang.space.playground.received_file import take
-from logs2lang.space.playground.released_adapters import MODEL_CARDS, released_adapters
-from logs2lang.space.playground.results_view import (
+
+from .code_snippets import code_of
+from .comparison import UNTRAINED_TEMPERATURE, VERBALIZERS, Choices, default_choices
+from .decision import Decision
+from .endpoints import add_endpoints, sentence_of
+from .example_users import example_films, example_users, films_license
+from .loaded_models import LoadedModels
+from .markup import render
+from .permalink import USER, from_query, to_query
+from .received_file import take
+from .released_adapters import MODEL_CARDS, released_adapters
+from .results_view import (
     RESULTS,
     first_evaluation,
     measured_sentence,
@@ -32,7 +33,7 @@ from logs2lang.space.playground.results_view import (
     reward_curves,
     run_names,
 )
-from logs2lang.space.playground.session import (
+from .session import (
     QUEUED,
     Scene,
     begun,
@@ -46,7 +47,7 @@ from logs2lang.space.playground.session import (
     status_html,
     stopped,
 )
-from logs2lang.space.playground.uploaded_log import (
+from .uploaded_log import (
     MAX_BYTES,
     ROLES,
     SUFFIXES,

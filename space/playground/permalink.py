@@ -5,7 +5,8 @@ from dataclasses import fields
 from urllib.parse import urlencode
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.space.playground.comparison import Choices
+
+from .comparison import Choices
 
 USER = "user"
 _ALWAYS = ("answer",)

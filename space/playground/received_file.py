@@ -5,7 +5,8 @@ from pathlib import Path
 from gradio.utils import get_upload_folder
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.space.playground.uploaded_log import MAX_BYTES, UploadedFile
+
+from .uploaded_log import MAX_BYTES, UploadedFile
 
 
 def take(path: str | None) -> UploadedFile:

@@ -10,9 +10,10 @@ from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.evaluation.charts import headline_measure
 from logs2lang.evaluation.report import COLUMNS, setting_line
 from logs2lang.evaluation.results import RESULTS_FILE, ROW, read_document
-from logs2lang.space.playground.comparison import ACTION_RULE
-from logs2lang.space.playground.markup import render
-from logs2lang.space.playground.released_adapters import MODEL_CARDS, ReleasedAdapter
+
+from .comparison import ACTION_RULE
+from .markup import render
+from .released_adapters import MODEL_CARDS, ReleasedAdapter
 
 RESULTS = MODEL_CARDS / "results"
 EXAMPLES_RESULTS = "movietweetings-100k"

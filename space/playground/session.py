@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.space.playground.comparison import (
+
+from .comparison import (
     VERBALIZERS,
     Choices,
     Comparison,
@@ -16,13 +17,13 @@ from logs2lang.space.playground.comparison import (
     reread,
     written_by_rules,
 )
-from logs2lang.space.playground.decision import Decision
-from logs2lang.space.playground.example_users import ExampleUser, example_users
-from logs2lang.space.playground.loaded_models import LoadedModels
-from logs2lang.space.playground.log_table import log_table
-from logs2lang.space.playground.markup import render
-from logs2lang.space.playground.text_marks import TextMarks
-from logs2lang.space.playground.writing import writing_card
+from .decision import Decision
+from .example_users import ExampleUser, example_users
+from .loaded_models import LoadedModels
+from .log_table import log_table
+from .markup import render
+from .text_marks import TextMarks
+from .writing import writing_card
 
 READY = "Ready."
 AHEAD = "Precomputed. Change anything and press “Write and recommend” to run it live."

@@ -9,7 +9,8 @@ from logs2lang.dataset_builders.prompting.prompts import sanitize
 from logs2lang.dataset_builders.schema import ITEM_ID, SERIES, TAGS, TITLE, YEAR, Item, Record
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
 from logs2lang.reasoners.title_mentions import TitleIndex, find_titles
-from logs2lang.space.playground.decision import Decision, no_successors
+
+from .decision import Decision, no_successors
 
 # After a full stop, or after a semicolon: profiles list works so. The mark stays with what it ends.
 _SENTENCE = re.compile(r".+?(?:[.!?;](?=\s)|$)\s*", re.DOTALL)

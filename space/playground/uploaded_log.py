@@ -53,7 +53,8 @@ from logs2lang.dataset_builders.sources.viewing_history.export_files import head
 from logs2lang.dataset_builders.sources.viewing_history.exports import export_of
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
 from logs2lang.dataset_builders.successors import fold_of, successor_tables
-from logs2lang.space.playground.decision import Decision, no_successors
+
+from .decision import Decision, no_successors
 
 MAX_BYTES = 20 * 2**20
 """What Gradio calls 20 Mb where it refuses a file before it is sent."""

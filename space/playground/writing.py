@@ -5,10 +5,11 @@ from typing import Any
 
 from logs2lang.dataset_builders.prompting.prompts import sanitize
 from logs2lang.dataset_builders.schema import CANDIDATE_LABELS, TITLE, YEAR
-from logs2lang.space.playground.comparison import BY_ACTION_RULE, Written
-from logs2lang.space.playground.decision import Decision
-from logs2lang.space.playground.markup import render
-from logs2lang.space.playground.text_marks import TextMarks
+
+from .comparison import BY_ACTION_RULE, Written
+from .decision import Decision
+from .markup import render
+from .text_marks import TextMarks
 
 TITLES = {
     "template": ("Template", "Every field of every record, one line each. The baseline."),
