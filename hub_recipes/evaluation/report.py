@@ -70,6 +70,7 @@ DECISION_COLUMNS = (
     Column("Dropped", _number("drop", "d")),
     Column("Kept", _number("keep", "d")),
     Column("Kept in detail", _number("detail", "d")),
+    Column("Kept with what others chose next", _number("next", "d")),
     Column("Of the kept, undecided", _number("undecided", "d")),
 )
 """For a verbalizer that decides on each record; see `verbalizers.action`."""
@@ -77,9 +78,9 @@ TERMINAL_COLUMNS = (
     Column("Discovery Recall@1", _with_interval("discovery_recall@1", ".3f")),
     Column("Gain", _number("discovery_gain", "+.1%")),
     Column("Recall@1", _number("recall@1", ".3f")),
-    Column("Invalid", _number("invalid", "d")),
+    Column("Length", _number("compression", ".2f")),
 )
-"""What fits 80 characters; results.md has all."""
+"""What fits 80 characters; results.md has all. Length is that of the texts in tokens, relative to the template."""
 _FEWEST_PICKS = 10
 """Of fewer picks one place takes more than half by chance now and then: of ten among ten 1 time in 700."""
 
@@ -135,7 +136,13 @@ def remarks(document: Mapping[str, Any]) -> list[str]:
             f"in {namesakes['targets']} of these, the target is one of them. In these cases the seed decides an "
             "answer by title."
         )
-    return [*said, *(remark for row in document["rows"] for remark in _position_remarks(row))]
+    of_rows = (remark for row in document["rows"] for remark in (*_invalid_remarks(row), *_position_remarks(row)))
+    return [*said, *of_rows]
+
+
+def _invalid_remarks(row: Row) -> Iterator[str]:
+    if row.get("invalid"):
+        yield f"Row {row[ROW]}: {row['invalid']} of {row['n']} answers name no candidate; they count as misses."
 
 
 def _position_remarks(row: Row) -> Iterator[str]:

@@ -156,6 +156,11 @@ def test_what_texts_do_with_noise_has_a_table_of_its_own_where_the_truth_is_know
     assert (row["Noise precision"], row["Noise recall"], row["Genuine kept"]) == ("—", "0.75", "1.00")
 
 
+def test_answers_without_a_pick_are_told(document):
+    document["rows"][0]["invalid"] = 3
+    assert "Row template: 3 of 20 answers name no candidate; they count as misses." in remarks(document)
+
+
 def test_a_place_that_takes_more_than_half_of_the_picks_is_told(document):
     template, _ = document["rows"]
     assert remarks(document) == []
