@@ -430,6 +430,18 @@ def test_a_header_may_stand_again_below_or_be_a_year(tmp_path, triples):
     assert triples(tmp_path / "years.csv", columns={"timestamp": "2024"}) == TRIPLES
 
 
+def test_half_an_emoji_and_nan_cost_no_json_line(tmp_path, connection):
+    lines = ['{"user_id": "ann", "item_id": "i1", "timestamp": 1714521600, "review": "So good \\ud83d"}']
+    lines += ['{"user_id": "bob", "item_id": "i2", "timestamp": 1714521601, "rating": NaN}']
+    lines += ['{"user_id": "bob", "item_id": "i\\ud83d", "timestamp": 1714521602}']
+    (tmp_path / "log.jsonl").write_text("\n".join(lines))
+    raw = read_tabular(connection, str(tmp_path / "log.jsonl"))
+    assert raw.notes == ()
+    log = canonicalize(raw, connection)
+    assert sorted(row["item_id"] for row in log.interactions.to_pyarrow().to_pylist()) == ["i1", "i2"]
+    assert log.counts["quarantined_by_reason"] == {"broken encoding": 1}
+
+
 def test_python_literals_are_read_and_no_code_is_run(tmp_path, connection):
     lines = [str({"user_id": u, "item_id": i, "timestamp": int(t), "new": True}) for u, i, t in ROWS]
     evil = "{'user_id': __import__('os').getpid(), 'item_id': 'i1', 'timestamp': 1714521600}"
