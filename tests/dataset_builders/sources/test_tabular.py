@@ -412,9 +412,10 @@ def test_the_first_record_of_a_file_without_a_header_is_kept(tmp_path, connectio
         triples(tmp_path / "log.tsv", header=["user_id", "timestamp", "item_id"])
 
 
-def test_a_catalogue_without_a_header(tmp_path, connection):
+@pytest.mark.parametrize("tag", ["Horror", "Crime"])
+def test_a_catalogue_without_a_header(tmp_path, connection, tag):
     (tmp_path / "log.csv").write_text(csv_text())
-    (tmp_path / "items.csv").write_text("i1,Alien,Horror\ni2,Heat,Horror\n")
+    (tmp_path / "items.csv").write_text(f"i1,Alien,Horror\ni2,Heat,{tag}\n")
     files = {"interactions": str(tmp_path / "log.csv"), "items": str(tmp_path / "items.csv")}
     with pytest.raises(InputError, match=r"seems to have no header.*--columns-items NAME.*item_id,"):
         read_tabular(connection, **files)
