@@ -309,7 +309,7 @@ def shop(tmp_path):
             "asin": asin,
             "parent_asin": parent,
             "user_id": user,
-            "timestamp": DAY * 365 * time,
+            "timestamp": 1714521600 + DAY * time,
         }
         for user, asin, parent, time in REVIEWS
     ]
