@@ -243,10 +243,10 @@ def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -
     _refuse_cuts_outside(options.cuts, keyed.events)
     targets = store("targets", to_targets(keyed.events, options, cuts), connection)
     if not targets.filter(targets[SPLIT] == "test").count().execute():
+        remedy = "Lower min_history (--min-history), or use" if options.least_history > 1 else "Use"
         raise InputError(
             f"No user of this log has a test target with protocol {options.protocol!r}. "
-            f"{length_rule(options.protocol, options.least_history)} Lower min_history (--min-history), or use a "
-            "longer log."
+            f"{length_rule(options.protocol, options.least_history)} {remedy} a longer log."
         )
     return SplitLog(keyed, targets, training_events(keyed.events, targets, cuts), cuts, options)
 

@@ -5,6 +5,7 @@ does not hold. Rows of the catalogue have an identity of their own: rows that ca
 rows in quarantine.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -159,7 +160,7 @@ def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False, file_
     good = judged.filter(judged[REASON].isnull())
     kept = list(INTERACTION_COLUMNS)
     if file_order:
-        good = _with_file_order(good)
+        good = _with_file_order(good, connection)
         kept.append(FILE_ORDER)
     merged = store("interactions", _merged(good, file_order, raw.order), connection)
     counts = _count_rows(raw, merged, quarantine, connection)
@@ -173,12 +174,23 @@ def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False, file_
     return CanonicalLog(interactions, items, quarantine, items_quarantine, counts, notes)
 
 
-def _with_file_order(rows: ir.Table) -> ir.Table:
+def _with_file_order(rows: ir.Table, connection: DuckDB) -> ir.Table:
     """Rows with a number that grows from file to file, by name, and from row to row."""
-    files = rows.select(SOURCE_FILE).distinct()
-    files = files.mutate(place=ibis.row_number().over(order_by=SOURCE_FILE))
+    names = sorted(connection.execute(rows.select(SOURCE_FILE).distinct())[SOURCE_FILE], key=_by_number)
+    types = {SOURCE_FILE: "string", "place": "int64"}
+    files = ibis.memtable({SOURCE_FILE: names, "place": list(range(len(names)))}, schema=types)
     placed = rows.join(files, SOURCE_FILE)
     return placed.mutate(file_order=placed.place * 2**40 + placed[SOURCE_ROW])
+
+
+def _by_number(name: str) -> list[str | int]:
+    """What orders names as people count.
+
+    Example:
+        >>> sorted(["part-10.csv", "part-9.csv"], key=_by_number)
+        ['part-9.csv', 'part-10.csv']
+    """
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", name))]
 
 
 def _merged(rows: ir.Table, file_order: bool, order: str) -> ir.Table:

@@ -55,9 +55,9 @@ def length_rule(protocol: str, min_history: int) -> str:
 
     Example:
         >>> length_rule("leave_last_out", 5)
-        'A user needs 7 interactions: 5 before the validation target, then that and the test target; 8 for training.'
+        'A user needs 7 interactions: 5 before the validation target, that target, and the test target. Training ...'
         >>> length_rule("temporal", 5)
-        'A user needs 5 interactions before a target: the first after a cut, or one before the first cut.'
+        'A user needs 5 interactions before a target; a target is the first interaction after a cut, or one before ...'
     """
     if protocol == "temporal":
         return (

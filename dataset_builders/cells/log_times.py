@@ -68,7 +68,7 @@ def parse_times(column: ir.Value, time_format: str, connection: DuckDB) -> ReadT
         >>> times["time"].dt.strftime("%Y-%m-%d %H:%M").fillna("unreadable").to_list()
         ['2024-05-01 00:00', '2024-05-01 00:00', '2024-05-01 00:00', 'unreadable']
         >>> read.notes
-        ('1 of 2 times are in milliseconds, the others in seconds: each is a likely time in one unit only.',)
+        ('1 of 2 times are in milliseconds, the others in seconds: each value is a plausible time in only one unit.',)
     """
     if column.type().is_timestamp() or column.type().is_date():
         return ReadTimes(column.cast(UTC_MICROSECONDS))

@@ -36,7 +36,7 @@ def read_json_lines(connection: DuckDB, name: str, paths: Sequence[Path], shown:
 
     Returns:
         [`NamedRows`]: Every value as text, lists and objects as JSON. Lines that are one Python dict are read too, by
-        `ast.literal_eval`, and a note says so.
+        `ast.literal_eval`, and a note says so; so are those with half of an emoji or with `NaN`, as Python writes it.
 
     Raises:
         InputError: The files hold one JSON array.
@@ -45,11 +45,10 @@ def read_json_lines(connection: DuckDB, name: str, paths: Sequence[Path], shown:
     filled = lines.rows.filter(lines.rows[_LINE].strip() != "")
     is_object = (json_type(filled[_LINE].try_cast("json")) == "OBJECT").fill_null(False)
     objects, others = filled.filter(is_object), filled.filter(~is_object)
-    literals = _read_literals(connection, f"{name}_literals", others)
-    num_literals = int(connection.execute(literals.count()))
-    if num_literals:
-        others = others.anti_join(literals, [SOURCE_FILE, SOURCE_ROW])
-        objects = objects.select(*_PLACED_LINES).union(literals.select(*_PLACED_LINES))
+    mended, num_literals = _read_mended(connection, f"{name}_mended", others)
+    if connection.execute(mended.count()):
+        others = others.anti_join(mended, [SOURCE_FILE, SOURCE_ROW])
+        objects = objects.select(*_PLACED_LINES).union(mended.select(*_PLACED_LINES))
     elif not connection.execute(objects.count()):
         first = connection.execute(others.order_by(SOURCE_FILE, SOURCE_ROW).limit(1))[_LINE].to_list()
         if first and first[0].lstrip().startswith("["):
@@ -79,20 +78,43 @@ def _notes(num_literals: int, shown: str) -> tuple[str, ...]:
     )
 
 
-def _read_literals(connection: DuckDB, name: str, lines: ir.Table) -> ir.Table:
-    """Those lines that are a Python dict, as JSON."""
+def _read_mended(connection: DuckDB, name: str, lines: ir.Table) -> tuple[ir.Table, int]:
+    """Those lines that Python reads as an object, as JSON, and how many of them are Python literals."""
     candidates = lines.filter(lines[_LINE].strip().startswith("{")).select(*_PLACED_LINES)
     drop_stored(name, connection)
     table = connection.create_table(name, schema=ibis.schema(_PLACED_LINES))
     lines_left = connection.con.cursor().execute(to_sql(candidates, connection))
+    num_literals = 0
     while batch := lines_left.fetchmany(_BATCH_ROWS):
-        placed = [(file, row, _as_json(line)) for file, row, line in batch]
-        read = [dict(zip(_PLACED_LINES, values, strict=True)) for values in placed if values[-1] is not None]
+        read = []
+        for file, row, line in batch:
+            mended = _without_halves(line)
+            literal = _as_json(line) if mended is None else None
+            num_literals += literal is not None
+            if text := mended or literal:
+                read.append(dict(zip(_PLACED_LINES, (file, row, text), strict=True)))
         if read:
             connection.con.register(f"{name}_batch", pa.Table.from_pylist(read))
             connection.raw_sql(f'INSERT INTO "{name}" SELECT {", ".join(_PLACED_LINES)} FROM "{name}_batch"')
             connection.con.unregister(f"{name}_batch")
-    return table
+    return table, num_literals
+
+
+def _without_halves(text: str) -> str | None:
+    """A JSON object with U+FFFD for half of a surrogate pair, which services leave of an emoji that they cut, and with
+    null for `NaN`; `None` where the text is no JSON object.
+
+    Example:
+        >>> _without_halves('{"title": "Up \\\\ud83d", "price": NaN}')
+        '{"title": "Up \ufffd", "price": null}'
+        >>> _without_halves("{'title': 'Up'}") is None
+        True
+    """
+    try:
+        value = json.loads(text, strict=False, parse_constant=lambda name: None)
+    except (ValueError, RecursionError):
+        return None
+    return _whole(json.dumps(value, ensure_ascii=False)) if isinstance(value, dict) else None
 
 
 def _as_json(text: str) -> str | None:
@@ -106,9 +128,14 @@ def _as_json(text: str) -> str | None:
     """
     try:
         value = ast.literal_eval(text.strip())
-        return json.dumps(value, allow_nan=False) if isinstance(value, dict) else None
+        return _whole(json.dumps(value, allow_nan=False, ensure_ascii=False)) if isinstance(value, dict) else None
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # so the parser ends on deep nesting
         return None
+
+
+def _whole(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair, which is no letter."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @ibis.udf.scalar.builtin

@@ -44,6 +44,7 @@ _SUFFIXES = {
 _DELIMITERS = (",", "\t", ";", "|")
 _HEAD_CHARS, _HEAD_LINES = 1 << 20, 100
 _NUMBER_OR_DATE = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?|\d{4}-\d\d-\d\d.*|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}.*")
+_DIGITS = re.compile(r"\d+")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -212,7 +213,7 @@ def _cut_first_line(path: Path) -> dict[str, list[str]]:
 
 
 def _like_values(path: Path, delimiter: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Which names are a number or a date, or stand again below themselves: of a file whose first line is a row."""
+    """Which names are a number or a date, or look like what is below them: of a file whose first line is a row."""
     with open_text(path, "utf-8-sig") as file:
         lines = list(islice((line[:_HEAD_CHARS].replace("\0", "") for line in file), _HEAD_LINES + 1))[1:]
     try:
@@ -220,11 +221,23 @@ def _like_values(path: Path, delimiter: str, names: Sequence[str]) -> tuple[str,
     except csv.Error:  # a value that Python's reader finds too long
         below = []
     rows = [row for row in below if row != names]  # a header in the middle is that of another file, put behind
-    return tuple(
-        theirs
-        for place, theirs in enumerate(names)
-        if theirs and (_NUMBER_OR_DATE.fullmatch(theirs) or any(row[place : place + 1] == [theirs] for row in rows))
-    )
+    values = {theirs: [row[place] for row in rows if place < len(row)] for place, theirs in enumerate(names)}
+    return tuple(theirs for theirs in names if theirs and _is_like(theirs, values[theirs]))
+
+
+def _is_like(name: str, values: Sequence[str]) -> bool:
+    """Whether the name of a column is more likely a value of it.
+
+    Example:
+        >>> _is_like("2024-05-01", []), _is_like("ann", ["bob", "ann"]), _is_like("film", ["film7", "film12"])
+        (True, True, False)
+        >>> _is_like("film1", ["film7", "film12"])
+        True
+    """
+    if _NUMBER_OR_DATE.fullmatch(name) or name in values:
+        return True
+    pattern = _DIGITS.sub("#", name)
+    return pattern != name and 2 * sum(_DIGITS.sub("#", value) == pattern for value in values) > len(values)
 
 
 def _first_line(path: Path) -> str:

@@ -98,8 +98,9 @@ class Chain:
             InputError: There is no step of a name in `restart`.
         """
         _console.quiet = is_quiet()
+        self._refuse_unknown_steps(restart)
         for name in restart:
-            self._restart(name)
+            self._restart(name, dry_run)
         deadline = None if self.minutes is None else monotonic() + 60 * self.minutes
         has_worked = False
         for number, step in enumerate(self.steps, start=1):
@@ -121,14 +122,21 @@ class Chain:
                 write_json({"inputs": inputs}, self.folder / step.name / DONE_FILE)
         return 0
 
-    def _restart(self, name: str) -> None:
+    def _refuse_unknown_steps(self, restart: Sequence[str]) -> None:
         names = [step.name for step in self.steps]
-        if name not in names:
-            raise InputError(f"--restart is {name!r}, but the steps are {', '.join(names)}.")
-        if (self.folder / name).exists():
-            _console.print(
-                f"{name}: starts from scratch. Its earlier output was moved to {_set_aside(self.folder / name)}."
-            )
+        for name in restart:
+            if name not in names:
+                raise InputError(f"--restart is {name!r}, but the steps are {', '.join(names)}.")
+
+    def _restart(self, name: str, dry_run: bool) -> None:
+        if not (self.folder / name).exists():
+            return
+        if dry_run:
+            _console.print(f"{name}: would start from scratch. Its earlier output would be moved to a dated folder.")
+            return
+        _console.print(
+            f"{name}: starts from scratch. Its earlier output was moved to {_set_aside(self.folder / name)}."
+        )
 
     def _is_done(self, step: Step, inputs: str) -> bool:
         """Whether a step was finished with these inputs; what it made from others is moved aside."""

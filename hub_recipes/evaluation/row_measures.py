@@ -21,6 +21,7 @@ from logs2lang.dataset_builders.schema import (
     HISTORY,
     IS_DISCOVERY,
     ITEM_ID,
+    NO_TIME,
     TARGET,
     TIMESTAMP,
     TITLE,
@@ -73,8 +74,9 @@ def judge(examples: Dataset, rankings: Sequence[Ranking | None]) -> pd.DataFrame
         rankings (`list[Ranking | None]`): One per example; `None` where the reasoner gave no valid answer.
 
     Returns:
-        `pandas.DataFrame`: `example_id`, `target`, `is_discovery`, `gap`, `num_candidates`, `ranked` (item ids),
-        `pick` (item id), `pick_position` (from 0) and `target_rank` (from 1), missing where there is no answer.
+        `pandas.DataFrame`: `example_id`, `target`, `is_discovery`, `gap` (missing in a log without times),
+        `num_candidates`, `ranked` (item ids), `pick` (item id), `pick_position` (from 0) and `target_rank` (from 1),
+        missing where there is no answer.
     """
     return pd.DataFrame([_judge_one(row, ranking) for row, ranking in zip(examples, rankings, strict=True)])
 
@@ -87,13 +89,20 @@ def _judge_one(example: dict[str, Any], ranking: Ranking | None) -> dict[str, An
         EXAMPLE_ID: example[EXAMPLE_ID],
         TARGET: target,
         IS_DISCOVERY: example[IS_DISCOVERY],
-        GAP: gap_name((example[TIMESTAMP] - example[HISTORY][-1][TIMESTAMP]).total_seconds()),
+        GAP: _gap(example),
         NUM_CANDIDATES: len(candidates),
         RANKED: ranked,
         PICK: ranked[0] if ranked else None,
         PICK_POSITION: candidates.index(ranked[0]) if ranked else np.nan,
         TARGET_RANK: ranked.index(target) + 1 if target in ranked else np.nan,
     }
+
+
+def _gap(example: dict[str, Any]) -> str | None:
+    """The bin of an example's gap; `None` in a log without times."""
+    if example[TIMESTAMP] == NO_TIME:
+        return None
+    return gap_name((example[TIMESTAMP] - example[HISTORY][-1][TIMESTAMP]).total_seconds())
 
 
 def to_predictions(name: str, judged: pd.DataFrame) -> pd.DataFrame:

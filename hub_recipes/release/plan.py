@@ -341,8 +341,8 @@ def plan_release(
             `only` they always are.
 
     Raises:
-        InputError: A name is unknown, the licence of a dataset that was asked for forbids to publish it, or there is
-            nothing to publish.
+        InputError: A name is unknown or impossible, the licence of a dataset that was asked for forbids to publish
+            it, or there is nothing to publish.
     """
     datasets = [DatasetRepo(path.resolve().name, path) for path in _dataset_folders(data)]
     found: list[PlannedRepo] = [
@@ -362,6 +362,7 @@ def plan_release(
             f"{adapters}. To publish your own log, build it with a licence: `logs2lang build ... --license mit "
             "--redistributable`."
         )
+    _refuse_impossible_names(repos, links.namespace)
     _refuse_equal_names(repos)
     return ReleasePlan(links, tag, repos, {repo.name: refused[repo.name] for repo in chosen if repo.name in refused})
 
@@ -383,6 +384,17 @@ def _chosen(repos: Sequence[PlannedRepo], only: Sequence[str]) -> list[PlannedRe
             hint = did_you_mean(name, known, f"Choose from {', '.join(known)}.")
             raise InputError(f"--only names {name!r}, which is not part of the release. {hint}")
     return [repo for repo in repos if not only or repo.name in only or repo.group in only]
+
+
+def _refuse_impossible_names(repos: Sequence[PlannedRepo], namespace: str) -> None:
+    for repo in repos:
+        try:
+            validate_repo_id(f"{namespace}/{repo.name}")
+        except HFValidationError as error:
+            raise InputError(
+                f"{repo.folder} would be published as {repo.name!r}, which the Hub does not accept as a name: "
+                f"{str(error).splitlines()[0]} Rename the folder."
+            ) from error
 
 
 def _refuse_equal_names(repos: Sequence[PlannedRepo]) -> None:

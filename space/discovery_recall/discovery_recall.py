@@ -132,26 +132,35 @@ class DiscoveryRecall(evaluate.Metric):
         )
 
     def add(
-        self, *, prediction: Any = None, reference: Any = None, is_discovery: Any = None, history: Any = None
+        self,
+        *,
+        prediction: Any = None,
+        reference: Any = None,
+        is_discovery: Any = None,
+        history: Any = None,
+        **combined: Any,
     ) -> None:
-        """Store one example for a later `compute()`."""
+        """Store one example for a later `compute()`. `evaluate.combine` names its columns in the plural here too."""
+        history = combined.pop("histories", history)
         self.add_batch(
-            predictions=[prediction],
-            references=[reference],
+            predictions=[combined.pop("predictions", prediction)],
+            references=[combined.pop("references", reference)],
             is_discovery=None if is_discovery is None else [is_discovery],
             histories=None if history is None else [history],
+            **combined,
         )
 
     def _feature_names(self) -> list[str]:
         """The columns that `evaluate.combine` hands on of a batch: flags, or histories where it has those instead.
 
         It asks for names before it looks at the batch, and would end in a KeyError where there are no flags; so the
-        batch is looked at here, in the frame of the caller.
+        batch is looked at here, in the frame of the caller. Where it has neither, `add_batch` says so.
         """
         names = super()._feature_names()
         batch = sys._getframe(1).f_locals.get("batch")
-        has_histories = isinstance(batch, dict) and batch.get("histories") is not None
-        return [*names[:-1], "histories"] if has_histories and "is_discovery" not in batch else names
+        if not isinstance(batch, dict):
+            return names
+        return [*names[:-1], *(name for name in ("is_discovery", "histories", "history") if name in batch)]
 
     def ranks(self, predictions: Any, references: Any) -> list[int]:
         """The place of each target in its ranking, from 1; 0 where it is not ranked or there is no valid answer."""

@@ -193,13 +193,19 @@ def test_a_log_without_times_has_the_order_of_its_file(tmp_path):
         build_dataset(partial(source, order="time"), tmp_path / "timed", BuildOptions())
 
 
+def test_a_log_of_two_records_each_is_told_what_can_help(make_source, tmp_path):
+    rows = [(f"u{user}", f"m{2 * user + place}", place) for user in range(20) for place in range(2)]
+    with pytest.raises(InputError, match=r"A user needs 3 interactions.*Training needs 4\. Use a longer log\."):
+        build_dataset(make_source(rows), tmp_path / "built", BuildOptions(num_candidates=5))
+
+
 def test_a_split_without_examples_is_left_out_of_the_card_and_named(make_source, tmp_path):
     rows = [(f"u{user}", f"m{(user * 5 + place) % 40}", place) for user in range(20) for place in range(7)]
     options = BuildOptions(num_candidates=5, min_history=5)
     report = build_dataset(make_source(rows), tmp_path / "built", options)
     assert any(note.startswith("The split train has no examples and cannot be loaded.") for note in report["notes"])
     assert set(load_dataset(str(tmp_path / "built"), "verbalizer")) == {"validation", "test"}
-    with pytest.raises(InputError, match=r"'train' split of 'examples' .* has no row: .*Choose validation or test"):
+    with pytest.raises(InputError, match=r"'train' split of 'examples' .* has no rows: .*Choose validation or test"):
         BuiltDataset.open(tmp_path / "built").examples("train")
     report = build_dataset(make_source(rows), tmp_path / "filled", BuildOptions(num_candidates=5))
     assert report["options"]["min_history"] == 4

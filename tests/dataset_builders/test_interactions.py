@@ -427,3 +427,10 @@ def test_no_row_is_ever_lost(connection, rows):
     assert counts["used"] + counts["merged_duplicates"] + counts["quarantined"] == 1 + len(rows)
     assert counts["used"] == len(used_rows(log))
     assert sum(counts["quarantined_by_reason"].values()) == len(log.quarantine.to_pyarrow())
+
+
+def test_files_follow_one_another_as_people_count(connection):
+    raw = raw_log([{"item_id": "part-10"}, {"item_id": "part-9"}])
+    named = raw.interactions.mutate(source_file=raw.interactions.item_id)
+    rows = used_rows(canonicalize(replace(raw, interactions=named), connection, file_order=True))
+    assert [row["item_id"] for row in sorted(rows, key=lambda row: row["file_order"])] == ["part-9", "part-10"]

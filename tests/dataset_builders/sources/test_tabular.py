@@ -309,7 +309,7 @@ def shop(tmp_path):
             "asin": asin,
             "parent_asin": parent,
             "user_id": user,
-            "timestamp": DAY * 365 * time,
+            "timestamp": 1714521600 + DAY * time,
         }
         for user, asin, parent, time in REVIEWS
     ]
@@ -412,9 +412,10 @@ def test_the_first_record_of_a_file_without_a_header_is_kept(tmp_path, connectio
         triples(tmp_path / "log.tsv", header=["user_id", "timestamp", "item_id"])
 
 
-def test_a_catalogue_without_a_header(tmp_path, connection):
+@pytest.mark.parametrize("tag", ["Horror", "Crime"])
+def test_a_catalogue_without_a_header(tmp_path, connection, tag):
     (tmp_path / "log.csv").write_text(csv_text())
-    (tmp_path / "items.csv").write_text("i1,Alien,Horror\ni2,Heat,Horror\n")
+    (tmp_path / "items.csv").write_text(f"i1,Alien,Horror\ni2,Heat,{tag}\n")
     files = {"interactions": str(tmp_path / "log.csv"), "items": str(tmp_path / "items.csv")}
     with pytest.raises(InputError, match=r"seems to have no header.*--columns-items NAME.*item_id,"):
         read_tabular(connection, **files)
@@ -428,6 +429,18 @@ def test_a_header_may_stand_again_below_or_be_a_year(tmp_path, triples):
     assert triples(tmp_path / "log.csv") == TRIPLES
     (tmp_path / "years.csv").write_text(csv_text("user_id,item_id,2024"))
     assert triples(tmp_path / "years.csv", columns={"timestamp": "2024"}) == TRIPLES
+
+
+def test_half_an_emoji_and_nan_cost_no_json_line(tmp_path, connection):
+    lines = ['{"user_id": "ann", "item_id": "i1", "timestamp": 1714521600, "review": "So good \\ud83d"}']
+    lines += ['{"user_id": "bob", "item_id": "i2", "timestamp": 1714521601, "rating": NaN}']
+    lines += ['{"user_id": "bob", "item_id": "i\\ud83d", "timestamp": 1714521602}']
+    (tmp_path / "log.jsonl").write_text("\n".join(lines))
+    raw = read_tabular(connection, str(tmp_path / "log.jsonl"))
+    assert raw.notes == ()
+    log = canonicalize(raw, connection)
+    assert sorted(row["item_id"] for row in log.interactions.to_pyarrow().to_pylist()) == ["i1", "i2"]
+    assert log.counts["quarantined_by_reason"] == {"broken encoding": 1}
 
 
 def test_python_literals_are_read_and_no_code_is_run(tmp_path, connection):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from logs2lang.dataset_builders.prompting.prompts import template_text
-from logs2lang.dataset_builders.schema import ALL_USERS
+from logs2lang.dataset_builders.schema import ALL_USERS, NO_TIME
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
 from logs2lang.evaluation.row_measures import (
     TextJudge,
@@ -72,6 +72,12 @@ def judged() -> pd.DataFrame:
 )
 def test_a_gap_on_a_bound_belongs_to_the_longer_bin(seconds, name):
     assert gap_name(seconds) == name
+
+
+def test_a_log_without_times_has_no_gaps():
+    timeless = {"timestamp": NO_TIME, "history": [{**record("Heat", timedelta(0)), "timestamp": NO_TIME}]}
+    judged = judge([{**example(1, "a"), **timeless}], [ranking("abc")])
+    assert to_predictions("template", judged)["gap"].isna().all()
 
 
 def test_each_example_is_judged_on_its_own_line(judged):

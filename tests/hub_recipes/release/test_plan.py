@@ -73,6 +73,13 @@ def test_nothing_to_publish_is_one_sentence(tmp_path):
         plan_release(LINKS, "v1", **empty)
 
 
+@pytest.mark.parametrize("name", ["my films", "films--2024"])
+def test_a_folder_whose_name_the_hub_refuses_is_not_planned(folders, name):
+    (folders["data"] / DATASET).rename(folders["data"] / name)
+    with pytest.raises(InputError, match=f"would be published as '{name}'.*Rename the folder"):
+        plan_release(LINKS, "v1", **folders)
+
+
 def test_only_an_adapter_needs_its_dataset(folders):
     assert plan_release(LINKS, "v1", **folders, only=["adapters"]).needed_datasets() == {DATASET: ADAPTER}
     assert plan_release(LINKS, "v1", **folders).needed_datasets() == {}

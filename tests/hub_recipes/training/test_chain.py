@@ -178,7 +178,9 @@ def test_a_step_starts_anew_where_that_is_asked_for(made, tmp_path):
     made("seed: 1\n")
     assert made("seed: 1\n", restart=["oracle"]) == ["seed: 1\n"] * 2
     with pytest.raises(InputError, match="'orakle', but the steps are oracle"):
-        made("seed: 1\n", restart=["orakle"])
+        made("seed: 1\n", restart=["oracle", "orakle"])
+    made("seed: 1\n", restart=["oracle"], dry_run=True)
+    assert len(list((tmp_path / "runs").glob("oracle.*"))) == 1  # of the first restart
 
 
 def test_a_dry_run_says_every_step_and_makes_nothing(at_training_folder, capsys):

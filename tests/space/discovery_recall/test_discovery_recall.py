@@ -272,3 +272,17 @@ def test_combined_batches_may_come_with_flags_or_with_histories(metric, known):
     for at in range(3):
         combined.add_batch(**{name: [column[at]] for name, column in {**RANKED, **known}.items()})
     assert combined.compute() == alone
+
+
+@pytest.mark.parametrize(("one", "known"), [("is_discovery", FLAGS), ("history", PAST)])
+def test_combined_examples_may_come_one_by_one(metric, one, known):
+    alone = metric.compute(**RANKED, **{"histories" if one == "history" else one: known})
+    combined = evaluate.combine([metric])
+    for prediction, reference, value in zip(RANKED["predictions"], RANKED["references"], known, strict=True):
+        combined.add(prediction=prediction, reference=reference, **{one: value})
+    assert combined.compute() == alone
+
+
+def test_a_combined_batch_without_flags_and_histories_is_told(metric):
+    with pytest.raises(ValueError, match="Give either is_discovery or histories; got neither"):
+        evaluate.combine([metric]).add_batch(**RANKED)
