@@ -16,10 +16,7 @@ from typing import Any
 from logs2lang.dataset_builders.prompting.prompts import sanitize, sanitize_lines, told_apart
 from logs2lang.dataset_builders.schema import CANDIDATE_LABELS, TITLE
 
-from .title_mentions import is_plain
-
-_TYPED = str.maketrans("‘’ʼ“”„‐‑", "'''\"\"\"--")
-"""Quotes and hyphens as a keyboard has them: a title and its copy may differ in those."""
+from .title_mentions import PLAIN_MARKS, is_plain
 
 _THOUGHT = r"(?:\w+:)?(?:think|thinking|thoughts?|reason|reasoning(?:_content)?|reflection|scratchpad|analysis|cot)"
 _BEGINS = (
@@ -258,7 +255,7 @@ def _readable(text: str) -> str | None:
 
 
 def _spelled(text: str) -> str:
-    spelled = unicodedata.normalize("NFKC", re.sub("[®™©]", "", html.unescape(text))).translate(_TYPED)
+    spelled = unicodedata.normalize("NFKC", re.sub("[®™©]", "", html.unescape(text))).translate(PLAIN_MARKS)
     return re.sub(rf"[{_TITLE}]", "", spelled)
 
 

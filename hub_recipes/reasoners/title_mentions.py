@@ -19,6 +19,8 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\u
 _ACCENTS = "".join(chr(code) for code in range(0x300, 0xFE30) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
 _TOKEN = re.compile(rf"(?:(?![{_UNSPACED}])[\w{_ACCENTS}])+|[{_UNSPACED}][\u3099\u309a]?|[^\w\s]")
 _SHORT = re.compile(rf"(?:[{_UNSPACED}][\u3099\u309a]?){{1,2}}")
+PLAIN_MARKS = str.maketrans("‘’ʼ“”„‐‑", "'''\"\"\"--")
+"""Quotes and hyphens as a keyboard has them: a title and its copy may differ in those."""
 _END = ""  # no token is empty, so this key of a node can hold the title that ends there
 
 # "It", "Her" and "M" are films and words of any sentence; 10, 21 and 2012 are films and stand in dates, times and
@@ -71,10 +73,11 @@ class TitleIndex:
 def mentioned_titles(text: str, index: TitleIndex) -> list[str]:
     """The titles that a text names, in the order of the text; one that is named twice comes twice.
 
-    Case counts, because most titles are also words; composed and decomposed letters (é), half and full widths are the
-    same. Where one title begins another (Alien, Alien Resurrection) the longest that stands there is taken. A title
-    that is a single letter or one English function word (It, Her, Go), has no letter at all (10, 2012, 9/11), or has
-    only one or two signs of a script without spaces, counts only between quotes, bars or semicolons.
+    Case counts, because most titles are also words; composed and decomposed letters (é), half and full widths, printed
+    and typed quotes are the same. Where one title begins another (Alien, Alien Resurrection) the longest that stands
+    there is taken. A title that is a single letter or one English function word (It, Her, Go), has no letter at all
+    (10, 2012, 9/11), or has only one or two signs of a script without spaces, counts only between quotes, bars or
+    semicolons.
 
     Args:
         text (`str`): A verbalized history, or any text.
@@ -119,7 +122,7 @@ def _titles_of_line(line: str, index: TitleIndex) -> Iterator[Mention]:
 
 
 def _spelled(token: str) -> str:
-    return token if token.isascii() else unicodedata.normalize("NFKC", token)
+    return token if token.isascii() else unicodedata.normalize("NFKC", token).translate(PLAIN_MARKS)
 
 
 def _needs_marks(title: str) -> bool:

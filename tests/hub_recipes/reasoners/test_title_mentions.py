@@ -20,6 +20,7 @@ INDEX = TitleIndex(
         ("Aliens and alienation", []),
         ("an alien landed", []),
         ("Don't Look Now; WALL·E; 2001: A Space Odyssey", ["Don't Look Now", "WALL·E", "2001: A Space Odyssey"]),
+        ("Don’t Look Now, and Don't Look Now", ["Don't Look Now"] * 2),
         ("2001: a space oddity", []),
         ("Alien\nResurrection", ["Alien"]),
         ("Alien  Resurrection", ["Alien Resurrection"]),
