@@ -76,11 +76,12 @@ def test_no_row_of_a_history_stands_in_a_card(adapters, simulation_folder):
 @pytest.mark.parametrize(("verbalizer", "answer"), [("rewrite", "label"), ("action", "title"), ("template", None)])
 def test_every_kind_of_adapter_has_a_card(adapters, role, method, verbalizer, answer):
     path = adapters / ADAPTER / "run.json"
-    change(
-        path, role=role, method=method, verbalizer=verbalizer, answer=answer, results=None, oracle=None, parent=None
-    )
+    facts = {"role": role, "method": method, "verbalizer": verbalizer, "answer": answer}
+    if role == "reasoner":
+        facts |= {"config": {"temperature": 4.0, "subtract_prior": True}, "prompts": {"reasoner": PROMPT}}
+    change(path, **facts, results=None, oracle=None, parent=None)
     text = ReleasedAdapter.open(path.parent).card(HOME)
-    assert "has no row of its own" in text
+    assert "has no row in a results table" in text
     assert ModelCard(text).data.eval_results is None
     assert "\n\n\n" not in text
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
@@ -90,7 +91,8 @@ def test_every_kind_of_adapter_has_a_card(adapters, role, method, verbalizer, an
 def test_a_reasoner_of_template_text_is_its_own_template(adapters):
     path = adapters / ADAPTER / "run.json"
     results = {**json.loads(path.read_text())["results"], "row": "template"}
-    change(path, role="reasoner", answer="title", results=results)
+    config = {"temperature": 4.0, "subtract_prior": True}
+    change(path, role="reasoner", answer="title", results=results, config=config, prompts={"reasoner": PROMPT})
     text = ReleasedAdapter.open(path.parent).card(HOME)
     assert "| **template** (this adapter) | 0.200" in text
     assert "not shown to be better" not in text
