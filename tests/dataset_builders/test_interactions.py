@@ -225,7 +225,8 @@ def test_a_catalogue_that_knows_hardly_any_item_or_some_in_another_spelling_is_s
 
 
 def test_a_log_that_counts_from_0_is_used_from_its_second_day_on(connection):
-    log = canonicalize(raw_log([{"timestamp": "86399"}, {"timestamp": "86400"}, {"timestamp": "90000"}]), connection)
+    rows = [{"timestamp": "86399"}, {"timestamp": "86400"}, {"timestamp": "90000"}]
+    log = canonicalize(raw_log(rows, time_format="seconds"), connection)
     assert (log.counts["used"], log.counts["quarantined_by_reason"]) == (2, {IMPOSSIBLE_TIME: 1})
 
 

@@ -139,7 +139,7 @@ def test_an_adapter_adds_its_row_and_is_named_in_the_results(
     assert "+" in action["verbalizer"]["fingerprint"]  # of the base model and of the adapter
     decided = action["decisions"]
     assert (decided["drop"] + decided["keep"] + decided["detail"], decided["undecided"]) == (3 * 2, 0)
-    cells = f"| action | {decided['drop']} | {decided['keep']} | {decided['detail']} | 0 |"
+    cells = f"| action | {decided['drop']} | {decided['keep']} | {decided['detail']} | — | 0 |"
     assert cells in (output / "results.md").read_text()
 
 

@@ -155,7 +155,9 @@ def test_a_tag_that_exists_with_other_content_is_refused_before_anything_is_writ
     run = adapters / ADAPTER / "run.json"
     write_json(run, {**json.loads(run.read_text()), "steps": 41})
     hub.requests.clear()
-    with pytest.raises(InputError, match=rf"The tag v1 exists on {USER}/{ADAPTER} with different content.*--tag"):
+    with pytest.raises(
+        InputError, match=rf"The tag v1 already exists on {USER}/{ADAPTER} with different content.*--tag"
+    ):
         publish()
     assert hub.writes() == []
 

@@ -75,7 +75,7 @@ def test_dropping_everything_leaves_a_text_that_says_so(to_history):
     assert NOTHING_KEPT.strip()
 
 
-def test_a_warm_start_is_decided_by_lot_and_always_alike(to_history):
+def test_a_warm_start_decides_each_record_at_random_and_always_alike(to_history):
     verbalizer = ActionVerbalizer(ITEMS)
     examples = [{"history": to_history("Fargo", "Heat", f"Film {number}")} for number in range(300)]
     texts = [verbalizer.warm_start(example) for example in examples]
@@ -84,8 +84,10 @@ def test_a_warm_start_is_decided_by_lot_and_always_alike(to_history):
     assert not any(decisions.undecided for decisions in decided)
     counts = Counter(decision for decisions in decided for decision in decisions.of_records)
     assert all(counts[decision] / 900 == pytest.approx(1 / 3, abs=0.08) for decision in DECISIONS)
-    # Three in ten are of one kind: drawn one by one, a ninth would be, and the texts of a group would be much alike.
-    assert sum(len(set(decisions.of_records)) == 1 for decisions in decided) / 300 == pytest.approx(0.3, abs=0.08)
+    # A ninth of three independent decisions are of one kind. With shares drawn by history it would be three in ten,
+    # and a policy would learn to repeat the decision before.
+    of_one_kind = sum(len(set(decisions.of_records)) == 1 for decisions in decided)
+    assert of_one_kind / 300 == pytest.approx(1 / 9, abs=0.06)
 
 
 def test_records_are_numbered_and_only_the_newest_are_asked_about(to_history):

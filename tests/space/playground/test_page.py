@@ -79,7 +79,7 @@ def test_a_link_restores_a_comparison(page, open_page):
 def test_a_link_to_the_first_screen_of_a_user_runs_no_model(open_page):
     opened = open_page("?user=Chidi&answer=title")
     expect(opened.locator(".log-size")).to_contain_text("Chidi: 15 of 15 records")
-    expect(opened.locator(".status")).to_have_text(re.compile("^Computed ahead of time"))
+    expect(opened.locator(".status")).to_have_text(re.compile("^Precomputed"))
 
 
 def test_a_wrong_link_is_a_sentence(open_page):

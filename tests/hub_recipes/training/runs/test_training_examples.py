@@ -50,6 +50,9 @@ def test_no_chain_trains_a_verbalizer_on_users_that_its_oracle_learned_from(chai
             shares[step.name] = (own.users_from, own.users_below)
             if own.adapter and step.name == "oracle":
                 assert shares[own.adapter.strip("{}")] == shares["oracle"]
+    if chain == "cpu":  # its oracle was trained on nobody
+        assert "oracle" not in shares
+        return
     assert shares["oracle"] == (0, 0.5)
     assert shares["verbalizer"] == (0.5, 1)
 
