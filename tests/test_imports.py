@@ -164,3 +164,23 @@ def test_the_package_imports_nothing_heavy():
     code = "import sys, logs2lang; print(sorted({'torch', 'datasets', 'pandas', 'numpy', 'typer'} & set(sys.modules)))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "[]"
+
+
+def test_the_main_job_needs_no_training_library():
+    """`make quickstart` installs neither TRL nor the page: what its commands can reach imports none of them."""
+    ours = {str(path.relative_to(ROOT).with_suffix("")): path for path in files("hub_recipes")}
+    waiting = [ours[f"hub_recipes/commands/{name}"] for name in ("cli", "build_commands", "text_commands")]
+    reached, foreign = set(), set()
+    while waiting:
+        path = waiting.pop()
+        if path in reached:
+            continue
+        reached.add(path)
+        for module in modules_of(path):
+            place = place_of(module)
+            found = [ours[name] for name in (place, place.rpartition("/")[0]) if name in ours]
+            apart = {"train_commands", "release_commands", "doctor"} | {"app", "train_verbalizer", "train_reasoner"}
+            waiting += [other for other in found if other.stem not in apart]
+            foreign.add(module.split(".")[0])
+    assert ours["hub_recipes/evaluation/evaluation"] in reached
+    assert not foreign & {"trl", "gradio"}

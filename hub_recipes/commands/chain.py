@@ -20,12 +20,13 @@ from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.whole_files import move_aside
 
+from ..console.exit_codes import UNFINISHED
 from ..console.log_level import is_quiet
 from ..console.progress import show_status
 from ..models.language_models import DEFAULT_BASE_MODEL
 from ..reasoners.spending_ledger import LEDGER_FILE
 from ..training.runs.arguments import LIMITS, find_recipe, read_recipe
-from ..training.runs.run_folder import ADAPTER_FOLDER, UNFINISHED
+from ..training.runs.run_folder import ADAPTER_FOLDER
 from ..training.runs.run_record import adapter_hash, content_entry, digest, read_json, write_json
 from ..training.runs.text_files import TextFiles
 

@@ -131,10 +131,10 @@ def evaluate(
     from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
     from logs2lang.dataset_builders.dataset_folder.output_paths import require_folder_place
 
+    from ..console.exit_codes import UNFINISHED
     from ..console.progress import show_progress, show_status
     from ..evaluation.evaluation import RowsLeftError, evaluate_rows
     from ..evaluation.table_rows import CEILING_ROW, needs_reasoner, to_row_names
-    from ..training.runs.run_folder import UNFINISHED
     from ..verbalizers.learned import load_adapters, to_adapters
 
     disable_progress_bars()  # of `datasets`; ours say which row is at work

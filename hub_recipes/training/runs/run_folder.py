@@ -16,6 +16,7 @@ from logs2lang.dataset_builders.dataset_folder.chosen_examples import choose_exa
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.whole_files import whole_folder
 
+from ...console.exit_codes import UNFINISHED
 from ...console.log_level import is_quiet
 from ...console.progress import show_progress
 from ...models.language_models import LanguageModel
@@ -44,8 +45,6 @@ CHECKPOINT_FOLDER = "checkpoints"
 ARGUMENTS_FILE = "arguments.json"
 INPUTS = "inputs"
 """Beside the arguments in that file: the content behind the names among them; see [`run_record.inputs_entry`]."""
-UNFINISHED = 75
-"""Exit code of a run that reached its time limit: `EX_TEMPFAIL`, try again."""
 
 
 def _refuse_what_cannot_be_best(training_args: Any, validation_limit: int) -> None:

@@ -14,10 +14,10 @@ from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.dataset_folder.chosen_examples import choose_examples
 from logs2lang.dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
 
+from ...console.exit_codes import UNFINISHED
 from ...console.progress import Report, show_progress
 from ...verbalizers.learned import LEARNED_VERBALIZERS
 from ...verbalizers.verbalization_file import to_verbalizations, write_parquet
-from .run_folder import UNFINISHED
 from .run_record import read_run
 
 PART = 256
