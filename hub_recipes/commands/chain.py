@@ -32,6 +32,7 @@ from ..training.runs.text_files import TextFiles
 
 DONE_FILE = "done.json"
 ACTIONS = ("train", "verbalize", "evaluate")
+ROLES = ("verbalizer", "reasoner")
 SPLITS = ("train", "validation", "test")
 
 _LEAST_MINUTES = 1e-4
@@ -59,12 +60,20 @@ class Step:
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> "Step":
         """A step as the YAML spells it: `{name: oracle, train: reasoner, config: ..., adapter: "{history}"}`."""
-        actions = [action for action in ACTIONS if action in entry]
-        if "name" not in entry or len(actions) != 1:
-            raise InputError(f"The step {dict(entry)} needs a name and one of {', '.join(ACTIONS)}.")
+        actions = [action for action in ACTIONS if isinstance(entry, Mapping) and action in entry]
+        if len(actions) != 1 or "name" not in entry:
+            raise InputError(f"The step {entry!r} needs a name and one of {', '.join(ACTIONS)}.")
         (action,) = actions
+        if action == "train" and entry[action] not in ROLES:
+            raise InputError(f"The step {entry['name']} trains {entry[action]!r}; choose {' or '.join(ROLES)}.")
         choices = {key: value for key, value in entry.items() if key not in ("name", action)}
         return cls(entry["name"], action, entry[action], choices)
+
+    def settings(self) -> dict[str, Any]:
+        """Its arguments, with what its recipe says where it says nothing itself."""
+        recipe = self.choices.get("config")
+        own = {name: value for name, value in self.choices.items() if name != "config"}
+        return {**(read_recipe(recipe) if recipe else {}), **own}
 
 
 @dataclass(frozen=True)
@@ -156,12 +165,10 @@ class Chain:
 
     def _inputs(self, step: Step) -> str:
         """One hash of everything that decides what a step makes: of a recipe what it means, not how it is written."""
-        recipe = step.choices.get("config")
-        own = {name: value for name, value in step.choices.items() if name != "config"}
         return digest(
             {
                 "step": [step.action, step.role],
-                "choices": _without_limits({**(read_recipe(recipe) if recipe else {}), **own, **self.shared}),
+                "choices": _without_limits({**step.settings(), **self.shared}),
                 "dataset": content_entry(BuiltDataset.open(self.dataset)),
                 "uses": {other.name: self._made_hash(other) for other in self.steps if self._uses(step, other)},
             }
@@ -257,9 +264,8 @@ def rehearsed(step: Step, bf16: bool = False) -> Step:
         return replace(step, choices={**step.choices, "train_limit": 8, "history_length": 4})
     smaller = {"limit": 8, "history_length": 4, "validation_limit": 0, "eval_strategy": "no", "release": "smoke"}
     smaller |= {"max_steps": 2, "save_steps": 1, "per_device_train_batch_size": 4, "bf16": bf16}
-    method = {**read_recipe(step.choices["config"]), **step.choices}["method"]
     of_verbalizers = {"oracle_check": 4} if step.role == "verbalizer" else {}
-    of_grpo = {"num_generations": 4} if method == "grpo" else {}
+    of_grpo = {"num_generations": 4} if step.settings().get("method") == "grpo" else {}
     return replace(step, choices={**step.choices, **smaller, **of_verbalizers, **of_grpo})
 
 

@@ -111,8 +111,10 @@ def read_results(folder: Path) -> Results:
     rows = document.pop("rows")
     document.pop("schema_version")
     predictions = folder / PREDICTIONS_FILE
-    if not predictions.exists():
-        raise InputError(f"{predictions} is missing beside its {RESULTS_FILE}. Evaluate again into an empty --output.")
+    if not is_predictions(predictions):
+        raise InputError(
+            f"{predictions} is missing or damaged beside its {RESULTS_FILE}. Evaluate again into an empty --output."
+        )
     return Results(document, rows, pd.read_parquet(predictions))
 
 
@@ -145,5 +147,12 @@ def read_document(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} has schema_version {version!r}; this release reads {SCHEMA_VERSION}. "
             "Evaluate again into an empty --output."
+        )
+    rows = document.get("rows")
+    are_named = isinstance(rows, list) and all(isinstance(row, dict) and ROW in row for row in rows)
+    if not (are_named and isinstance(document.get("dataset"), dict)):
+        raise InputError(
+            f"{path} is damaged: it lacks the rows or the dataset of an evaluation. Evaluate again into an empty "
+            "--output."
         )
     return document

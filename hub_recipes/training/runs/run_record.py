@@ -169,10 +169,9 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} cannot be read ({error}). Train the adapter again, or give another folder."
         ) from error
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(
-            f"{path} has schema_version {document.get('schema_version')!r}; this release reads {SCHEMA_VERSION}."
-        )
+    schema = document.get("schema_version") if isinstance(document, dict) else None
+    if schema != SCHEMA_VERSION:
+        raise InputError(f"{path} has schema_version {schema!r}; this release reads {SCHEMA_VERSION}.")
     return document
 
 

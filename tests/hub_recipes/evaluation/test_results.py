@@ -4,7 +4,14 @@ import pandas as pd
 import pytest
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.evaluation.results import PREDICTIONS_FILE, RESULTS_FILE, Results, read_document, read_results
+from logs2lang.evaluation.results import (
+    PREDICTIONS_FILE,
+    RESULTS_FILE,
+    SCHEMA_VERSION,
+    Results,
+    read_document,
+    read_results,
+)
 
 CONTEXT = {"dataset": {"name": "toy"}, "split": "test", "n": 2}
 
@@ -58,6 +65,8 @@ def test_a_number_that_json_cannot_hold_stops_the_writing_and_leaves_the_earlier
         ("{", "not readable as JSON"),
         ("[]", "schema_version None"),
         (json.dumps({"schema_version": 99, "rows": []}), "schema_version 99"),
+        (json.dumps({"schema_version": SCHEMA_VERSION}), "lacks the rows or the dataset"),
+        (json.dumps({"schema_version": SCHEMA_VERSION, "rows": [{}], "dataset": {}}), "lacks the rows or the dataset"),
     ],
 )
 def test_a_missing_damaged_or_foreign_file_is_the_users_to_mend(tmp_path, content, said):
@@ -71,4 +80,7 @@ def test_results_without_their_predictions_are_refused(two_rows, tmp_path):
     two_rows.write(tmp_path)
     (tmp_path / PREDICTIONS_FILE).unlink()
     with pytest.raises(InputError, match=PREDICTIONS_FILE):
+        read_results(tmp_path)
+    (tmp_path / PREDICTIONS_FILE).write_bytes(b"PAR1 cut off")
+    with pytest.raises(InputError, match=f"{PREDICTIONS_FILE} is missing or damaged"):
         read_results(tmp_path)

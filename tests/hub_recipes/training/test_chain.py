@@ -191,7 +191,13 @@ def test_a_dry_run_says_every_step_and_makes_nothing(at_training_folder, capsys)
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("steps: 3", "is not a chain"), ("steps: [{train: reasoner}]", "needs a name"), ("][", "cannot be read")],
+    [
+        ("steps: 3", "is not a chain"),
+        ("steps: [{train: reasoner}]", "needs a name"),
+        ("steps: [reasoner]", "'reasoner' needs a name"),
+        ("steps: [{name: x, train: painter}]", "verbalizer or reasoner"),
+        ("][", "cannot be read"),
+    ],
 )
 def test_a_chain_that_is_none_is_refused(text, message, tmp_path):
     path = tmp_path / "own.yaml"

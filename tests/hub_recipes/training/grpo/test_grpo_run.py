@@ -118,6 +118,6 @@ def test_a_step_that_needs_more_prompts_than_there_are_is_refused(policy, tmp_pa
         ({"max_steps": 10}, 3),
     ],
 )
-def test_presentations_are_as_many_as_were_asked_for(choices, expected, tmp_path):
+def test_shuffles_are_as_many_as_were_asked_for(choices, expected, tmp_path):
     arguments = GRPOConfig(str(tmp_path), per_device_train_batch_size=32, num_generations=8, bf16=False, **choices)
     assert shuffles_per_example(arguments, num_examples=15) == expected

@@ -10,7 +10,7 @@ from transformers import TrainingArguments
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.training.runs.arguments import ReasonerArguments
 from logs2lang.training.runs.run_folder import INPUTS, TrainingRun
-from logs2lang.training.runs.run_record import write_json
+from logs2lang.training.runs.run_record import read_run, write_json
 
 
 @pytest.fixture
@@ -62,3 +62,10 @@ def test_checkpoints_of_another_program_are_left_alone(begun, tmp_path):
     with pytest.raises(InputError, match="checkpoints of a run that logs2lang did not start"):
         begun()
     assert theirs.is_dir()
+
+
+@pytest.mark.parametrize("content", ["[]", "3", '{"schema_version": 99}'])
+def test_a_record_that_is_none_is_one_sentence(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InputError, match=r"run.json has schema_version (None|99); this release reads"):
+        read_run(tmp_path)
