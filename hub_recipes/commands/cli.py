@@ -147,7 +147,7 @@ def demo(
         Path | None, typer.Option(help="Folder that contains one folder per adapter; the released ones by default.")
     ] = None,
 ) -> None:
-    """See a log become language, in the browser: five verbalizations side by side, and the candidate picked from each.
+    """See a log become language, in the browser: its verbalizations side by side, and the candidate picked from each.
 
     [bold]logs2lang demo[/]
     """

@@ -65,7 +65,7 @@ NOISE_COLUMNS = (
     Column("Repeats merged", _number("repeats_merged", ".2f")),
     Column("Tag agreement", _number("tag_agreement", ".2f")),
 )
-"""For texts written from a log whose truth is known; see `noise_truth.noise_measures`."""
+"""For texts written from a log whose truth is known; see `noise_measures`."""
 DECISION_COLUMNS = (
     Column("Dropped", _number("drop", "d")),
     Column("Kept", _number("keep", "d")),
