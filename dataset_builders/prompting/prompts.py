@@ -173,6 +173,20 @@ def template_text(history: Sequence[Mapping[str, Any]], clock: bool | None = Non
     )
 
 
+def short_line(record: Mapping[str, Any]) -> str:
+    """One log record as a decision about it needs it: `record_line` without the item id and the hour.
+
+    Example:
+        >>> from datetime import datetime, timezone
+        >>> short_line({"timestamp": datetime(1998, 3, 12, 20, 15, tzinfo=timezone.utc), "item_id": "i7",
+        ...     "title": "Fargo", "event": "rate", "duration_s": None, "value": 4.0, "device": None})
+        '1998-03-12 | rate | Fargo | value=4'
+    """
+    time, event, _, title, duration, value, device = _record_fields(record)
+    day = "" if time == NO_TIME else f"{_day_text(time.toordinal())} | "
+    return f"{day}{sanitize(event)} | {sanitize(title)}{_how_text(duration, value, device)}"
+
+
 def title_place(record: Mapping[str, Any], clock: bool | None = None) -> int:
     """Where the title begins in the line that `record_line` writes.
 

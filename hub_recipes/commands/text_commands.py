@@ -39,6 +39,13 @@ AdapterOption = Annotated[
         help="The adapter for action or rewrite, such as rewrite=model_cards/x; may be given once for each.",
     ),
 ]
+PrecisionOption = Annotated[
+    Literal["highest", "high", "medium"],
+    typer.Option(
+        help="Precision of matrix products in float32. medium: in bfloat16 on processors that have instructions for it "
+        "(AMX), which is faster and gives slightly different scores."
+    ),
+]
 
 
 @text_app.command()
@@ -58,10 +65,11 @@ def evaluate(
     verbalizer_adapter: AdapterOption = None,
     reasoner: ModelOption = None,
     answer: Annotated[
-        Literal["label", "title", "tags", "generate"] | None,
+        Literal["label", "title", "tags", "generate", "embedding"] | None,
         typer.Option(
             help="Answer mode of the reasoner: ten labels, ten titles, the tags of ten items (each in one forward "
-            "pass), or free text. By default the mode it was trained with, else title, or label on a server."
+            "pass), free text, or embedding: the similarity of text and candidate by a model of "
+            "sentence-transformers. By default the mode it was trained with, else title, or label on a server."
         ),
     ] = None,
     endpoint: Annotated[
@@ -112,6 +120,7 @@ def evaluate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start from scratch and replace earlier results in the folder.")
     ] = False,
+    matmul_precision: PrecisionOption = "highest",
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -135,6 +144,7 @@ def evaluate(
     from ..console.progress import show_progress, show_status
     from ..evaluation.evaluation import RowsLeftError, evaluate_rows
     from ..evaluation.table_rows import CEILING_ROW, needs_reasoner, to_row_names
+    from ..models.accelerators import set_matmul_precision
     from ..verbalizers.learned import load_adapters, to_adapters
 
     disable_progress_bars()  # of `datasets`; ours say which row is at work
@@ -159,6 +169,7 @@ def evaluate(
         if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
             names.append(CEILING_ROW)
         say("Loading the models")
+        set_matmul_precision(matmul_precision)
         verbalizers = load_adapters(adapters, built.items(), built.known_successors())
         model = (remote or _load_reasoner(reasoner, answer, seed, told or None)) if needs_reasoner(names) else None
     try:
@@ -218,6 +229,8 @@ def _endpoint_reasoner(
 ) -> Any:
     if url is None and model is None:
         return None
+    if answer == "embedding":
+        raise InputError("--answer embedding is computed on this machine; leave out --endpoint and --endpoint-model.")
     if model is None:
         raise InputError("--endpoint needs --endpoint-model: give the server's name for the model.")
     if local is not None:
@@ -254,6 +267,12 @@ def _template_switches(chat_template_kwargs: str | None, no_thinking: bool) -> d
 def _load_reasoner(name: str | None, answer: Any, seed: int, told: dict[str, Any] | None) -> Any:
     from dataclasses import replace
 
+    if answer == "embedding":
+        from ..reasoners.embedding import EmbeddingReasoner
+
+        if told:
+            raise InputError("--answer embedding uses no chat template; leave out its arguments.")
+        return EmbeddingReasoner.from_pretrained(name, seed=seed)
     from ..models.language_models import DEFAULT_BASE_MODEL
     from ..reasoners.local import LocalReasoner
 
@@ -293,6 +312,7 @@ def verbalize(
     history_length: HistoryOption = None,
     discoveries: DiscoveriesOption = False,
     seed: Annotated[int, typer.Option(help="Seed for choosing examples.")] = 0,
+    matmul_precision: PrecisionOption = "highest",
 ) -> None:
     """Write the histories of a dataset as text: one row per example, with its length in tokens.
 
@@ -307,6 +327,7 @@ def verbalize(
 
     from ..console.progress import show_progress, show_status
     from ..evaluation.table_rows import VERBALIZER_ROWS, to_row_names, to_verbalizer
+    from ..models.accelerators import set_matmul_precision
     from ..models.language_models import DEFAULT_BASE_MODEL, load_language_model
     from ..verbalizers.by_rule import is_written_by_rule
     from ..verbalizers.learned import load_adapters, to_adapters
@@ -328,6 +349,7 @@ def verbalize(
         built = BuiltDataset.open(dataset)
         examples = choose_examples(built.examples(split), limit, seed, history_length, discoveries)
         say("Loading the models")
+        set_matmul_precision(matmul_precision)
         language_model = load_language_model(model or DEFAULT_BASE_MODEL)
         loaded = load_adapters(adapters, built.items(), built.known_successors())
     writer = loaded.get(verbalizer) or to_verbalizer(verbalizer, built, language_model)

@@ -94,12 +94,14 @@ class LanguageModel:
         return _BATCH_TOKENS.get(self.device.type, _BATCH_TOKENS["cuda"])
 
     def entry(self) -> dict[str, Any]:
-        """The model as `results.json` names it."""
+        """The model as `results.json` names it, with the precision of its matrix products where they are rounded."""
+        precision = torch.get_float32_matmul_precision()
         return {
             "id": public_name(self.adapter_id or self.model_id),
             "base_model": self.model_id,
             "trained": self.adapter_id is not None,
             "fingerprint": self.fingerprint,
+            **({} if precision == "highest" else {"matmul_precision": precision}),
         }
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:

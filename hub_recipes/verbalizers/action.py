@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.described_records import best_successors, items_of, next_text
-from logs2lang.dataset_builders.prompting.prompts import Message, detail_text, prompt_text, template_text
+from logs2lang.dataset_builders.prompting.prompts import Message, detail_text, prompt_text, short_line, template_text
 from logs2lang.dataset_builders.schema import ALL_USERS, FOLD, HISTORY, ITEM_ID, Item, Record
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
 
@@ -202,8 +202,8 @@ class ActionVerbalizer(LanguageModelVerbalizer):
     """Asks a language model for one word per record (`prompt_texts/action.txt`) and carries the decisions out.
 
     Where this class generates, the model can write decisions only, exactly one per record. There can be a fourth
-    decision, `next`, and the prompt (`prompt_texts/action_next.txt`) then tells of each record how strongly it points
-    to what comes next.
+    decision, `next`; the prompt (`prompt_texts/action_next.txt`) then shows shorter lines, which say how strongly each
+    record points to what comes next.
 
     Args:
         items (`dict[str, Item]`): The catalogue; records kept in detail get year, tags and series from it.
@@ -251,13 +251,14 @@ class ActionVerbalizer(LanguageModelVerbalizer):
 
     def prompt(self, example: Mapping[str, Any]) -> list[Message]:
         shown = self._shown(example[HISTORY])
-        lines = template_text(shown).split("\n") if shown else []
         if NEXT in self.known:
             touched = items_of(shown)
             lines = [
-                f"{line} | next {next_strength(self._best_successors(record, touched, example))}"
-                for line, record in zip(lines, shown, strict=True)
+                f"{short_line(record)} | next {next_strength(self._best_successors(record, touched, example))}"
+                for record in shown
             ]
+        else:
+            lines = template_text(shown).split("\n") if shown else []
         records = "\n".join(f"{number}. {line}" for number, line in enumerate(lines, start=1))
         prose = prompt_text("action_next" if NEXT in self.known else "action")
         return [{"role": "user", "content": prose.format(records=records, count=len(lines))}]

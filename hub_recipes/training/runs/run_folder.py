@@ -19,6 +19,7 @@ from logs2lang.dataset_builders.whole_files import whole_folder
 from ...console.exit_codes import UNFINISHED
 from ...console.log_level import is_quiet
 from ...console.progress import show_progress
+from ...models.accelerators import set_matmul_precision
 from ...models.language_models import LanguageModel
 from ...models.model_folders import CHAT_TEMPLATE_CONFIG
 from .adapters import save_adapter, to_base_id
@@ -85,6 +86,7 @@ class TrainingRun:
         self._refuse_other_arguments()
         self._refuse_checkpoints_of_others()
         _refuse_what_cannot_be_best(training_args, arguments.validation_limit)
+        set_matmul_precision(arguments.matmul_precision)
         self.limit = TimeLimit(arguments.minutes)
         self.spent = TimeSpent()
         self.progress = TrainingProgress(arguments.method)
