@@ -59,7 +59,9 @@ class EmbeddingReasoner:
     seed: int = 0
 
     @classmethod
-    def from_pretrained(cls, name: str | None = None, *, device: str | None = None, seed: int = 0) -> "EmbeddingReasoner":
+    def from_pretrained(
+        cls, name: str | None = None, *, device: str | None = None, seed: int = 0
+    ) -> "EmbeddingReasoner":
         """Load a model of sentence-transformers.
 
         Args:

@@ -1,7 +1,7 @@
 """Scoring ten candidates against the rate of a plain matrix product, and against writing the answer and parsing it."""
 
 import random
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ import torch
 
 from logs2lang.dataset_builders.prompting.prompts import to_reasoner_prompt
 from logs2lang.dataset_builders.schema import CANDIDATE_LABELS
+from logs2lang.models.accelerators import set_matmul_precision
 from logs2lang.models.language_models import load_language_model
 from logs2lang.reasoners.answer import parse_answer
 from logs2lang.reasoners.local import MAX_ANSWER_TOKENS, LocalReasoner
@@ -17,6 +18,7 @@ EXAMPLES = 24
 LEAST_SHARE_OF_MATMUL = 0.75
 MOST_BESIDE_READING = 1.15
 FIVE_TIMES = 5
+MOST_APART = 0.05
 WRITTEN = 6
 """Examples that are also answered by writing, which takes long."""
 
@@ -118,3 +120,27 @@ def _compare(reasoner: LocalReasoner, context, shown) -> tuple[float, float, flo
     )
     rounds = [[_seconds(work) for work in works] for _ in range(2)]
     return (*np.min(rounds, axis=0), written[-1].shape[1] - prompt.shape[1])
+
+
+def test_products_in_bfloat16_score_titles_faster(questions, capsys):
+    """Measured in turns in one run; what it changes in the scores is printed, too."""
+    titles = LocalReasoner(load_language_model(device="cpu"), "title", temperature=4.0)
+    seconds, chances = {"highest": [], "medium": []}, {}
+    try:
+        for _ in range(3):
+            for precision in seconds:
+                set_matmul_precision(precision)
+                started = process_time()
+                rankings = titles.rank(*questions)
+                seconds[precision].append(process_time() - started)
+                chances[precision] = np.array([sorted(ranking.probabilities) for ranking in rankings])
+    finally:
+        set_matmul_precision("highest")
+    ratio = min(seconds["highest"]) / min(seconds["medium"])
+    apart = np.abs(chances["highest"] - chances["medium"]).max()
+    with capsys.disabled():
+        print(f"\nhighest takes {ratio:.2f} times the processor time of medium; probabilities differ by {apart:.4f}")
+    if not torch.cpu._is_amx_tile_supported():
+        pytest.skip("this processor has no instructions for bfloat16, so both are the same")
+    assert ratio > 1
+    assert apart < MOST_APART

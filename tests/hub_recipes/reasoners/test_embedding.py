@@ -1,3 +1,4 @@
+import json
 import logging
 
 import pytest
@@ -19,7 +20,11 @@ def reasoner():
 
 
 def test_the_candidate_that_is_like_the_text_comes_first(reasoner):
-    texts = ["Astronauts on a rocket to the planet Mars", "Recipes for bread, soup and cake", "Thieves steal from banks"]
+    texts = [
+        "Astronauts on a rocket to the planet Mars",
+        "Recipes for bread, soup and cake",
+        "Thieves steal from banks",
+    ]
     told = []
     rankings = reasoner.rank(texts, [FILMS] * 3, progress=told.append)
     assert [ranking.pick for ranking in rankings] == ["i1", "i2", "i3"]
@@ -61,3 +66,40 @@ def test_a_model_that_is_not_to_be_had_is_one_sentence(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match="contains no model"):
         EmbeddingReasoner.from_pretrained(str(tmp_path))
+
+
+def test_evaluate_reads_texts_by_embeddings(run_main, simulation_folder, tmp_path):
+    output = tmp_path / "results"
+    code, _, err = run_main(
+        "evaluate",
+        simulation_folder,
+        "--rows",
+        "template,profile",
+        "--answer",
+        "embedding",
+        "--limit",
+        8,
+        "-o",
+        output,
+    )
+    assert code == 0, err
+    document = json.loads((output / "results.json").read_text())
+    assert document["reasoner"]["answer"] == "embedding"
+    assert [row["row"] for row in document["rows"]] == ["template", "profile"]
+    assert all(row["invalid"] == 0 and row["compression"] > 0 for row in document["rows"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--endpoint", "http://localhost:1/v1", "--endpoint-model", "m"), "leave out --endpoint"),
+        (("--no-thinking",), "uses no chat template"),
+    ],
+)
+def test_what_embeddings_have_no_use_for_is_refused(arguments, said, run_main, simulation_folder, tmp_path):
+    code, _, err = run_main(
+        "evaluate", simulation_folder, "--rows", "template", "--answer", "embedding", "-o", tmp_path / "o", *arguments
+    )
+    assert code == 2
+    assert said in err
+    assert not (tmp_path / "o").exists()
