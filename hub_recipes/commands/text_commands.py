@@ -42,8 +42,8 @@ AdapterOption = Annotated[
 PrecisionOption = Annotated[
     Literal["highest", "high", "medium"],
     typer.Option(
-        help="Precision of matrix products in float32. medium: in bfloat16 on processors that have instructions for it "
-        "(AMX), which is faster and gives slightly different scores."
+        help="Precision of matrix products in float32. medium: in bfloat16 on processors that have instructions for "
+        "it (AMX), which is faster and gives slightly different scores."
     ),
 ]
 

@@ -39,8 +39,8 @@ logger = logging.get_logger(__name__)
 class EmbeddingReasoner:
     """Ranks candidates by the cosine between the embedding of a text and those of the candidates.
 
-    A candidate is embedded as its title, year and tags. Source of the models: Reimers and Gurevych (2019), Sentence-BERT,
-    arXiv 1908.10084.
+    A candidate is embedded as its title, year and tags. Source of the models: Reimers and Gurevych (2019),
+    Sentence-BERT, arXiv 1908.10084.
 
     Args:
         model (`SentenceTransformer`): Embeds texts.

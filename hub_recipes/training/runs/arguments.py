@@ -19,7 +19,7 @@ from logs2lang.dataset_builders.input_error import InputError, did_you_mean
 from logs2lang.dataset_builders.prompting.described_records import RECORD_TOKENS
 
 from ...console.log_level import set_log_level
-from ...models.accelerators import MatmulPrecision, accelerator
+from ...models.accelerators import accelerator
 from .adapters import AdapterArguments
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -55,7 +55,7 @@ class RunArguments(AdapterArguments):
     release: Literal["full", "smoke"] = option(
         "full", "smoke: a run too short for meaningful results; its card says so."
     )
-    matmul_precision: MatmulPrecision = option(
+    matmul_precision: Literal["highest", "high", "medium"] = option(
         "highest",
         "Precision of matrix products in float32. medium: in bfloat16 on processors that have instructions for it "
         "(AMX), up to four times as fast; weights stay in float32.",
