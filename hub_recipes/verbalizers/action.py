@@ -44,7 +44,7 @@ class Decisions:
 
     Args:
         of_records (`tuple[str, ...]`): One of `DECISIONS` per record, oldest first.
-        undecided (`int`): How many records at the end got no decision; they are kept unchanged.
+        undecided (`int`): How many records got no decision; they are kept unchanged.
     """
 
     of_records: tuple[str, ...]
@@ -55,7 +55,8 @@ def parse_decisions(completion: str, num_records: int, known: Sequence[str] = DE
     """Read what the model decided.
 
     Words count, in their order; numbers and marks between them do not. The first word that is no decision ends the
-    reading: from there on records are kept unchanged, and counted. Words beyond the last record are not read.
+    reading: from there on records are kept unchanged, and counted. Words beyond the last record are not read. Where
+    `next` is a decision, the first word is about the newest record, else about the oldest; see [`ActionVerbalizer`].
 
     Args:
         completion (`str`): What the model wrote.
@@ -67,11 +68,14 @@ def parse_decisions(completion: str, num_records: int, known: Sequence[str] = DE
         Decisions(of_records=('drop', 'keep', 'detail'), undecided=0)
         >>> parse_decisions("1. drop\\n2. maybe\\n3. drop", 3)
         Decisions(of_records=('drop', 'keep', 'keep'), undecided=2)
+        >>> parse_decisions("next drop", 3, WITH_NEXT)
+        Decisions(of_records=('keep', 'drop', 'next'), undecided=1)
     """
     words = (word[0].lower() for word in _WORD.finditer(completion))
     made = tuple(takewhile(known.__contains__, islice(words, num_records)))
     undecided = num_records - len(made)
-    return Decisions((*made, *[KEEP] * undecided), undecided)
+    in_order = (*made, *[KEEP] * undecided)
+    return Decisions(in_order[::-1] if NEXT in known else in_order, undecided)
 
 
 def draw_decisions(draws: np.random.Generator, num_records: int, known: Sequence[str] = DECISIONS) -> tuple[str, ...]:
@@ -203,7 +207,8 @@ class ActionVerbalizer(LanguageModelVerbalizer):
 
     Where this class generates, the model can write decisions only, exactly one per record. There can be a fourth
     decision, `next`; the prompt (`prompt_texts/action_next.txt`) then shows shorter lines, which say how strongly each
-    record points to what comes next.
+    record points to what comes next, the newest record first: it matters most, and a model that writes one word after
+    another finds it at the same place in every history.
 
     Args:
         items (`dict[str, Item]`): The catalogue; records kept in detail get year, tags and series from it.
@@ -255,7 +260,7 @@ class ActionVerbalizer(LanguageModelVerbalizer):
             touched = items_of(shown)
             lines = [
                 f"{short_line(record)} | next {next_strength(self._best_successors(record, touched, example))}"
-                for record in shown
+                for record in reversed(shown)
             ]
         else:
             lines = template_text(shown).split("\n") if shown else []

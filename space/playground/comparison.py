@@ -12,7 +12,7 @@ from logs2lang.dataset_builders.schema import HISTORY, MAX_HISTORY
 from logs2lang.models.language_models import LanguageModel
 from logs2lang.models.model_folders import model_folder
 from logs2lang.reasoners.local import LocalReasoner, trained_choices
-from logs2lang.verbalizers.action import ActionVerbalizer, parse_decisions
+from logs2lang.verbalizers.action import NEXT, ActionVerbalizer, parse_decisions
 from logs2lang.verbalizers.decision_rules import RuleDecisions
 from logs2lang.verbalizers.language_model_verbalizer import VERBALIZER_CONFIG, LanguageModelVerbalizer
 from logs2lang.verbalizers.learned import LEARNED_VERBALIZERS
@@ -250,11 +250,12 @@ def _to_written(
     if not isinstance(verbalizer, ActionVerbalizer):
         return Written("writing", verbalizer.realize(completion, {HISTORY: history}), by=by)
     made = parse_decisions(completion, len(history), verbalizer.known)
-    decided = len(history) - made.undecided
-    text = verbalizer.realize(completion, {HISTORY: history[:decided]})
+    newest_first = NEXT in verbalizer.known
+    decided = slice(made.undecided, None) if newest_first else slice(len(history) - made.undecided)
+    text = verbalizer.realize(completion, {HISTORY: history[decided]})
     # Records that did not fit the model's window were never asked about, and were left out of the text.
-    unread = [""] * (len(decision.history) - len(history))
-    return Written("writing", text, by=by, decisions=[*unread, *made.of_records[:decided]])
+    unread = [""] * (len(decision.history) - len(history) + (made.undecided if newest_first else 0))
+    return Written("writing", text, by=by, decisions=[*unread, *made.of_records[decided]])
 
 
 def _counted(comparison: Comparison, names: Sequence[str], reasoner: LocalReasoner) -> Comparison:

@@ -68,12 +68,12 @@ def test_next_names_the_best_successors_that_the_history_does_not_hold(lists, to
     history = to_history("Film 0", "Film 1", "Film 2", "Film 3")
     verbalizer = ActionVerbalizer(ITEMS, decisions=4, successors=lists)
     lines = [record_line(record) for record in history]
-    assert verbalizer.realize("next drop next next", {"history": history}).split("\n") == [
+    assert verbalizer.realize("next next drop next", {"history": history}).split("\n") == [
         f"{lines[0]} | next: Film 5; Film 6",  # Film 1 was watched
         f"{lines[2]} | next: Film 4; Film 5; Film 6; Film 7; Film 8",  # the first five of those that were not
         lines[3],  # nothing is known to follow it
     ]
-    assert verbalizer.counts("next drop next next", {"history": history})["next"] == 3
+    assert verbalizer.counts("next next drop next", {"history": history})["next"] == 3
 
 
 def test_the_prompt_says_how_strongly_each_record_points_to_what_comes_next(lists, to_history):
@@ -82,10 +82,10 @@ def test_the_prompt_says_how_strongly_each_record_points_to_what_comes_next(list
     (message,) = verbalizer.prompt({"history": history})
     # Film 0: the mean lift of Film 5 and Film 6, (2 + 1.5) / 2, rounded; Film 1: (3 + 0.5) / 2; the third item: 1.
     told = [line.rpartition(" | next ")[2] for line in message["content"].splitlines() if " | next " in line]
-    assert told == ["2", "2", "1"]
+    assert told == ["1", "2", "2"]  # the newest record first
     (message,) = verbalizer.prompt({"history": history, "fold": 0})
     told = [line.rpartition(" | next ")[2] for line in message["content"].splitlines() if " | next " in line]
-    assert told == ["2", "0", "0"]
+    assert told == ["0", "0", "2"]
 
 
 def test_three_decisions_stay_three(lists, to_history, tmp_path, save_adapter, text_cache):
