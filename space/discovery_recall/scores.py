@@ -110,7 +110,7 @@ def reciprocal_ranks(ranks: np.ndarray, k: int | None = None) -> np.ndarray:
 
 
 def discounted_gains(ranks: np.ndarray, k: int | None = None) -> np.ndarray:
-    """`1 / log2(1 + rank)` of each target: the normalised discounted cumulative gain of Järvelin and Kekäläinen (2002).
+    """`1 / log2(1 + rank)` of each target: the normalised discounted gain of Järvelin and Kekäläinen (2002).
 
     Each example has one target, so the best list has it first and a gain of 1, and nothing is left to divide by.
 

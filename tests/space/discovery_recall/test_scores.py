@@ -3,7 +3,6 @@ from math import comb
 
 import numpy as np
 import pytest
-
 from sklearn.metrics import label_ranking_average_precision_score, ndcg_score
 
 from logs2lang.space.discovery_recall import scores
