@@ -44,7 +44,7 @@ def compare(
 
     from ..console.progress import show_status
     from ..evaluation.comparisons import compare_runs
-    from ..evaluation.report import markdown_table, to_terminal
+    from ..evaluation.report import markdown_table, terminal_tables
     from ..evaluation.results import read_results
     from ..evaluation.table_columns import comparison_table
 
@@ -60,7 +60,8 @@ def compare(
             **compare_runs(first, second, pairs),
         }
     table = comparison_table(comparison)
-    Console().print(to_terminal(table))
+    console = Console()
+    console.print(*terminal_tables(table, console.width), sep="\n")
     if output is not None:
         text = json.dumps(comparison, indent=2, ensure_ascii=False, allow_nan=False)
         files = [

@@ -349,19 +349,19 @@ def _show(document: dict[str, Any], output: Path, tables: list[str], calibrated:
     from rich.console import Console
 
     from ..evaluation.charts import write_charts
-    from ..evaluation.report import flipped, remarks, terminal_table, to_terminal, write_latex, write_table
+    from ..evaluation.report import remarks, terminal_table, terminal_tables, write_latex, write_table
     from ..evaluation.results import COMPARISON, RESULTS_FILE
     from ..evaluation.table_columns import further_tables
 
     written = [write_table(document, output), write_latex(document, output)]
     files = [output / RESULTS_FILE, *written, *write_charts(document, output, calibrated)]
     further = further_tables(document)
+    console = Console()
     if "main" in tables:
-        Console().print(terminal_table(document))
+        console.print(terminal_table(document))
     for name in [*tables, COMPARISON]:
         if name in further:
-            table = further[name]
-            Console().print(to_terminal(flipped(table) if name == "groups" else table))
+            console.print(*terminal_tables(further[name], console.width), sep="\n")
         elif name in ("costs", "seeds", "groups"):
             print(f"Note: there is nothing to show in the table {name!r}: no row has these measures.")
     for remark in remarks(document):

@@ -1,6 +1,6 @@
 """Results as people read them: a Markdown table and a table in the terminal. Every number comes from the file."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from .table_columns import (
 RESULTS_TABLE_FILE = "results.md"
 LATEX_FILE = "results.tex"
 
-_FEW_COLUMNS = 6
+_ROOM_AROUND = 3
+"""Characters beside each cell of a table in the terminal: its border and a blank on either side."""
 _FEWEST_PICKS = 10
 """Of fewer picks one place takes more than half by chance now and then: of ten among ten 1 time in 700."""
 
@@ -150,41 +151,53 @@ def markdown_table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
 
 def terminal_table(document: Mapping[str, Any]) -> Table:
     """The main columns of the results, as a rich table."""
-    main = MeasureTable(setting_line(document), TERMINAL_COLUMNS, document["rows"])
-    table = to_terminal(main)
+    table = _to_terminal(MeasureTable(setting_line(document), TERMINAL_COLUMNS, document["rows"]))
     table.caption = r"\[low, high]: 95% intervals"
     return table
 
 
-def to_terminal(table: MeasureTable) -> Table:
-    """A table for the terminal; a row of the results is a row there, whatever fits."""
-    shown = Table(title=table.title, title_justify="left")
+def terminal_tables(table: MeasureTable, width: int) -> list[Table]:
+    """A table for the terminal, in as many parts below one another as its columns need.
+
+    Args:
+        table ([`MeasureTable`]): Of any number of columns.
+        width (`int`): Characters of a line.
+
+    Example:
+        >>> table = MeasureTable("", COLUMNS[:7], [{"row": "template", "recall@1": 0.5, "n": 4}])
+        >>> [len(part.columns) for part in terminal_tables(table, 80)], len(terminal_tables(table, 200))
+        ([5, 4], 1)
+    """
+    names = _ROOM_AROUND + 1 + max((len(row[ROW]) for row in table.rows), default=0)
+    parts: list[list[Column]] = [[]]
+    taken = names
+    for column in table.columns:
+        lines = [*_heading_lines(column), *(column.cell(row) for row in table.rows)]
+        needed = _ROOM_AROUND + max(map(len, lines))
+        if parts[-1] and taken + needed > width:
+            parts.append([])
+            taken = names
+        parts[-1].append(column)
+        taken += needed
+    titles = [table.title, *[""] * (len(parts) - 1)]
+    return [
+        _to_terminal(MeasureTable(title, columns, table.rows)) for title, columns in zip(titles, parts, strict=True)
+    ]
+
+
+def _to_terminal(table: MeasureTable) -> Table:
+    shown = Table(title=table.title or None, title_justify="left")
     shown.add_column("Row", no_wrap=True)
     for column in table.columns:
-        shown.add_column(column.heading, justify="right", no_wrap=len(table.columns) <= _FEW_COLUMNS)
+        shown.add_column("\n".join(_heading_lines(column)), justify="right", no_wrap=True)
     for row in table.rows:
         shown.add_row(row[ROW], *(escape(column.cell(row)) for column in table.columns))
     return shown
 
 
-def flipped(table: MeasureTable) -> MeasureTable:
-    """The same table with a line for each column, for one that is wider than a terminal.
-
-    Example:
-        >>> wide = MeasureTable("", COLUMNS[3:5], [{"row": "a", "recall@1": 0.5, "n": 4}, {"row": "b", "n": 4}])
-        >>> print(markdown_table(flipped(wide).rows, flipped(wide).columns))
-        | Row | a | b |
-        | --- | ---: | ---: |
-        | Recall@1 | 0.500 | — |
-        | n | 4 | 4 |
-    """
-    columns = [Column(row[ROW], _cell_at(place)) for place, row in enumerate(table.rows)]
-    lines = [{ROW: column.heading, "cells": [column.cell(row) for row in table.rows]} for column in table.columns]
-    return MeasureTable(table.title, columns, lines)
-
-
-def _cell_at(place: int) -> Callable[[Row], str]:
-    return lambda line: line["cells"][place]
+def _heading_lines(column: Column) -> list[str]:
+    """A heading with its number of examples below it."""
+    return column.heading.replace(" (n = ", "\n(n = ").split("\n")
 
 
 def setting_line(document: Mapping[str, Any]) -> str:
