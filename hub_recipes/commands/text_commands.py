@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -174,7 +175,7 @@ def evaluate(
     adapters = to_adapters(verbalizer_adapter or ())
     names = to_row_names([*rows.split(","), *adapters], adapters)
     wanted = _wanted_tables(tables)
-    calibrated = _wanted_calibration(calibration)
+    calibrated = _wanted_calibration(calibration, names)
     cut_offs, several = _to_numbers(k, "--k"), _to_numbers(seeds, "--seeds") or []
     told = _template_switches(chat_template_kwargs, no_thinking)
     settings = {
@@ -329,8 +330,8 @@ def _wanted_tables(text: str) -> list[str]:
     return names
 
 
-def _wanted_calibration(text: str | None) -> list[str] | None:
-    """The rows of the reliability plot; refuses at once those that never have probabilities."""
+def _wanted_calibration(text: str | None, rows: Sequence[str]) -> list[str] | None:
+    """The rows of the reliability plot; refuses at once those that are not there or never have probabilities."""
     from ..baselines import BASELINES
     from ..evaluation.calibration import no_probabilities
     from ..evaluation.table_rows import CEILING_ROW
@@ -341,6 +342,8 @@ def _wanted_calibration(text: str | None) -> list[str] | None:
     for name in names:
         if name in BASELINES or name == CEILING_ROW:
             raise no_probabilities(name)
+        if name not in rows:
+            raise InputError(f"--calibration names the row {name!r}, which is not in this table. Add it to --rows.")
     return names
 
 

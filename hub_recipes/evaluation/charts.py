@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.whole_files import whole_file
 
 from .calibration import no_probabilities
@@ -129,15 +128,13 @@ def _calibrated_rows(document: Mapping[str, Any], names: Sequence[str] | None) -
     """The rows of the reliability plot.
 
     Raises:
-        InputError: One that was asked for is not there, or has no probabilities.
+        InputError: One that was asked for has no probabilities.
     """
     rows = {row[ROW]: row for row in document["rows"]}
     if names is None:
         return [row for row in rows.values() if row.get("reliability")]
     for name in names:
-        if name not in rows:
-            raise InputError(f"--calibration names the row {name!r}, which is not in this table. Add it to --rows.")
-        if not rows[name].get("reliability"):
+        if not rows.get(name, {}).get("reliability"):
             raise no_probabilities(name)
     return [rows[name] for name in names]
 

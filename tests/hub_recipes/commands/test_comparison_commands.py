@@ -67,6 +67,7 @@ def test_a_folder_without_results_ends_with_one_sentence(run_main, run_folder, t
         (["--seeds", ""], "--seeds is ''; give whole numbers"),
         (["--against", "template"], "--against is 'template', which is no row of this table"),
         (["--calibration", "popularity"], "Row 'popularity' has no probabilities"),
+        (["--calibration", "template"], "--calibration names the row 'template', which is not in this table"),
         (["--tables", "rank"], "Did you mean 'ranks'?"),
     ],
 )
