@@ -12,7 +12,7 @@ from .rankings import rankings_from_scores
 from .recommender import Recommender
 from .sasrec import SasRec
 
-BASELINES: dict[str, Callable[[], Recommender]] = {
+BASELINES: dict[str, Callable[..., Recommender]] = {
     "random": RandomChoice,
     "popularity": Popularity,
     "inverse-popularity": partial(Popularity, inverse=True),
@@ -27,4 +27,7 @@ BASELINES: dict[str, Callable[[], Recommender]] = {
 }
 """The classical rows of the results table, by name."""
 
-__all__ = ["BASELINES", "Recommender", "rankings_from_scores"]
+TRAINED_BASELINES = ("sasrec", "sasrec-lift")
+"""Those that a seed of the training decides; they take `settings`, a [`SasRecSettings`]."""
+
+__all__ = ["BASELINES", "TRAINED_BASELINES", "Recommender", "rankings_from_scores"]

@@ -30,9 +30,9 @@ class Watch:
             self.progress(share)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=3)  # so that two rows with three seeds each share their networks
 def fitted_network(sequences: Sequences, settings: SasRecSettings, watch: Watch = Watch()) -> SasRecNetwork:
-    """Train a network, or return the last one again when it was trained on the same sequences with the same settings.
+    """Train a network, or return one of the last again that was trained on the same sequences with the same settings.
 
     In float32 everywhere, because bfloat16 is slow on most CPUs. The outcome depends on the seed, not on what was
     drawn from torch's generator before or on the number of threads.

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +12,11 @@ import typer
 
 from logs2lang.dataset_builders.input_error import InputError
 
+from .measure_help import MEASURE_LINES
+
 text_app = typer.Typer()
+
+TABLES = ("main", "ranks", "discoveries", "behaviour", "costs", "groups", "seeds")
 
 DEFAULT_ROWS = "template,profile,successors,baselines"
 
@@ -48,7 +53,7 @@ PrecisionOption = Annotated[
 ]
 
 
-@text_app.command()
+@text_app.command(epilog="\n\n".join(("Measures, in results.json and results.md:", *MEASURE_LINES)))
 def evaluate(
     dataset: DatasetArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for results.json, the table and the charts.")],
@@ -116,7 +121,36 @@ def evaluate(
     ] = None,
     history_length: HistoryOption = None,
     discoveries: DiscoveriesOption = False,
+    k: Annotated[
+        str | None,
+        typer.Option(metavar="K,K", help="Cut-offs of recall, NDCG and MRR; 1,3,5,10 by default."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed for choosing examples, breaking ties and the bootstrap.")] = 0,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SEED,SEED",
+            help="Also run what chance decides once per seed, and show the spread: the training of sasrec and "
+            "sasrec-lift, and the order of the candidates where the reasoner answers by label or generate.",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="ROW", help="Compare all other rows with this one: intervals, and p-values by Holm."),
+    ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROWS", help="Rows of the reliability plot; by default all whose picks have probabilities."
+        ),
+    ] = None,
+    tables: Annotated[
+        str,
+        typer.Option(
+            help="Tables to print, separated by commas: main, ranks, discoveries, behaviour, costs, groups, seeds. "
+            "results.md and results.tex hold all of them."
+        ),
+    ] = "main",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start from scratch and replace earlier results in the folder.")
     ] = False,
@@ -150,6 +184,9 @@ def evaluate(
     disable_progress_bars()  # of `datasets`; ours say which row is at work
     adapters = to_adapters(verbalizer_adapter or ())
     names = to_row_names([*rows.split(","), *adapters], adapters)
+    wanted = _wanted_tables(tables)
+    calibrated = _wanted_calibration(calibration, names)
+    cut_offs, several = _to_numbers(k, "--k"), _to_numbers(seeds, "--seeds") or []
     told = _template_switches(chat_template_kwargs, no_thinking)
     settings = {
         "concurrency": concurrency,
@@ -183,7 +220,10 @@ def evaluate(
                 verbalizers=verbalizers,
                 history_length=history_length,
                 discoveries=discoveries,
+                cut_offs=cut_offs,
                 seed=seed,
+                seeds=several,
+                against=against,
                 output=output,
                 overwrite=overwrite,
                 command=shlex.join(["logs2lang", *sys.argv[1:]]),
@@ -194,7 +234,7 @@ def evaluate(
     except RowsLeftError as stop:
         print(f"{stop} The same command resumes there.", file=sys.stderr)
         raise typer.Exit(UNFINISHED) from None
-    _show(results.document(), output)
+    _show(results.document(), output, wanted, calibrated)
     if remote is not None:
         counts = ", ".join(f"{name} {count:g}" for name, count in remote.spending.counts().items())
         ledger = remote.spending.ledger
@@ -203,13 +243,13 @@ def evaluate(
 
 def _refuse_to_replace(output: Path) -> None:
     """Refuse a folder with files of the names that an evaluation writes, which no evaluation wrote."""
-    from ..evaluation.charts import CHART_FILE, GAP_CHART_FILE
-    from ..evaluation.report import RESULTS_TABLE_FILE
+    from ..evaluation.charts import CHART_FILES
+    from ..evaluation.report import LATEX_FILE, RESULTS_TABLE_FILE
     from ..evaluation.results import PREDICTIONS_FILE, RESULTS_FILE, is_predictions
 
     if (output / RESULTS_FILE).exists():
         return  # read before anything is written, and refused where it is of another kind
-    found = [name for name in (RESULTS_TABLE_FILE, CHART_FILE, GAP_CHART_FILE) if (output / name).exists()]
+    found = [name for name in (RESULTS_TABLE_FILE, LATEX_FILE, *CHART_FILES) if (output / name).exists()]
     if (output / PREDICTIONS_FILE).exists() and not is_predictions(output / PREDICTIONS_FILE):
         found.append(PREDICTIONS_FILE)
     if found:
@@ -280,15 +320,72 @@ def _load_reasoner(name: str | None, answer: Any, seed: int, told: dict[str, Any
     return replace(reasoner, seed=seed)
 
 
-def _show(document: dict[str, Any], output: Path) -> None:
-    """Print the table, and write it and the charts beside results.json."""
+def _to_numbers(text: str | None, option: str) -> list[int] | None:
+    """Whole numbers, separated by commas.
+
+    Example:
+        >>> _to_numbers("1, 10", "--k"), _to_numbers(None, "--k")
+        ([1, 10], None)
+    """
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",")]
+    try:
+        return list(dict.fromkeys(int(word) for word in words))
+    except ValueError:
+        raise InputError(
+            f"{option} is {text!r}; give whole numbers, separated by commas, such as {option} 1,3,5."
+        ) from None
+
+
+def _wanted_tables(text: str) -> list[str]:
+    from logs2lang.dataset_builders.input_error import did_you_mean
+
+    names = list(filter(None, map(str.strip, text.split(","))))
+    for name in names:
+        if name not in TABLES:
+            hint = did_you_mean(name, TABLES, f"Choose from {', '.join(TABLES)}.")
+            raise InputError(f"--tables has {name!r}, which is no table. {hint}")
+    return names
+
+
+def _wanted_calibration(text: str | None, rows: Sequence[str]) -> list[str] | None:
+    """The rows of the reliability plot; refuses at once those that are not there or never have probabilities."""
+    from ..baselines import BASELINES
+    from ..evaluation.calibration import no_probabilities
+    from ..evaluation.table_rows import CEILING_ROW
+
+    if text is None:
+        return None
+    names = list(filter(None, map(str.strip, text.split(","))))
+    for name in names:
+        if name in BASELINES or name == CEILING_ROW:
+            raise no_probabilities(name)
+        if name not in rows:
+            raise InputError(f"--calibration names the row {name!r}, which is not in this table. Add it to --rows.")
+    return names
+
+
+def _show(document: dict[str, Any], output: Path, tables: list[str], calibrated: list[str] | None) -> None:
+    """Print tables, and write all of them and the charts beside results.json."""
     from rich.console import Console
 
     from ..evaluation.charts import write_charts
-    from ..evaluation.report import remarks, terminal_table, write_table
+    from ..evaluation.report import remarks, terminal_table, terminal_tables, write_latex, write_table
+    from ..evaluation.results import COMPARISON, RESULTS_FILE
+    from ..evaluation.table_columns import further_tables
 
-    files = [output / "results.json", write_table(document, output), *write_charts(document, output)]
-    Console().print(terminal_table(document))
+    written = [write_table(document, output), write_latex(document, output)]
+    files = [output / RESULTS_FILE, *written, *write_charts(document, output, calibrated)]
+    further = further_tables(document)
+    console = Console()
+    if "main" in tables:
+        console.print(terminal_table(document))
+    for name in [*tables, COMPARISON]:
+        if name in further:
+            console.print(*terminal_tables(further[name], console.width), sep="\n")
+        elif name in ("costs", "seeds", "groups"):
+            print(f"Note: there is nothing to show in the table {name!r}: no row has these measures.")
     for remark in remarks(document):
         print(f"Note: {remark}")
     print("Written: " + ", ".join(map(str, files)))

@@ -33,11 +33,29 @@ from logs2lang.dataset_builders.schema import (
 )
 
 from ..models.language_models import load_tokenizer
+from ..reasoners.ranking import Ranking
 from ..reasoners.reasoner import Reasoner
+from .calibration import calibration_measures
+from .catalogue_popularity import CataloguePopularity, novelty_measures
+from .comparisons import compare_with
+from .example_groups import group_columns, group_measures
 from .noise_measures import noise_measures
-from .results import FINGERPRINT, GAP_NAMES, RESULTS_FILE, ROW, UNAVAILABLE, Results, read_results
+from .rank_measures import rank_measures, to_cut_offs
+from .results import (
+    COMPARISON,
+    FINGERPRINT,
+    GAP_NAMES,
+    RESULTS_FILE,
+    ROW,
+    SEEDS,
+    UNAVAILABLE,
+    Results,
+    read_results,
+)
 from .row_measures import GAP, TextJudge, judge, measure, measure_gains, to_predictions
-from .table_rows import TEMPLATE_ROW, NothingToGoOnError, TableRow, to_rows
+from .seed_spread import seed_spread
+from .table_rows import TEMPLATE_ROW, NothingToGoOnError, Outcome, TableRow, to_rows
+from .trec_files import prepare_runs, write_run
 
 Progress = Callable[[str, str, int, int], None]
 """Called with the row, what it is doing, the number of finished examples and the number of all."""
@@ -48,6 +66,10 @@ _SETTING = ("dataset", "split", "n", "seed", "history_length", "examples_sha256"
 """What rows must share to stand in one table."""
 _RECORD = ("command", "created", "versions")
 """What a row keeps of the run that it comes from, for a table is made in many runs."""
+
+
+_MEASURES = 2
+"""Raised when rows gain measures, so that a row which lacks them is run again."""
 
 
 class RowsLeftError(Exception):
@@ -72,7 +94,10 @@ def evaluate_rows(
     verbalizers: Mapping[str, Any] | None = None,
     history_length: int | None = None,
     discoveries: bool = False,
+    cut_offs: Sequence[int] | None = None,
     seed: int = 0,
+    seeds: Sequence[int] = (),
+    against: str | None = None,
     output: Path | None = None,
     overwrite: bool = False,
     command: str = "",
@@ -92,7 +117,13 @@ def evaluate_rows(
             `fingerprint` is run every time.
         history_length (`int`, *optional*): Keep only so many of the newest records of each history.
         discoveries (`bool`, *optional*, defaults to `False`): Only examples whose target the user never touched.
+        cut_offs (`list[int]`, *optional*): How many of the first places count, each in turn; 1, 3, 5 and 10 by
+            default, as far as there are so many candidates.
         seed (`int`, *optional*, defaults to 0): Chooses the examples, breaks ties, drives the bootstrap.
+        seeds (`list[int]`, *optional*): Run what chance decides once for each: the training of a classical
+            recommender, and the order of the candidates where a reasoner answers by label or in its own words. The
+            rows hold the spread under `seeds`.
+        against (`str`, *optional*): The row that all others are compared with; see `comparisons.compare_with`.
         output (`Path`, *optional*): Folder to write after each row. Rows that stand there unchanged are not run again.
         overwrite (`bool`, *optional*, defaults to `False`): Start from scratch, whatever `output` holds.
         command (`str`, *optional*): The command line, for the record.
@@ -106,27 +137,34 @@ def evaluate_rows(
 
     Raises:
         RowsLeftError: The time was over before the last row.
-        InputError: A row is unknown or needs a reasoner, no row can be scored, or `output` holds results of
-            other examples or of another reasoner.
+        InputError: A row is unknown or needs a reasoner, no row can be scored, a cut-off is above the number of
+            candidates, or `output` holds results of other examples or of another reasoner.
     """
     table = to_rows(rows, dataset, reasoner, verbalizers, seed)
     examples = choose_examples(dataset.examples(split), limit, seed, history_length, discoveries)
     chosen_by = {"seed": seed, "history_length": history_length, "discoveries": discoveries}
-    choices = {"split": split, "n": len(examples), **chosen_by}
+    num_candidates = max(map(len, examples[CANDIDATES]))
+    cuts = to_cut_offs(cut_offs, num_candidates)
+    counted = {"num_candidates": num_candidates, "cut_offs": cuts}
+    choices = {"split": split, "n": len(examples), **chosen_by, **counted}
     record = {"command": command, "created": created and created.isoformat()}
     context = {**record, **to_context(dataset, examples, choices, reasoner)}
     results = _resume(context, output, overwrite)
-    bench = Bench(examples, dataset, reasoner and _tokenizer(reasoner), seed)
+    if against is not None and against not in {*(row.name for row in table), *(row[ROW] for row in results.rows)}:
+        raise InputError(f"--against is {against!r}, which is no row of this table. Add it to --rows.")
+    if output is not None:
+        prepare_runs(output, examples, [row[ROW] for row in results.rows])
+    bench = Bench(examples, dataset, reasoner and _tokenizer(reasoner), cuts, tuple(seeds))
     deadline, has_run = inf if minutes is None else monotonic() + 60 * minutes, False
     for place, row in enumerate(table):
-        fingerprint = to_fingerprint(row, results.context)
+        fingerprint = to_fingerprint(row, results.context, seeds)
         if results.holds(row.name, fingerprint):
             continue
         if has_run and monotonic() >= deadline:
             raise RowsLeftError([left.name for left in table[place:]])
         has_run = True
         try:
-            entry, judged = bench.run(row, progress or _silent)
+            entry, judged, rankings = bench.run(row, progress or _silent)
         except NothingToGoOnError as reason:
             results = results.with_unavailable(row.name, str(reason))
             continue
@@ -134,10 +172,13 @@ def evaluate_rows(
         results = results.with_row({**entry, **own}, to_predictions(row.name, judged))
         results = with_gains(results, row.name)
         if output is not None:
+            write_run(output, row.name, examples, rankings)
             results.write(output)
     if not results.rows:
         whys = "; ".join(f"{name}: {why}" for name, why in results.context[UNAVAILABLE].items())
         raise InputError(f"None of these rows can be scored ({whys}). Choose others.")
+    if against is not None:
+        results = replace(results, context={**results.context, COMPARISON: compare_with(results, against, cuts)})
     if output is not None:
         results.write(output)
     return results
@@ -151,13 +192,15 @@ class Bench:
         examples (`datasets.Dataset`): Rows of `EXAMPLE_FEATURES`.
         dataset ([`BuiltDataset`]): Where they come from; for the catalogue and, for a simulated log, its truth.
         tokenizer (`PreTrainedTokenizerBase`, *optional*): Counts the tokens of texts; see `_tokenizer`.
-        seed (`int`): Drives the bootstrap.
+        cut_offs (`list[int]`): How many of the first places count, each in turn.
+        seeds (`tuple[int, ...]`): What chance decides is run once for each.
     """
 
     examples: Dataset
     dataset: BuiltDataset
     tokenizer: Any
-    seed: int
+    cut_offs: Sequence[int]
+    seeds: tuple[int, ...] = ()
 
     @cached_property
     def items(self) -> dict[str, Item]:
@@ -168,28 +211,65 @@ class Bench:
         return TextJudge(self.items, self.tokenizer, self.dataset.known_successors())
 
     @cached_property
+    def popularity(self) -> CataloguePopularity:
+        return CataloguePopularity.of(self.dataset.training_interactions(), self.items)
+
+    @cached_property
+    def groups(self) -> pd.DataFrame:
+        return group_columns(self.examples, self.dataset.training_interactions(), self.popularity)
+
+    @cached_property
     def truth(self) -> Callable[[str], pd.DataFrame | None]:
         return lru_cache(self.dataset.truth)
 
-    def run(self, row: TableRow, progress: Progress) -> tuple[dict[str, Any], pd.DataFrame]:
-        """Run one row and measure it, over all examples and by gap.
+    def run(self, row: TableRow, progress: Progress) -> tuple[dict[str, Any], pd.DataFrame, Sequence[Ranking | None]]:
+        """Run one row and measure it, over all examples, by gap and by group.
 
         Returns:
-            `tuple[dict, DataFrame]`: The row as `results.json` holds it, but for gains, and one line per example.
+            `tuple[dict, DataFrame, list[Ranking | None]]`: The row as `results.json` holds it, but for gains, one line
+            per example, and what it ranked.
         """
         started = perf_counter()
-        outcome = row.run(self.examples, lambda stage, done: progress(row.name, stage, done, len(self.examples)))
+        outcome = self._outcome(row, row.name, progress)
         entry = {ROW: row.name, "kind": row.kind, "seconds": perf_counter() - started, **outcome.details}
-        judged = judge(self.examples, outcome.rankings)
+        judged = self._judged(row, outcome)
         if outcome.texts is not None:
             folds = self.examples[FOLD][:] if FOLD in self.examples.column_names else None
             judged = judged.join(self.text_judge(self.examples[HISTORY][:], outcome.texts, folds))
         slices = {gap: np.flatnonzero(judged[GAP] == gap) for gap in GAP_NAMES}
-        by_gap = {gap: self._measure(judged, outcome.texts, rows) for gap, rows in slices.items() if len(rows)}
-        return {**entry, **self._measure(judged, outcome.texts, np.arange(len(judged))), "by_gap": by_gap}, judged
+        by_gap = {gap: self._measure(judged, outcome.texts, rows, (1,)) for gap, rows in slices.items() if len(rows)}
+        measures = {
+            **self._measure(judged, outcome.texts, np.arange(len(judged)), self.cut_offs),
+            **calibration_measures(judged),
+            **novelty_measures(judged, self.popularity),
+            "by_gap": by_gap,
+            "by_group": group_measures(judged, self.groups, self.cut_offs),
+        }
+        return {**entry, **measures, **self._spread(row, judged, progress)}, judged, outcome.rankings
 
-    def _measure(self, judged: pd.DataFrame, texts: Sequence[str] | None, rows: np.ndarray) -> dict[str, Any]:
-        measures = measure(judged.iloc[rows])
+    def _outcome(self, row: TableRow, name: str, progress: Progress) -> Outcome:
+        return row.run(self.examples, lambda stage, done: progress(name, stage, done, len(self.examples)))
+
+    def _judged(self, row: TableRow, outcome: Outcome) -> pd.DataFrame:
+        try:
+            return judge(self.examples, outcome.rankings)
+        except InputError as error:
+            raise InputError(f"Row {row.name}: {error}") from error
+
+    def _spread(self, row: TableRow, judged: pd.DataFrame, progress: Progress) -> dict[str, Any]:
+        """What the row measures with each seed, for rows that chance decides."""
+        drawn = [(seed, other) for seed in self.seeds if (other := row.with_seed(seed)) is not None]
+        found = [
+            judged if other == row else self._judged(other, self._outcome(other, f"{row.name}, seed {seed}", progress))
+            for seed, other in drawn
+        ]
+        measured = [rank_measures(one, self.cut_offs) for one in found]
+        return {SEEDS: seed_spread(self.seeds, measured, self.cut_offs)} if measured else {}
+
+    def _measure(
+        self, judged: pd.DataFrame, texts: Sequence[str] | None, rows: np.ndarray, cut_offs: Sequence[int]
+    ) -> dict[str, Any]:
+        measures = measure(judged.iloc[rows], cut_offs)
         if texts is None or self.truth("records") is None:
             return measures
         written = [texts[row] for row in rows]
@@ -227,7 +307,6 @@ def to_context(
     return {
         "dataset": {key: dataset.report.get(key) for key in _FROM_BUILD_REPORT},
         **choices,
-        "num_candidates": max(map(len, examples[CANDIDATES])),
         "examples_sha256": _digest(examples.select_columns([*EXAMPLE_FEATURES]).to_list()),
         "namesakes": count_namesakes(examples, dataset.items()),
         "reasoner": reasoner and reasoner.entry(),
@@ -259,15 +338,19 @@ def _tokenizer(reasoner: Reasoner) -> Any:
     return load_tokenizer() if own is None else own.tokenizer
 
 
-def to_fingerprint(row: TableRow, context: Mapping[str, Any]) -> str | None:
-    """What decides a row's numbers, as one hash: its own identity, the examples, and the version of this code.
+def to_fingerprint(row: TableRow, context: Mapping[str, Any], seeds: Sequence[int] = ()) -> str | None:
+    """What decides a row's numbers, as one hash: its own identity, the examples, what is measured, and the version of
+    this code. Seeds count where they change anything.
 
     `None` where the row has no identity, so that it is run every time.
     """
     identity = row.identity()
     if identity is None:
         return None
-    setting = {key: context[key] for key in _SETTING}
+    setting: dict[str, Any] = {key: context[key] for key in (*_SETTING, "cut_offs")}
+    if seeds and row.with_seed(seeds[0]) is not None:
+        setting["seeds"] = list(seeds)
+    setting["measures"] = _MEASURES
     return _digest({"row": row.name, **identity, **setting, "version": metadata.version("logs2lang")})
 
 

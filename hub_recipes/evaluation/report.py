@@ -1,86 +1,32 @@
 """Results as people read them: a Markdown table and a table in the terminal. Every number comes from the file."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
 from logs2lang.dataset_builders.whole_files import write_text
 
-from .results import GAP_NAMES, ROW, UNAVAILABLE
+from .results import ROW, UNAVAILABLE
+from .table_columns import (
+    COLUMNS,
+    DECISION_COLUMNS,
+    NOISE_COLUMNS,
+    TERMINAL_COLUMNS,
+    Column,
+    MeasureTable,
+    Row,
+    further_tables,
+)
 
-ABSENT = "—"
 RESULTS_TABLE_FILE = "results.md"
+LATEX_FILE = "results.tex"
 
-Row = Mapping[str, Any]
-
-
-def _number(key: str, spec: str) -> Callable[[Row], str]:
-    return lambda row: ABSENT if row.get(key) is None else format(row[key], spec)
-
-
-def _with_interval(key: str, spec: str) -> Callable[[Row], str]:
-    def cell(row: Row) -> str:
-        if row.get(key) is None:
-            return ABSENT
-        interval = row.get(f"{key}_interval")
-        if interval is None:
-            return format(row[key], spec)
-        # A gain has no upper bound where some resamples hold no hit of the template to divide by.
-        low, high = ("∞" if bound is None else format(bound, spec) for bound in interval)
-        return f"{row[key]:{spec}} [{low}, {high}]"
-
-    return cell
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the table: its heading, and the text of its cell in a row of results.json."""
-
-    heading: str
-    cell: Callable[[Row], str]
-
-
-COLUMNS = (
-    Column("Discovery Recall@1", _with_interval("discovery_recall@1", ".3f")),
-    Column("n discovery", _number("n_discovery", "d")),
-    Column("Gain over template", _with_interval("discovery_gain", "+.1%")),
-    Column("Recall@1", _with_interval("recall@1", ".3f")),
-    Column("n", _number("n", "d")),
-    Column("Gain, all", _with_interval("gain", "+.1%")),
-    Column("MRR", _number("mrr", ".3f")),
-    Column("Compression", _number("compression", ".2f")),
-    Column("Invalid", _number("invalid", "d")),
-    Column("Position bias", _number("position_bias", ".2f")),
-    Column("Unsupported titles", _number("unsupported_title_rate", ".1%")),
-    Column("s", _number("seconds", ".1f")),
-)
-NOISE_COLUMNS = (
-    Column("Noise precision", _number("noise_precision", ".2f")),
-    Column("Noise recall", _number("noise_recall", ".2f")),
-    Column("Genuine kept", _number("genuine_kept", ".2f")),
-    Column("Repeats merged", _number("repeats_merged", ".2f")),
-    Column("Tag agreement", _number("tag_agreement", ".2f")),
-)
-"""For texts written from a log whose truth is known; see `noise_measures`."""
-DECISION_COLUMNS = (
-    Column("Dropped", _number("drop", "d")),
-    Column("Kept", _number("keep", "d")),
-    Column("Kept in detail", _number("detail", "d")),
-    Column("Kept with what others chose next", _number("next", "d")),
-    Column("Of the kept, undecided", _number("undecided", "d")),
-)
-"""For a verbalizer that decides on each record; see `verbalizers.action`."""
-TERMINAL_COLUMNS = (
-    Column("Discovery Recall@1", _with_interval("discovery_recall@1", ".3f")),
-    Column("Gain", _number("discovery_gain", "+.1%")),
-    Column("Recall@1", _number("recall@1", ".3f")),
-    Column("Length", _number("compression", ".2f")),
-)
-"""What fits 80 characters; results.md has all. Length is that of the texts in tokens, relative to the template."""
+_ROOM_AROUND = 3
+"""Characters beside each cell of a table in the terminal: its border and a blank on either side."""
 _FEWEST_PICKS = 10
 """Of fewer picks one place takes more than half by chance now and then: of ten among ten 1 time in 700."""
 
@@ -92,8 +38,8 @@ def results_table(document: Mapping[str, Any]) -> str:
         document (`dict`): The content of `results.json`.
 
     Returns:
-        `str`: A heading line with the setting, the table, and a table of Recall@1 by gap; `—` where a column does not
-        apply to a row. Brackets are 95% intervals.
+        `str`: A heading line with the setting, the table, and the further ones; `—` where a column does not apply to a
+        row. Brackets are 95% intervals.
 
     Example:
         >>> row = {"row": "popularity", "kind": "baseline", "n": 20, "n_discovery": 20, "recall@1": 0.15}
@@ -104,9 +50,8 @@ def results_table(document: Mapping[str, Any]) -> str:
     """
     rows = document["rows"]
     parts = [setting_line(document), markdown_table(rows, COLUMNS), *remarks(document)]
-    gaps = gap_columns(rows)
-    if gaps:
-        parts += ["Recall@1 by the time between the target and the interaction before it:", markdown_table(rows, gaps)]
+    for table in further_tables(document).values():
+        parts += [f"{table.title}:", markdown_table(table.rows, table.columns)]
     noisy = [{ROW: row[ROW], **row["noise"]} for row in rows if "noise" in row]
     if noisy:
         parts += ["What the texts do with noise, repeats and taste, according to the ground truth of the simulator:"]
@@ -162,6 +107,40 @@ def write_table(document: Mapping[str, Any], folder: Path) -> Path:
     return write_text(folder / RESULTS_TABLE_FILE, results_table(document))
 
 
+def write_latex(document: Mapping[str, Any], folder: Path) -> Path:
+    """Write every table as LaTeX into `results.tex`, each a `tabular` with the rules of the package `booktabs`."""
+    tables = {"main": MeasureTable(setting_line(document), COLUMNS, document["rows"]), **further_tables(document)}
+    parts = [f"% {name}: {table.title}\n{latex_table(table)}" for name, table in tables.items()]
+    return write_text(folder / LATEX_FILE, "% Needs \\usepackage{booktabs}.\n\n" + "\n".join(parts))
+
+
+def latex_table(table: MeasureTable) -> str:
+    """A `tabular` of LaTeX, written by pandas, with what LaTeX would read as a command escaped.
+
+    Example:
+        >>> row = {"row": "a_b", "kind": "baseline", "recall@1": 0.15}
+        >>> print(latex_table(MeasureTable("", COLUMNS[3:4], [row])))
+        \\begin{tabular}{lr}
+        \\toprule
+        Row & Recall@1 \\\\
+        \\midrule
+        a\\_b & 0.150 \\\\
+        \\bottomrule
+        \\end{tabular}
+        <BLANKLINE>
+    """
+    headings = ["Row", *(column.heading for column in table.columns)]
+    cells = [[row[ROW], *(column.cell(row) for column in table.columns)] for row in table.rows]
+    style = pd.DataFrame(cells, columns=range(len(headings))).style.hide(axis="index").format(escape="latex")
+    style = style.format_index(lambda place: _as_latex(headings[int(str(place))]), axis="columns")
+    written = style.to_latex(hrules=True, column_format="l" + "r" * len(table.columns))
+    return written.replace("—", "--").replace("∞", r"$\infty$").replace("±", r"$\pm$")
+
+
+def _as_latex(heading: str) -> str:
+    return heading.replace("%", r"\%").replace("_", r"\_")
+
+
 def markdown_table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     """A Markdown table with the row names first and the numbers aligned right."""
     head = ["Row", *(column.heading for column in columns)]
@@ -172,13 +151,53 @@ def markdown_table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
 
 def terminal_table(document: Mapping[str, Any]) -> Table:
     """The main columns of the results, as a rich table."""
-    table = Table(title=setting_line(document), title_justify="left", caption=r"\[low, high]: 95% intervals")
-    table.add_column("Row", no_wrap=True)
-    for column in TERMINAL_COLUMNS:
-        table.add_column(column.heading, justify="right", no_wrap=True)
-    for row in document["rows"]:
-        table.add_row(row[ROW], *(escape(column.cell(row)) for column in TERMINAL_COLUMNS))
+    table = _to_terminal(MeasureTable(setting_line(document), TERMINAL_COLUMNS, document["rows"]))
+    table.caption = r"\[low, high]: 95% intervals"
     return table
+
+
+def terminal_tables(table: MeasureTable, width: int) -> list[Table]:
+    """A table for the terminal, in as many parts below one another as its columns need.
+
+    Args:
+        table ([`MeasureTable`]): Of any number of columns.
+        width (`int`): Characters of a line.
+
+    Example:
+        >>> table = MeasureTable("", COLUMNS[:7], [{"row": "template", "recall@1": 0.5, "n": 4}])
+        >>> [len(part.columns) for part in terminal_tables(table, 80)], len(terminal_tables(table, 200))
+        ([5, 4], 1)
+    """
+    names = _ROOM_AROUND + 1 + max((len(row[ROW]) for row in table.rows), default=0)
+    parts: list[list[Column]] = [[]]
+    taken = names
+    for column in table.columns:
+        lines = [*_heading_lines(column), *(column.cell(row) for row in table.rows)]
+        needed = _ROOM_AROUND + max(map(len, lines))
+        if parts[-1] and taken + needed > width:
+            parts.append([])
+            taken = names
+        parts[-1].append(column)
+        taken += needed
+    titles = [table.title, *[""] * (len(parts) - 1)]
+    return [
+        _to_terminal(MeasureTable(title, columns, table.rows)) for title, columns in zip(titles, parts, strict=True)
+    ]
+
+
+def _to_terminal(table: MeasureTable) -> Table:
+    shown = Table(title=table.title or None, title_justify="left")
+    shown.add_column("Row", no_wrap=True)
+    for column in table.columns:
+        shown.add_column("\n".join(_heading_lines(column)), justify="right", no_wrap=True)
+    for row in table.rows:
+        shown.add_row(row[ROW], *(escape(column.cell(row)) for column in table.columns))
+    return shown
+
+
+def _heading_lines(column: Column) -> list[str]:
+    """A heading with its number of examples below it."""
+    return column.heading.replace(" (n = ", "\n(n = ").split("\n")
 
 
 def setting_line(document: Mapping[str, Any]) -> str:
@@ -206,20 +225,6 @@ def reasoner_phrase(document: Mapping[str, Any]) -> str:
         return "no reasoner"
     trained = {True: "trained ", False: "untrained ", None: ""}[reasoner["trained"]]  # of an endpoint nobody knows
     return f"{trained}reasoner {reasoner['id']} ({reasoner['answer']})"
-
-
-def gap_columns(rows: Sequence[Row]) -> list[Column]:
-    """A Recall@1 column for every gap that has examples."""
-    present = [gap for gap in GAP_NAMES if any(gap in row.get("by_gap", {}) for row in rows)]
-    return [Column(f"{gap.replace('_', ' ')} (n = {_n_of_gap(rows, gap)})", _gap_cell(gap)) for gap in present]
-
-
-def _n_of_gap(rows: Sequence[Row], gap: str) -> int:
-    return max(row["by_gap"][gap]["n"] for row in rows if gap in row.get("by_gap", {}))
-
-
-def _gap_cell(gap: str) -> Callable[[Row], str]:
-    return lambda row: _with_interval("recall@1", ".3f")(row.get("by_gap", {}).get(gap, {}))
 
 
 def build_table(report: Mapping[str, Any]) -> Table:

@@ -25,7 +25,22 @@ PREDICTIONS_FILE = "predictions.parquet"
 GAP_NAMES = ("same_second", "under_an_hour", "under_a_day", "a_day_and_more")
 """How long after the interaction before it a target came. On MovieLens nearly half are `same_second`: ticked off."""
 
+_SIZES = ("under_10", "10_to_19", "20_to_49", "50_and_more")
+GROUP_NAMES = {"history": _SIZES, "activity": _SIZES, "popularity": ("head", "middle", "tail", "cold")}
+"""Groups of examples by kind: the records of the history that is read, the training interactions of the user, the
+popularity of the target; see `example_groups` and `catalogue_popularity`."""
+
+FEWEST_EXAMPLES = 30
+"""Of a smaller group no number is told: of 29 examples a recall of 0.3 has an interval from 0.17 to 0.49."""
+
+CUT_OFFS = (1, 3, 5, 10)
+"""So many of the first places count, where nothing else is asked for."""
+
 ROW = "row"
+SEEDS = "seeds"
+"""What a row measures under several seeds; see `seed_spread`."""
+COMPARISON = "comparison"
+"""What every row is against one of them; see `comparisons`."""
 FINGERPRINT = "fingerprint"
 UNAVAILABLE = "unavailable"
 """Rows that were requested but cannot be scored, with the reason: their numbers would be those of pure chance."""

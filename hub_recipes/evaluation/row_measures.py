@@ -1,18 +1,19 @@
 """What a row of the results table measures: from its rankings and texts to numbers.
 
 One line per example first (`judge`), means second (`measure`), so that every slice of the examples (all of them, or
-those whose target came within the hour) goes through the same arithmetic. Recall, its intervals and the reciprocal
-rank are the metric's own; see `space/discovery_recall`.
+those whose target came within the hour) goes through the same arithmetic: `rank_measures`, `order_measures`,
+and for texts what is here.
 """
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from math import nan
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from datasets import Dataset
 
+from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.described_records import items_of
 from logs2lang.dataset_builders.prompting.prompts import sanitize, template_text
 from logs2lang.dataset_builders.schema import (
@@ -32,18 +33,16 @@ from ..reasoners.ranking import Ranking
 from ..reasoners.title_mentions import TitleIndex, mentioned_titles
 from ..verbalizers.language_model_verbalizer import folds_of
 from ..verbalizers.verbalization_file import count_tokens
-from .metric import load_metric
+from .calibration import PICK_PROBABILITY
+from .catalogue_popularity import PICK
+from .order_measures import ORDER_KEPT, PICK_POSITION, order_kept, order_measures
+from .rank_measures import NUM_CANDIDATES, RANKED, TARGET_RANK, rank_measures
 from .relative_gain import relative_gain
 from .results import GAP_NAMES, ROW
 
 _GAP_BOUNDS_S = (1, 60 * 60, 24 * 60 * 60)
 
 GAP = "gap"
-RANKED = "ranked"
-PICK = "pick"
-PICK_POSITION = "pick_position"
-NUM_CANDIDATES = "num_candidates"
-TARGET_RANK = "target_rank"
 TOKENS = "tokens"
 TEMPLATE_TOKENS = "template_tokens"
 NAMED = "named_titles"
@@ -75,15 +74,21 @@ def judge(examples: Dataset, rankings: Sequence[Ranking | None]) -> pd.DataFrame
 
     Returns:
         `pandas.DataFrame`: `example_id`, `target`, `is_discovery`, `gap` (missing in a log without times),
-        `num_candidates`, `ranked` (item ids), `pick` (item id), `pick_position` (from 0) and `target_rank` (from 1),
-        missing where there is no answer.
+        `num_candidates`, `ranked` (item ids), `pick` (item id), `pick_position` (from 0), `pick_probability` (missing
+        for a row that says none), `order_kept` (see `order_measures`) and `target_rank` (from 1), missing where there
+        is no answer.
+
+    Raises:
+        InputError: A probability is no number.
     """
     return pd.DataFrame([_judge_one(row, ranking) for row, ranking in zip(examples, rankings, strict=True)])
 
 
 def _judge_one(example: dict[str, Any], ranking: Ranking | None) -> dict[str, Any]:
     candidates = [candidate[ITEM_ID] for candidate in example[CANDIDATES]]
+    places = {item_id: place for place, item_id in enumerate(candidates)}
     ranked = [] if ranking is None else list(ranking.item_ids)
+    ranks = {item_id: rank for rank, item_id in enumerate(ranked, start=1)}
     target = example[TARGET]
     return {
         EXAMPLE_ID: example[EXAMPLE_ID],
@@ -93,9 +98,29 @@ def _judge_one(example: dict[str, Any], ranking: Ranking | None) -> dict[str, An
         NUM_CANDIDATES: len(candidates),
         RANKED: ranked,
         PICK: ranked[0] if ranked else None,
-        PICK_POSITION: candidates.index(ranked[0]) if ranked else np.nan,
-        TARGET_RANK: ranked.index(target) + 1 if target in ranked else np.nan,
+        PICK_POSITION: places[ranked[0]] if ranked else nan,
+        PICK_PROBABILITY: _pick_probability(example, ranking),
+        ORDER_KEPT: order_kept([places[item_id] for item_id in ranked]),
+        TARGET_RANK: ranks.get(target, nan),
     }
+
+
+def _pick_probability(example: Mapping[str, Any], ranking: Ranking | None) -> float:
+    """What a ranking says about its first item; `nan` where it says nothing.
+
+    Raises:
+        InputError: Any of its probabilities is no number between 0 and 1.
+    """
+    said = () if ranking is None else ranking.probabilities
+    if not len(said):
+        return nan
+    # A softmax in half precision may end a little above 1.
+    if wrong := [one for one in said if not -1e-3 <= one <= 1 + 1e-3]:
+        raise InputError(
+            f"The probabilities of example {example[EXAMPLE_ID]} are not all numbers between 0 and 1 (one is "
+            f"{wrong[0]!r}), so the model computed no ranking there. Check its weights, or load it in float32."
+        )
+    return min(max(float(said[0]), 0.0), 1.0)
 
 
 def _gap(example: dict[str, Any]) -> str | None:
@@ -107,33 +132,25 @@ def _gap(example: dict[str, Any]) -> str | None:
 
 def to_predictions(name: str, judged: pd.DataFrame) -> pd.DataFrame:
     """The lines of `predictions.parquet` for one row: opaque ids and ranks, no text and no history."""
-    columns = judged[[EXAMPLE_ID, IS_DISCOVERY, GAP, PICK, TARGET_RANK]].astype({TARGET_RANK: "Int16", PICK: "string"})
+    kept = judged[[EXAMPLE_ID, IS_DISCOVERY, GAP, PICK, TARGET_RANK, PICK_PROBABILITY]]
+    columns = kept.astype({TARGET_RANK: "Int32", PICK: "string", PICK_PROBABILITY: "Float64"})
     columns.insert(1, ROW, name)
     return columns
 
 
-def measure(judged: pd.DataFrame) -> dict[str, Any]:
+def measure(judged: pd.DataFrame, cut_offs: Sequence[int] = (1,)) -> dict[str, Any]:
     """The means of one row over a slice of its examples.
 
     Args:
         judged (`pandas.DataFrame`): As `judge` returns it, with the columns of `TextJudge` for rows that write text.
+        cut_offs (`list[int]`, *optional*, defaults to `(1,)`): How many of the first places count, each in turn.
 
     Returns:
-        `dict`: `discovery_recall@1`, `recall@1` and their intervals, `n_discovery`, `n`, `invalid` as the metric gives
-        them; `mrr`; `position_bias` and `picks_by_position`; and for texts `compression`, `named_titles` and
-        `unsupported_title_rate`. `None` where there is nothing to take a mean of.
+        `dict`: recall, NDCG and reciprocal rank over all examples and over discoveries, the mean rank, `n_discovery`,
+        `n` and `invalid` (`rank_measures`); position bias and kept order (`order_measures`); and for texts
+        `compression`, `named_titles` and `unsupported_title_rate`. `None` where there is nothing to take a mean of.
     """
-    return {**_metric_scores(judged), **position_measures(judged), **text_measures(judged)}
-
-
-def _metric_scores(judged: pd.DataFrame) -> dict[str, Any]:
-    """The metric's own numbers; an invalid answer is an empty ranking, which it counts as a miss."""
-    return load_metric().compute(
-        predictions=judged[RANKED].tolist(),
-        references=judged[TARGET].tolist(),
-        is_discovery=judged[IS_DISCOVERY].tolist(),
-        k=1,
-    )
+    return {**rank_measures(judged, cut_offs), **order_measures(judged), **text_measures(judged)}
 
 
 def measure_gains(predictions: pd.DataFrame, template: pd.DataFrame, seed: int) -> dict[str, Any]:
@@ -158,27 +175,6 @@ def measure_gains(predictions: pd.DataFrame, template: pd.DataFrame, seed: int) 
         "discovery_gain": discovery_gain,
         "discovery_gain_interval": discovery_interval,
     }
-
-
-def position_measures(judged: pd.DataFrame) -> dict[str, Any]:
-    """Whether some places of the candidate list are picked more often than others.
-
-    Candidates stand in seeded order, so picks that follow the content are spread evenly.
-
-    Returns:
-        `dict`: `picks_by_position` (list of shares of all valid picks, first candidate first) and `position_bias`:
-        the total variation distance of those shares from even ones, 0 when even and `1 - 1 / candidates` when one
-        place takes all. A small sample is never quite even: 60 picks among ten give about 0.15 by chance alone.
-
-    Example:
-        >>> position_measures(pd.DataFrame({"pick_position": [0, 0, 0, 1], "num_candidates": [2, 2, 2, 2]}))
-        {'position_bias': 0.25, 'picks_by_position': [0.75, 0.25]}
-    """
-    picked = judged[PICK_POSITION].dropna().astype(int)
-    if picked.empty:
-        return {"position_bias": None, "picks_by_position": None}
-    shares = np.bincount(picked, minlength=judged[NUM_CANDIDATES].max()) / len(picked)
-    return {"position_bias": float(np.abs(shares - 1 / len(shares)).sum() / 2), "picks_by_position": shares.tolist()}
 
 
 def text_measures(judged: pd.DataFrame) -> dict[str, Any]:

@@ -4,8 +4,9 @@ A verbalizer's text read by the reasoner, a classical recommender that reads the
 log, a ranking that knows the truth.
 """
 
+import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -14,10 +15,11 @@ from datasets import Dataset
 
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError, did_you_mean
-from logs2lang.dataset_builders.schema import CANDIDATES, FOLD, HISTORY, ITEM_ID, TAGS, YEAR, Item
+from logs2lang.dataset_builders.schema import CANDIDATES, EXAMPLE_ID, FOLD, HISTORY, ITEM_ID, TAGS, YEAR, Item
 from logs2lang.dataset_builders.sources.streaming_simulation.ceiling import ceiling_scores
 
-from ..baselines import BASELINES, rankings_from_scores
+from ..baselines import BASELINES, TRAINED_BASELINES, rankings_from_scores
+from ..baselines.sasrec_settings import SasRecSettings
 from ..models.language_models import load_language_model
 from ..reasoners.ranking import Ranking
 from ..reasoners.reasoner import Reasoner
@@ -25,6 +27,7 @@ from ..verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule
 from ..verbalizers.learned import LEARNED_VERBALIZERS
 from ..verbalizers.rewrite import RewriteVerbalizer
 from ..verbalizers.verbalizer import write_and_count
+from .row_costs import Meter, to_costs
 
 TEMPLATE_ROW = "template"
 CEILING_ROW = "ceiling"
@@ -74,6 +77,9 @@ class TableRow(Protocol):
         """What decides the outcome, beside the examples; part of the row's fingerprint. `None` for what cannot tell
         whether it has changed, so that it is run every time."""
 
+    def with_seed(self, seed: int) -> "TableRow | None":
+        """The row with what chance decides in it drawn by another seed; `None` where it decides nothing."""
+
     def run(self, examples: Dataset, report: Report) -> Outcome:
         """Rank the candidates of each example.
 
@@ -91,10 +97,18 @@ class VerbalizerRow:
     reasoner: Reasoner
     items: Mapping[str, Item]
     kind: str = "verbalizer"
+    shuffle_seed: int | None = None
+    """Puts the candidates in another order before the reasoner sees them."""
 
     def identity(self) -> dict[str, Any] | None:
         written_by = getattr(self.verbalizer, "fingerprint", None)  # a name says nothing about what stands behind it
         return written_by and {"verbalizer": written_by, "reasoner": self.reasoner.entry()}
+
+    def with_seed(self, seed: int) -> "VerbalizerRow | None":
+        """The row with its candidates in another order. Branches of a tree (`title`, `tags`) know no order."""
+        if self.reasoner.entry()["answer"] in ("title", "tags"):
+            return None
+        return replace(self, shuffle_seed=seed)
 
     def run(self, examples: Dataset, report: Report) -> Outcome:
         if self.reasoner.entry()["answer"] == "tags" and not any(item[TAGS] for item in self.items.values()):
@@ -103,12 +117,22 @@ class VerbalizerRow:
             )
         report("writing", 0)
         folds = examples[FOLD][:] if FOLD in examples.column_names else None
-        histories = examples[HISTORY][:]
+        histories, candidates = examples[HISTORY][:], self._candidates(examples)
+        writer = Meter(getattr(getattr(self.verbalizer, "language_model", None), "usage", None), needs_model=False)
         texts, counts = write_and_count(self.verbalizer, histories, lambda done: report("writing", done), folds)
-        candidates = [[self.items[candidate[ITEM_ID]] for candidate in shown] for shown in examples[CANDIDATES]]
+        written = writer.read(len(histories))
         report("answering", 0)
+        reader = Meter(getattr(self.reasoner, "usage", None))
         rankings = self.reasoner.rank(texts, candidates, progress=lambda done: report("answering", done))
-        return Outcome(rankings, texts, self._details(counts))
+        costs = to_costs([written, reader.read(len(texts))], len(texts))
+        return Outcome(rankings, texts, {**self._details(counts), **costs})
+
+    def _candidates(self, examples: Dataset) -> list[list[Item]]:
+        candidates = [[self.items[candidate[ITEM_ID]] for candidate in shown] for shown in examples[CANDIDATES]]
+        if self.shuffle_seed is not None:
+            for example, shown in zip(examples[EXAMPLE_ID], candidates, strict=True):
+                random.Random(f"{self.shuffle_seed}/{example}").shuffle(shown)
+        return candidates
 
     def _details(self, counts: Sequence[Mapping[str, int]]) -> dict[str, Any]:
         language_model = getattr(self.verbalizer, "language_model", None)
@@ -127,13 +151,19 @@ class BaselineRow:
     items: Mapping[str, Item]
     seed: int
     kind: str = "baseline"
+    training_seed: int = 0
+    """For recommenders that are trained, which are those of `TRAINED_BASELINES`."""
 
     def identity(self) -> dict[str, Any]:
         return {"baseline": self.name}
 
+    def with_seed(self, seed: int) -> "BaselineRow | None":
+        return replace(self, training_seed=seed) if self.name in TRAINED_BASELINES else None
+
     def run(self, examples: Dataset, report: Report) -> Outcome:
         report("fitting", 0)
-        recommender = BASELINES[self.name]().fit(
+        chosen = {"settings": SasRecSettings(seed=self.training_seed)} if self.name in TRAINED_BASELINES else {}
+        recommender = BASELINES[self.name](**chosen).fit(
             self.dataset.training_interactions(),
             self.items,
             progress=lambda share: report("fitting", int(share * len(examples))),
@@ -164,6 +194,9 @@ class CeilingRow:
 
     def identity(self) -> dict[str, Any]:
         return {}
+
+    def with_seed(self, seed: int) -> None:
+        return None
 
     def run(self, examples: Dataset, report: Report) -> Outcome:
         report("scoring", 0)

@@ -36,6 +36,7 @@ from .model_folders import (
 )
 from .packaged_model import DEFAULT_BASE_MODEL
 from .token_batches import branch_batch, pad_left, refuse_trees, to_batches
+from .token_usage import TokenUsage
 
 __all__ = ["DEFAULT_BASE_MODEL", "LanguageModel", "load_language_model", "load_tokenizer"]
 
@@ -61,6 +62,7 @@ class LanguageModel:
         fingerprint (`str`): Changes whenever weights do, or the prompts by `chat_template_kwargs`.
         chat_template_kwargs (`dict`, *optional*): What every prompt passes to the chat template, such as
             `{"enable_thinking": False}` for Qwen3. An adapter says what it was trained with.
+        usage ([`TokenUsage`]): What it read and wrote so far, but for streams.
 
     Example:
         >>> model = load_language_model()  # doctest: +SKIP
@@ -73,6 +75,7 @@ class LanguageModel:
     adapter_id: str | None
     fingerprint: str
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    usage: TokenUsage = field(default_factory=TokenUsage, repr=False, compare=False)
 
     @property
     def device(self) -> torch.device:
@@ -150,6 +153,7 @@ class LanguageModel:
             # The head on the last position alone: on all positions it is a third of the work.
             logits = self.model(**batch, logits_to_keep=1, use_cache=False).logits[:, -1].float()
             log_probs[places] = logits.log_softmax(-1)[:, list(token_ids)].cpu().numpy()
+            self.usage.count(len(places), sum(len(prompts[place]) for place in places))
             done += len(places)
             _tell(progress, done)
         return log_probs
@@ -182,6 +186,7 @@ class LanguageModel:
             chosen = [prefixes[place] for place in places], [branches[place] for place in places]
             for place, scores in zip(places, self._branch_batch(*chosen), strict=True):
                 log_probs[place] = scores
+            self.usage.count(len(places), sum(lengths[place] for place in places))
             done += len(places)
             _tell(progress, done)
         return log_probs
@@ -231,6 +236,8 @@ class LanguageModel:
             answers = self.model.generate(
                 **batch, attention_mask=mask, max_new_tokens=max_new_tokens, pad_token_id=self.pad_id, **choices
             )
+            written = int((answers[:, width:] != self.pad_id).sum())
+            self.usage.count(len(places), sum(len(prompts[place]) for place in places), written)
             for place, ids in zip(places, answers[:, width:], strict=True):
                 texts[place] = cast(str, self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
             done += len(places)

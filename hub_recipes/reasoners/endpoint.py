@@ -24,6 +24,7 @@ from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.prompts import Message, sanitize, to_reasoner_prompt
 from logs2lang.dataset_builders.schema import ITEM_ID
 
+from ..models.token_usage import TokenUsage
 from . import ranking
 from .answer import is_unfinished_thought, parse_answer, thinks
 from .answer_cache import AnswerCache, open_answers, question_key
@@ -102,6 +103,7 @@ class EndpointReasoner:
         api_key_variable (`str`, *optional*, defaults to `"LOGS2LANG_API_KEY"`): The environment variable of the key.
             Where it is not set, hosts of Hugging Face get the Hugging Face token, and no others do.
         spending ([`Spending`]): What was asked and what that cost, for a log; made here.
+        usage ([`TokenUsage`]): The tokens of the answers that this process got, where the server counts them.
 
     Raises:
         InputError: A choice is out of its range.
@@ -131,6 +133,7 @@ class EndpointReasoner:
     spending_folder: Path | str | None = field(default=None, kw_only=True)
     api_key_variable: str = field(default="LOGS2LANG_API_KEY", kw_only=True)
     spending: Spending = field(init=False, repr=False, compare=False)
+    usage: TokenUsage = field(default_factory=TokenUsage, init=False, repr=False, compare=False)
     _memory: _Memory = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -302,6 +305,8 @@ class _Work:
             except EndpointError as error:
                 raise EndpointError(f"{error} {self._state()}") from None
             self.cache.put(key, answer)
+            if answer.input_tokens is not None:
+                self.reasoner.usage.count(self.rows_by_key[key], answer.input_tokens, answer.output_tokens or 0)
             self._keep(key, question, answer)
 
     async def _ask(self, client: AsyncInferenceClient, question: _Question) -> ChatAnswer:

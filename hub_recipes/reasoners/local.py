@@ -17,6 +17,7 @@ from logs2lang.dataset_builders.schema import ITEM_ID, TAGS
 
 from ..models.language_models import DEFAULT_BASE_MODEL, LanguageModel, load_language_model
 from ..models.model_folders import RUN_FILE, model_folder
+from ..models.token_usage import TokenUsage
 from .answer import parse_answer
 from .questions import (
     Candidates,
@@ -126,6 +127,11 @@ class LocalReasoner:
             "generate": self._by_text,
         }
         return ways[self.answer](contexts, candidates, progress)
+
+    @property
+    def usage(self) -> TokenUsage:
+        """What its model read and wrote so far."""
+        return self.language_model.usage
 
     def entry(self) -> dict[str, Any]:
         """The reasoner as `results.json` names it; see [`Reasoner`]."""

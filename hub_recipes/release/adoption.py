@@ -9,7 +9,7 @@ from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.whole_files import move_aside, whole_folder
 
-from ..evaluation.charts import CHART_FILE, GAP_CHART_FILE
+from ..evaluation.charts import CHART_FILES
 from ..evaluation.results import RESULTS_FILE, read_document
 from ..models.model_folders import ADAPTER_WEIGHTS
 from ..training.runs.run_record import RUN_FILE, read_run, write_json
@@ -19,7 +19,7 @@ from .cards import require_its_dataset, write_cards
 EARLIER_FOLDER = "earlier"
 """Where an adapter is moved whose name a later one takes; no part of a release."""
 
-_RESULTS = (RESULTS_FILE, CHART_FILE, GAP_CHART_FILE)
+_RESULTS = (RESULTS_FILE, *CHART_FILES)
 
 
 def adopt_adapter(

@@ -175,6 +175,8 @@ def to_score_table(scores: dict[str, Any], k: int) -> list[list[Any]]:
     return [
         [f"Discovery Recall@{k}", *to_cells(scores, f"discovery_recall@{k}"), scores["n_discovery"]],
         [f"Recall@{k}", *to_cells(scores, f"recall@{k}"), scores["n"]],
+        [f"Discovery NDCG@{k}", *to_cells(scores, f"discovery_ndcg@{k}"), scores["n_discovery"]],
+        [f"NDCG@{k}", *to_cells(scores, f"ndcg@{k}"), scores["n"]],
         ["Mean reciprocal rank", *to_cells(scores, "mrr"), scores["n"]],
         ["Examples without a valid answer", str(scores["invalid"]), "", scores["n"]],
     ]

@@ -43,6 +43,8 @@ Returns:
     - `discovery_recall@k` (`float` in [0, 1], or `None` without a discovery) and `discovery_recall@k_interval`
       (`[low, high]`, 95%, by Wilson),
     - `recall@k` and `recall@k_interval`, the same over all examples,
+    - `discovery_ndcg@k` and `ndcg@k` (`float` in [0, 1]): the normalised discounted cumulative gain over discoveries
+      and over all examples; with one target per example the mean of `1 / log2(1 + rank)` among the first k places,
     - `mrr` (`float` in [0, 1]): mean reciprocal rank over all examples, 0 where the target is not ranked,
     - `n_discovery`, `n` and `invalid` (`int`): discoveries, examples, and examples without a valid answer.
 

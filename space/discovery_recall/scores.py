@@ -66,8 +66,8 @@ def summarise(ranks: np.ndarray, valid: np.ndarray, is_discovery: np.ndarray, ks
         ks (`list[int]`): How many of the first places count as a hit, each in turn.
 
     Returns:
-        `dict`: for each k `discovery_recall@k` and `recall@k`, each with its interval; `mrr`; `n_discovery`, `n` and
-        `invalid`.
+        `dict`: for each k `discovery_recall@k` and `recall@k`, each with its interval, `discovery_ndcg@k` and
+        `ndcg@k`; `mrr`; `n_discovery`, `n` and `invalid`.
 
     Example:
         >>> yes, no = True, False
@@ -75,20 +75,62 @@ def summarise(ranks: np.ndarray, valid: np.ndarray, is_discovery: np.ndarray, ks
         >>> scores["discovery_recall@1"], scores["recall@1"], scores["mrr"], scores["invalid"]
         (0.5, 0.3333333333333333, 0.5, 1)
     """
-    reciprocal_ranks = np.divide(1, ranks, out=np.zeros(len(ranks)), where=ranks > 0)
     measures: dict[str, Any] = {}
     for k in ks:
-        hits = (ranks > 0) & (ranks <= k)
+        hits = _is_among(ranks, k)
         for name, of_name in (("discovery_recall", hits[is_discovery]), ("recall", hits)):
             measures[f"{name}@{k}"] = mean(of_name)
             measures[f"{name}@{k}_interval"] = recall_interval(of_name)
+        gains = discounted_gains(ranks, k)
+        measures[f"discovery_ndcg@{k}"], measures[f"ndcg@{k}"] = mean(gains[is_discovery]), mean(gains)
     return {
         **measures,
-        "mrr": mean(reciprocal_ranks),
+        "mrr": mean(reciprocal_ranks(ranks)),
         "n_discovery": int(is_discovery.sum()),
         "n": len(ranks),
         "invalid": int((~valid).sum()),
     }
+
+
+def reciprocal_ranks(ranks: np.ndarray, k: int | None = None) -> np.ndarray:
+    """One divided by the place of each target: the reciprocal rank of Voorhees (TREC-8, 1999).
+
+    Args:
+        ranks (`np.ndarray` of `int`, shape `(n,)`): As [`target_ranks`] gives them.
+        k (`int`, *optional*): Targets behind the first k places count 0, as those that are not ranked always do.
+
+    Returns:
+        `np.ndarray` of shape `(n,)`, in [0, 1].
+
+    Example:
+        >>> reciprocal_ranks(np.array([1, 4, 0])).tolist(), reciprocal_ranks(np.array([1, 4, 0]), k=3).tolist()
+        ([1.0, 0.25, 0.0], [1.0, 0.0, 0.0])
+    """
+    return np.divide(1, ranks, out=np.zeros(len(ranks)), where=_is_among(ranks, k))
+
+
+def discounted_gains(ranks: np.ndarray, k: int | None = None) -> np.ndarray:
+    """`1 / log2(1 + rank)` of each target: the normalised discounted gain of Järvelin and Kekäläinen (2002).
+
+    Each example has one target, so the best list has it first and a gain of 1, and nothing is left to divide by.
+
+    Args:
+        ranks (`np.ndarray` of `int`, shape `(n,)`): As [`target_ranks`] gives them.
+        k (`int`, *optional*): Targets behind the first k places count 0, as those that are not ranked always do.
+
+    Returns:
+        `np.ndarray` of shape `(n,)`, in [0, 1].
+
+    Example:
+        >>> discounted_gains(np.array([1, 3, 0])).tolist(), discounted_gains(np.array([1, 3, 0]), k=2).tolist()
+        ([1.0, 0.5, 0.0], [1.0, 0.0, 0.0])
+    """
+    return np.divide(1, np.log2(ranks + 1), out=np.zeros(len(ranks)), where=_is_among(ranks, k))
+
+
+def _is_among(ranks: np.ndarray, k: int | None) -> np.ndarray:
+    """Whether each target is ranked, among the first k where there is such a limit."""
+    return (ranks > 0) & (True if k is None else ranks <= k)
 
 
 def mean(values: np.ndarray) -> float | None:

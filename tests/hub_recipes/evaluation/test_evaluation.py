@@ -230,7 +230,8 @@ def test_what_is_written_is_what_is_returned_and_holds_no_text(evaluate, tmp_pat
         "fingerprint": "org/base+None",
     }
     predictions = pd.read_parquet(tmp_path / PREDICTIONS_FILE)
-    assert list(predictions.columns) == ["example_id", "row", "is_discovery", "gap", "pick", "target_rank"]
+    columns = ["example_id", "row", "is_discovery", "gap", "pick", "target_rank", "pick_probability"]
+    assert list(predictions.columns) == columns
     assert len(predictions) == 2 * 12
 
 

@@ -3,8 +3,23 @@ import io
 import pytest
 from rich.console import Console
 
-from logs2lang.evaluation.charts import KIND_COLOURS, bar_chart, gap_chart, write_charts
-from logs2lang.evaluation.report import build_table, remarks, results_table, terminal_table, write_table
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.evaluation.charts import (
+    KIND_COLOURS,
+    bar_chart,
+    gap_chart,
+    group_chart,
+    reliability_chart,
+    write_charts,
+)
+from logs2lang.evaluation.report import (
+    build_table,
+    remarks,
+    results_table,
+    terminal_table,
+    write_latex,
+    write_table,
+)
 
 
 def measures(recall: float, n: int) -> dict:
@@ -75,12 +90,58 @@ def test_an_interval_without_a_bound_says_so(document):
 
 
 def test_the_table_by_gap_says_how_many_examples_a_gap_has(document):
+    for row in document["rows"]:
+        row["by_gap"] = {"same_second": measures(0.3, 90), "a_day_and_more": measures(0.1, 30)}
     row = cells(results_table(document), "template", place=1)
     assert row == {
         "Row": "template",
-        "same second (n = 12)": "0.300 [0.200, 0.400]",
-        "a day and more (n = 8)": "0.100 [0.000, 0.200]",
+        "gap: same second (n = 90)": "0.300",
+        "gap: a day and more (n = 30)": "0.100",
     }
+
+
+def test_no_number_is_told_of_fewer_than_thirty_examples(document):
+    for row in document["rows"]:
+        row["by_gap"] = {"same_second": measures(0.3, 90), "under_a_day": measures(0.1, 30)}
+        row["by_group"] = {"popularity": {"head": measures(0.4, 91), "tail": {"n": 29, "n_discovery": 29}}}
+    (line, *_), table = group_chart(document).axes[0].texts, cells(results_table(document), "template", place=1)
+    assert "target: tail (n = 29)" not in table
+    assert table["target: head (n = 91)"] == "0.400"
+    assert line.get_text() == "0.30"
+    drawn = group_chart(document).axes[0]
+    assert [label.get_text() for label in drawn.get_xticklabels()][-1] == "target: tail\nn = 29"
+    assert len(drawn.texts) == 2 * 3  # two rows in three groups; the fourth is empty
+
+
+def test_a_kind_that_puts_all_examples_into_one_group_is_no_column(document):
+    for row in document["rows"]:
+        row["by_group"] = {"history": {"under_10": measures(0.4, 90)}}
+    assert "history" not in results_table(document)
+
+
+def test_a_reliability_plot_shows_the_rows_that_have_probabilities(document, tmp_path):
+    assert not any("reliability" in path.name for path in write_charts(document, tmp_path))
+    template = document["rows"][0]
+    bins = [{"n": 12, "probability": 0.2, "recall": 0.25}, {"n": 8, "probability": 0.9, "recall": 0.5}]
+    template.update(ece=0.19, n_calibrated=20, reliability=bins)
+    figure = reliability_chart(document, [template])
+    assert figure.axes[0].collections[0].get_offsets().tolist() == [[0.2, 0.25], [0.9, 0.5]]
+    assert figure.axes[0].get_title() == "template, ECE 0.190\nn = 20"
+    assert [path.name for path in write_charts(document, tmp_path)][-1] == "reliability.svg"
+    with pytest.raises(InputError, match=r"Row 'popularity' has no probabilities, .* Choose for --calibration rows"):
+        write_charts(document, tmp_path, ["popularity"])
+
+
+def test_latex_holds_every_table_and_escapes_what_latex_reads(document, tmp_path):
+    document["rows"][0]["row"] = "my_own"
+    for row in document["rows"]:
+        row.update({"recall@3": 0.5, "ndcg@3": 0.4, "mean_rank": 3.25})
+    text = write_latex(document, tmp_path).read_text(encoding="utf-8")
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 2
+    assert r"my\_own & " in text
+    assert r"+75.0\% [+10.0\%, $\infty$]" in text
+    assert r"Row & Recall@1 & Recall@3 & NDCG@3 & Mean rank \\" in text
+    assert r"popularity & 0.350 & 0.500 & 0.400 & 3.25 \\" in text
 
 
 def test_the_heading_says_that_the_reasoner_was_not_trained(document):
@@ -152,7 +213,7 @@ def test_build_table_puts_each_reason_under_the_quarantine():
 def test_what_texts_do_with_noise_has_a_table_of_its_own_where_the_truth_is_known(document):
     assert "Noise recall" not in results_table(document)
     document["rows"][0]["noise"] = {"noise_precision": None, "noise_recall": 0.75, "genuine_kept": 1.0}
-    row = cells(results_table(document), "template", place=2)
+    row = cells(results_table(document), "template", place=1)
     assert (row["Noise precision"], row["Noise recall"], row["Genuine kept"]) == ("—", "0.75", "1.00")
 
 

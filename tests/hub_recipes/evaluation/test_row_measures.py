@@ -8,13 +8,13 @@ import pytest
 from logs2lang.dataset_builders.prompting.prompts import template_text
 from logs2lang.dataset_builders.schema import ALL_USERS, NO_TIME
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
+from logs2lang.evaluation.order_measures import position_measures
 from logs2lang.evaluation.row_measures import (
     TextJudge,
     gap_name,
     judge,
     measure,
     measure_gains,
-    position_measures,
     text_measures,
     to_predictions,
 )
@@ -106,7 +106,15 @@ def test_no_discovery_leaves_no_discovery_recall(judged):
 
 def test_predictions_hold_ids_and_ranks_only(judged):
     predictions = to_predictions("template", judged)
-    assert list(predictions.columns) == ["example_id", "row", "is_discovery", "gap", "pick", "target_rank"]
+    assert list(predictions.columns) == [
+        "example_id",
+        "row",
+        "is_discovery",
+        "gap",
+        "pick",
+        "target_rank",
+        "pick_probability",
+    ]
     assert predictions["target_rank"].isna().tolist() == [False, False, False, True]
 
 
@@ -120,14 +128,16 @@ def test_gains_compare_hits_example_by_example(judged):
 
 def test_even_picks_have_no_position_bias_and_one_place_all_of_it():
     even = pd.DataFrame({"pick_position": [0, 1, 2, 3], "num_candidates": 4})
-    assert position_measures(even) == {"position_bias": 0.0, "picks_by_position": [0.25] * 4}
+    assert position_measures(even) == {"position_bias": 0.0, "position_p": 1.0, "picks_by_position": [0.25] * 4}
     stuck = pd.DataFrame({"pick_position": [3, 3, 3, np.nan], "num_candidates": 4})
-    assert position_measures(stuck) == {"position_bias": 0.75, "picks_by_position": [0.0, 0.0, 0.0, 1.0]}
+    measures = position_measures(stuck)
+    assert (measures["position_bias"], measures["picks_by_position"]) == (0.75, [0.0, 0.0, 0.0, 1.0])
+    assert measures["position_p"] == pytest.approx(0.029, abs=0.001)  # chi-squared 9 with 3 degrees of freedom
 
 
 def test_without_a_valid_pick_there_is_no_position_to_speak_of():
     silent = pd.DataFrame({"pick_position": [np.nan], "num_candidates": 4})
-    assert position_measures(silent) == {"position_bias": None, "picks_by_position": None}
+    assert set(position_measures(silent).values()) == {None}
 
 
 def test_texts_are_judged_against_their_own_history():

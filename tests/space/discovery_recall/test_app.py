@@ -68,6 +68,8 @@ def test_pasted_csv_is_scored(score):
     assert [row[:2] for row in scores["data"]] == [
         ["Discovery Recall@1", "0.500"],
         ["Recall@1", "0.333"],
+        ["Discovery NDCG@1", "0.500"],
+        ["NDCG@1", "0.333"],
         ["Mean reciprocal rank", "0.500"],
         ["Examples without a valid answer", "1"],
     ]

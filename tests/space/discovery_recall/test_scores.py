@@ -3,9 +3,17 @@ from math import comb
 
 import numpy as np
 import pytest
+from sklearn.metrics import label_ranking_average_precision_score, ndcg_score
 
 from logs2lang.space.discovery_recall import scores
-from logs2lang.space.discovery_recall.scores import recall_interval, summarise, target_rank, target_ranks
+from logs2lang.space.discovery_recall.scores import (
+    discounted_gains,
+    recall_interval,
+    reciprocal_ranks,
+    summarise,
+    target_rank,
+    target_ranks,
+)
 
 
 def hits(count: int, n: int) -> np.ndarray:
@@ -49,6 +57,25 @@ def test_recall_is_the_share_of_targets_among_the_first_k(k, discovery, overall)
     assert measures[f"recall@{k}"] == pytest.approx(overall)
     assert measures["mrr"] == pytest.approx((1 + 1 / 2 + 0 + 1 / 2 + 1 / 4) / 5)
     assert (measures["n_discovery"], measures["n"], measures["invalid"]) == (3, 5, 1)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 10, None])
+def test_gains_and_reciprocal_ranks_are_those_of_scikit_learn(k):
+    ranks = np.random.default_rng(0).integers(1, 11, size=200)
+    relevant, shown = np.arange(1, 11) == ranks[:, None], np.tile(-np.arange(1.0, 11), (200, 1))
+    assert discounted_gains(ranks, k).mean() == pytest.approx(ndcg_score(relevant, shown, k=k))
+    if k is None:  # with one target the average precision is the reciprocal rank; scikit-learn has no cut-off for it
+        assert reciprocal_ranks(ranks).mean() == pytest.approx(label_ranking_average_precision_score(relevant, shown))
+    else:
+        assert reciprocal_ranks(ranks, k).mean() == pytest.approx(np.where(ranks <= k, 1 / ranks, 0).mean())
+
+
+@pytest.mark.parametrize(("k", "discovery", "overall"), [(1, 1 / 2, 1 / 3), (3, 1 / 2, 1 / 2), (7, 1 / 2, 1 / 2)])
+def test_ndcg_is_the_mean_of_discounted_gains(k, discovery, overall):
+    ranks, is_discovery = np.array([1, 0, 3]), np.array([True, True, False])  # gains of 1, 0 and 1 / log2(4)
+    measures = summarise(ranks, ranks != 0, is_discovery, [k])
+    assert measures[f"discovery_ndcg@{k}"] == pytest.approx(discovery)
+    assert measures[f"ndcg@{k}"] == pytest.approx(overall)
 
 
 def test_without_examples_there_are_counts_but_no_means():
@@ -103,7 +130,7 @@ def test_several_cut_offs_share_their_counts():
     for k in (1, 2, 9):
         alone = summarise(ranks, ranks != 0, is_discovery, [k])
         assert {name: together[name] for name in alone} == alone
-    assert len(together) == 3 * 4 + 4
+    assert len(together) == 3 * 6 + 4
 
 
 def test_the_examples_of_the_docstrings_run():
