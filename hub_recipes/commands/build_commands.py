@@ -307,7 +307,10 @@ def movietweetings(
 def tabular(
     interactions: Annotated[
         str,
-        typer.Option(help="CSV, TSV, JSONL or Parquet file (also .gz), or a quoted glob: one row per interaction."),
+        typer.Option(
+            help="CSV, TSV, .dat, JSON lines, RecBole or Parquet file (also .gz), or a quoted glob: one row per "
+            "interaction."
+        ),
     ],
     items: Annotated[
         str | None,
@@ -355,6 +358,24 @@ def tabular(
         str | None,
         typer.Option("--columns-items", metavar="NAME,NAME", help="The same for a catalogue without a header line."),
     ] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="What separates the values of a line, such as :: or '\\t'; by default found among , ; | :: and tab.",
+        ),
+    ] = None,
+    item_separator: Annotated[
+        str | None, typer.Option("--separator-items", metavar="TEXT", help="The same for the catalogue.")
+    ] = None,
+    explode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN,...",
+            help="Column whose lists hold the interactions of a row, such as events; several columns if their lists "
+            "run in parallel.",
+        ),
+    ] = None,
     order: Annotated[
         Literal["time", "file"],
         typer.Option(help="Use file for a log without times whose records are in chronological order."),
@@ -384,6 +405,9 @@ def tabular(
         encoding=encoding,
         header=to_header("--columns", column_names),
         items_header=to_header("--columns-items", item_column_names),
+        separator=separator,
+        items_separator=item_separator,
+        explode=tuple(to_header("--explode", explode) or ()),
         order=order,
         name=name,
     )
