@@ -57,7 +57,8 @@ def explode_events(connection: DuckDB, name: str, log: NamedRows, nested: Sequen
     kept = {theirs: ours for theirs, ours in log.columns.items() if theirs not in nested}
     events = _exploded(whole, list(kept.values()), len(lists))
     events = store(f"{name}_events", events, connection)
-    values, columns = {}, {}
+    values: dict[str, ir.Value] = {}
+    columns: dict[str, str] = {}
     for place, theirs in enumerate(nested):
         for inner, value in _values(events, f"{_ELEMENT}{place}", theirs, connection).items():
             shown = inner if inner not in (*kept, *columns) else f"{theirs}.{inner}"

@@ -87,12 +87,25 @@ def read_files(
     Raises:
         InputError: A file cannot be read, has no rows, or has other columns than `header` says.
     """
-    paths = found = _matching_files(pattern)
-    kind = _kind(paths, pattern)
+    return read_paths(connection, name, _matching_files(pattern), pattern, encoding, header, delimiter)
+
+
+def read_paths(
+    connection: DuckDB,
+    name: str,
+    found: Sequence[Path],
+    shown: str,
+    encoding: str | None = None,
+    header: Sequence[str] | None = None,
+    delimiter: str | None = None,
+) -> NamedRows:
+    """Read files that were found already; as `read_files`, with `shown` for what errors call them."""
+    paths = list(found)
+    kind = _kind(paths, shown)
     if header is not None and kind != "csv":
-        raise InputError(f"{pattern} already names its columns; only CSV and TSV files may lack a header.")
+        raise InputError(f"{shown} already names its columns; only CSV and TSV files may lack a header.")
     if delimiter is not None and kind != "csv":
-        raise InputError(f"{pattern} has no separators; only CSV and other delimited text has them.")
+        raise InputError(f"{shown} has no separators; only CSV and other delimited text has them.")
     with tempfile.TemporaryDirectory() as folder:
         if encoding is not None and kind != "parquet":
             paths = _in_utf8(paths, encoding, Path(folder))
@@ -101,13 +114,13 @@ def read_files(
         elif kind == "jsonl":
             for path in paths:
                 _first_line(path)
-            read = read_json_lines(connection, name, paths, pattern)
+            read = read_json_lines(connection, name, paths, shown)
         else:
-            read = read_parquet_rows(connection, name, paths, pattern)
+            read = read_parquet_rows(connection, name, paths, shown)
     if not connection.execute(read.rows.count()) and not connection.execute(read.rejected.count()):
-        raise InputError(f"{pattern} has no rows. Check that it is the right file and that it was written completely.")
+        raise InputError(f"{shown} has no rows. Check that it is the right file and that it was written completely.")
     by_shown_name = dict(zip(names_below_common_folder(paths), found, strict=True))
-    return _with_folder_columns(connection, name, replace(read, shown=pattern), by_shown_name)
+    return _with_folder_columns(connection, name, replace(read, shown=shown), by_shown_name)
 
 
 def _with_folder_columns(connection: DuckDB, name: str, read: NamedRows, paths: dict[str, Path]) -> NamedRows:

@@ -12,6 +12,7 @@ import yaml
 from ibis.backends.duckdb import Backend as DuckDB
 
 from ..catalogue import DEFAULT_TAG_SEPARATOR
+from ..cells.written_lists import read_joined, read_tags
 from ..cells.written_numbers import SECONDS_PER_UNIT
 from ..cells.written_times import UTC_MICROSECONDS, check_strptime_format
 from ..input_error import InputError, did_you_mean
@@ -280,7 +281,7 @@ def read_tabular(
     return RawLog(
         name,
         log.rows,
-        with_spoken_titles(_with_joined_texts(_split_tags(catalogue.rows, tag_separator))),
+        with_spoken_titles(_with_lists_read(catalogue.rows, tag_separator)),
         log.rejected,
         time_format,
         OWN_LOG,
@@ -523,45 +524,14 @@ def _check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:
             raise InputError(f"{name!r} is not {what}. {hint}")
 
 
-_QUOTED = r"""'[^']*'|"[^"]*\""""
-_LIST_OF_TEXTS = r"""^\s*\[\s*["'\]]"""
 _UNDECODED = "\ufffd"
 
 
-def _split_tags(items: ir.Table, separator: str) -> ir.Table:
-    """Tags that are one text (separated, or a list as JSON or Python writes it) as a list."""
-    if TAGS not in items.columns or not items[TAGS].type().is_string():
-        return items
-    tags = items[TAGS]
-    return items.mutate(tags=ibis.coalesce(_written_list(tags), tags.split(separator)))
-
-
-def _with_joined_texts(items: ir.Table) -> ir.Table:
-    """Titles, series and descriptions that are lists of texts, as some shops keep paragraphs, as one text each."""
-    joined = {}
-    for name in (TITLE, SERIES, DESCRIPTION):
-        if name not in items.columns:
-            continue
-        text = items[name]
-        if text.type().is_array():
-            joined[name] = _joined(text)
-        elif text.type().is_string():
-            is_list = text.re_search(_LIST_OF_TEXTS)
-            joined[name] = is_list.ifelse(ibis.coalesce(_joined(_written_list(text)), text), text)
-    return items.mutate(**joined) if joined else items
-
-
-def _joined(texts: ir.ArrayValue) -> ir.StringValue:
-    plain = texts.map(lambda text: text.cast("string").strip())
-    return plain.filter(lambda text: text.notnull() & (text != "")).join(" ")
-
-
-def _written_list(text: ir.StringValue) -> ir.ArrayValue:
-    """A list as JSON or Python writes it; null where the text is none."""
-    listed = text.try_cast("json").try_cast("array<string>")
-    quoted = regexp_extract_all(text, _QUOTED).map(lambda value: value.substr(1, value.length() - 2))
-    is_python = text.re_search(rf"^\s*\[(?:\s*(?:{_QUOTED})\s*,?)+\]\s*$")
-    return ibis.coalesce(listed, is_python.ifelse(quoted, ibis.null("array<string>")))
+def _with_lists_read(items: ir.Table, separator: str) -> ir.Table:
+    """Items whose tags are lists, and whose titles, series and descriptions are none."""
+    read = {TAGS: read_tags(items[TAGS], separator)} if TAGS in items.columns else {}
+    read |= {name: read_joined(items[name]) for name in (TITLE, SERIES, DESCRIPTION) if name in items.columns}
+    return items.mutate(**read) if read else items
 
 
 def _without_undecodable(items: ReadRows, shown: str, connection: DuckDB) -> tuple[ReadRows, tuple[str, ...]]:
@@ -591,7 +561,3 @@ def _without_undecodable(items: ReadRows, shown: str, connection: DuckDB) -> tup
     rejected = broken.select(SOURCE_FILE, SOURCE_ROW, raw=raw, reason=ibis.literal(BROKEN_ENCODING))
     kept = marked.filter(~marked.lost).select(*rows.columns)
     return ReadRows(kept, items.rejected.union(rejected), items.counted), notes
-
-
-@ibis.udf.scalar.builtin
-def regexp_extract_all(text: str, pattern: str) -> list[str]: ...  # type: ignore[empty-body]
