@@ -30,7 +30,7 @@ from ..schema import (
     TITLE,
     USER_ID,
 )
-from ..tables.stored_tables import store
+from ..tables.stored_tables import drop_stored, store
 from .delimited import MAX_RAW_CHARS, Dialect, ReadRows, read_delimited
 from .named_rows import NamedRows
 from .nested_events import explode_events
@@ -142,7 +142,10 @@ def _to_events(connection: DuckDB, visits: ReadRows) -> ReadRows:
     earlier, num_earlier = _earlier_clicks(connection, visits.rows)
     events = good if earlier is None else good.union(earlier.select(*good.columns))
     counted = None if exploded.counted is None else exploded.counted + num_earlier
-    return ReadRows(store("mind_events", events, connection), store("mind_rejected", rejected, connection), counted)
+    events, rejected = store("mind_events", events, connection), store("mind_rejected", rejected, connection)
+    for table in ("mind_visits_exploded", "mind_histories_exploded"):
+        drop_stored(table, connection)
+    return ReadRows(events, rejected, counted)
 
 
 def _earlier_clicks(connection: DuckDB, visits: ir.Table) -> tuple[ir.Table | None, int]:

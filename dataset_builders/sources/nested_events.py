@@ -10,7 +10,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from ..input_error import InputError, did_you_mean
 from ..schema import REASON, SOURCE_FILE, SOURCE_PLACE, SOURCE_ROW
-from ..tables.stored_tables import store
+from ..tables.stored_tables import drop_stored, store
 from .delimited import MAX_RAW_CHARS
 from .json_lines import json_extract_string, json_keys, json_pointer, json_type
 from .named_rows import NamedRows
@@ -70,13 +70,11 @@ def explode_events(connection: DuckDB, name: str, log: NamedRows, nested: Sequen
     rejected = log.rejected.union(broken.select(SOURCE_FILE, SOURCE_ROW, raw=raw, reason=broken[REASON]))
     # A row that was counted is now as many as its list is long; rows without a list stay one each.
     counted = None if log.counted is None else log.counted - int(facts["rows"]) + int(facts["events"])
-    return replace(
-        log,
-        rows=store(f"{name}_exploded", rows, connection),
-        rejected=store(f"{name}_unlisted", rejected, connection),
-        counted=counted,
-        columns={**kept, **columns},
-    )
+    rows = store(f"{name}_exploded", rows, connection)
+    rejected = store(f"{name}_unlisted", rejected, connection)
+    for table in ("lists", "events"):
+        drop_stored(f"{name}_{table}", connection)
+    return replace(log, rows=rows, rejected=rejected, counted=counted, columns={**kept, **columns})
 
 
 def _as_list(column: ir.Value) -> ir.ArrayValue:
