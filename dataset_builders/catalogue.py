@@ -15,6 +15,7 @@ from .schema import (
     ITEM_ID,
     SERIES,
     SOURCE_FILE,
+    SOURCE_PLACE,
     SOURCE_ROW,
     TAGS,
     TITLE,
@@ -98,7 +99,7 @@ def _described(catalogue: ir.Table | None) -> ir.Table:
         YEAR: _year(table[YEAR]),
         TAGS: _tags(table[TAGS]),
     }
-    place = [name for name in (SOURCE_FILE, SOURCE_ROW) if name in table.columns]
+    place = [name for name in (SOURCE_FILE, SOURCE_ROW, SOURCE_PLACE) if name in table.columns]
     rows = table.select(**{name: typed[name] for name in ITEM_COLUMNS}, **{name: table[name] for name in place})
     rows = rows.filter(rows[ITEM_ID].notnull())
     copy = ibis.row_number().over(group_by=ITEM_ID, order_by=place or list(ITEM_COLUMNS[1:]))

@@ -40,6 +40,7 @@ from .schema import (
     REASON,
     REQUIRED_INTERACTION_COLUMNS,
     SOURCE_FILE,
+    SOURCE_PLACE,
     SOURCE_ROW,
     TIMESTAMP,
     USER_ID,
@@ -180,6 +181,9 @@ def _with_file_order(rows: ir.Table, connection: DuckDB) -> ir.Table:
     types = {SOURCE_FILE: "string", "place": "int64"}
     files = ibis.memtable({SOURCE_FILE: names, "place": list(range(len(names)))}, schema=types)
     placed = rows.join(files, SOURCE_FILE)
+    if SOURCE_PLACE in rows.columns:
+        row = ibis.row_number().over(group_by=SOURCE_FILE, order_by=[SOURCE_ROW, SOURCE_PLACE])
+        placed = placed.mutate(source_row=row)
     return placed.mutate(file_order=placed.place * 2**40 + placed[SOURCE_ROW])
 
 
@@ -248,7 +252,8 @@ def _completed(raw: RawLog) -> ir.Table:
         if name not in found:
             raise InputError(f"The log {raw.name!r} must have a column {name!r}, but has only {', '.join(found)}.")
     absent = {name: ibis.null("string") for name in INTERACTION_COLUMNS if name not in found}
-    return raw.interactions.mutate(**absent).select(*INTERACTION_COLUMNS, SOURCE_FILE, SOURCE_ROW)
+    places = [name for name in (SOURCE_FILE, SOURCE_ROW, SOURCE_PLACE) if name in found]
+    return raw.interactions.mutate(**absent).select(*INTERACTION_COLUMNS, *places)
 
 
 def _judge(rows: ir.Table, times: ReadTimes, numbers: Mapping[str, ReadNumbers], raw: RawLog) -> ir.Table:
@@ -263,7 +268,8 @@ def _judge(rows: ir.Table, times: ReadTimes, numbers: Mapping[str, ReadNumbers],
     }
     as_it_came = ibis.struct({name: rows[name].cast("string") for name in INTERACTION_COLUMNS})
     reason = _reason(rows, typed, raw)
-    judged = rows.select(SOURCE_FILE, SOURCE_ROW, **typed, reason=reason, raw=as_it_came)
+    places = [name for name in rows.columns if name not in INTERACTION_COLUMNS]
+    judged = rows.select(*places, **typed, reason=reason, raw=as_it_came)
     return judged.mutate(
         raw=ibis.ifelse(judged[REASON].notnull(), judged[RAW].cast("json").cast("string"), ibis.null("string")),
         **{name: judged[name].cast("float32") for name in (DURATION, VALUE)},
@@ -315,7 +321,8 @@ def _quarantine(*parts: ir.Table | None) -> ir.Table:
 
 def _nameless_items(catalogue: ir.Table) -> ir.Table:
     nameless = without_item_id(catalogue)
-    content = {name: nameless[name] for name in nameless.columns if name not in (SOURCE_FILE, SOURCE_ROW)}
+    places = (SOURCE_FILE, SOURCE_ROW, SOURCE_PLACE)
+    content = {name: nameless[name] for name in nameless.columns if name not in places}
     place = {name: nameless[name] if name in nameless.columns else None for name in (SOURCE_FILE, SOURCE_ROW)}
     return nameless.select(
         source_file=ibis.null("string") if place[SOURCE_FILE] is None else place[SOURCE_FILE],

@@ -36,7 +36,7 @@ class RawLog:
         name (`str`): Name of the dataset, such as `"movielens-100k"`.
         interactions (`ibis.Table`): At least `user_id`, `item_id`, `timestamp`; of the other interaction columns those
             the log has; each as text or already typed. Plus `source_file` (str) and `source_row` (int64, from 1):
-            where the row stands.
+            where the row stands, and `source_place` (int64, from 1) where rows hold several events.
         items (`ibis.Table` or `None`): At least `item_id`; `title`, `year`, `tags` (list of str), `series` and
             `description` where the catalogue has them. `None` when the log comes without a catalogue.
         rejected (`ibis.Table` or `None`): Input rows the reader itself could not read: `source_file`, `source_row`,

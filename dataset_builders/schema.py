@@ -51,6 +51,8 @@ ALL_USERS: Final = -1
 REASON: Final = "reason"
 SOURCE_FILE: Final = "source_file"
 SOURCE_ROW: Final = "source_row"
+SOURCE_PLACE: Final = "source_place"
+"""The place of an event in its row, from 1; only logs have it whose rows hold several events."""
 RAW: Final = "raw"
 
 # Columns of the prompt configs.

@@ -39,7 +39,7 @@ FLOORS = (
 STATIONS = (
     ("schema.py", "input_error.py", "whole_files.py"),
     ("build_options.py", "checksums.py"),
-    ("tables", "raw_log.py", "package_files.py", "web_files.py"),
+    ("tables", "raw_log.py", "package_files.py", "web_files.py", "hub_files.py"),
     ("cells",),
     ("catalogue.py",),
     ("interactions.py",),

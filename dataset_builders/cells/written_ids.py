@@ -16,6 +16,8 @@ _WHOLE = r"^(\d+)\.0$"
 _DECIMAL = r"^\d+\.\d+$"
 _ROUNDED = r"^[1-9](?:[.,]\d+)?[eE]\+\d\d+$"
 _BEFORE_DIGITS = r"^[^0-9]*0*"
+_FORMULA = r'^="(.*)"$'
+_THOUSANDS = r"^[1-9]\d{0,2}(?:[,.'\s]\d{3})+$"
 _FEW = 0.05
 _NO_ID = ("nan", "NaN", "<NA>", "None", "NULL", "null")  # as pandas, Python and SQL write that there is none
 
@@ -124,7 +126,9 @@ def _stripped(table: ir.Table, name: str) -> ir.Table:
 
 def _folded(ids: ir.Table, name: str) -> ir.Table:
     """Ids by what their spellings share: numbers from the first digit that is not 0 on, else the small letters."""
-    named = ids.select(**{name: ids[ITEM_ID]}, digits=ids[ITEM_ID].re_replace(_BEFORE_DIGITS, ""))
+    bare = ids[ITEM_ID].re_replace(_FORMULA, r"\1")
+    bare = bare.re_search(_THOUSANDS).ifelse(bare.re_replace(r"\D", ""), bare)
+    named = ids.select(**{name: ids[ITEM_ID]}, digits=bare.re_replace(_BEFORE_DIGITS, ""))
     is_number = named.digits.re_search(r"^\d+$")
     return named.select(name, folded=is_number.ifelse(named.digits, named[name].lower()))
 
@@ -133,6 +137,17 @@ def _remedy(ours: str, theirs: str) -> str:
     """What to do where the log writes an id as `ours` and the catalogue as `theirs`."""
     if re.search(_ROUNDED, theirs):
         return "A spreadsheet has rounded the ids of the catalogue; export that column as text."
+    for side, written in {"log": ours, "catalogue": theirs}.items():
+        if re.search(_FORMULA, written):
+            return (
+                f'A spreadsheet wrote the ids of the {side} as formulas, with =" before and " after them; take these '
+                "signs away, or export the column as text."
+            )
+        if re.search(_THOUSANDS, written) and re.sub(r"\D", "", ours) == re.sub(r"\D", "", theirs):
+            return (
+                f"The ids of the {side} have separators between thousands; write them without, or export the column "
+                "as text."
+            )
     if ours.lower() == theirs.lower():
         return "Ids are case-sensitive; write them in the same way on both sides."
     if ours.lstrip("0") == theirs.lstrip("0"):

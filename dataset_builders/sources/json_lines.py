@@ -60,7 +60,7 @@ def read_json_lines(connection: DuckDB, name: str, paths: Sequence[Path], shown:
             )
     keys = connection.execute(objects.select(key=json_keys(objects[_LINE]).unnest()).distinct().order_by("key"))["key"]
     columns = {theirs: f"column{place}" for place, theirs in enumerate(keys)}
-    values = {column: json_extract_string(objects[_LINE], _json_pointer(theirs)) for theirs, column in columns.items()}
+    values = {column: json_extract_string(objects[_LINE], json_pointer(theirs)) for theirs, column in columns.items()}
     rows = store(f"{name}_rows", objects.select(SOURCE_FILE, SOURCE_ROW, **values), connection)
     broken = others.select(SOURCE_FILE, SOURCE_ROW, raw=others[_LINE], reason=ibis.literal(NOT_JSON))
     rejected = store(f"{name}_rejected", lines.rejected.union(broken), connection)
@@ -150,6 +150,6 @@ def json_keys(document: str) -> list[str]: ...  # type: ignore[empty-body]
 def json_extract_string(document: str, pointer: str) -> str: ...  # type: ignore[empty-body]
 
 
-def _json_pointer(key: str) -> str:
-    """RFC 6901; unlike a JSONPath it can spell any key."""
+def json_pointer(key: str) -> str:
+    """Where a key stands in a JSON object, as RFC 6901 writes it; unlike a JSONPath it can spell any key."""
     return "/" + key.replace("~", "~0").replace("/", "~1")

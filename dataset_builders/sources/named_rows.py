@@ -18,6 +18,8 @@ class NamedRows(ReadRows):
         folder_columns (`tuple[str, ...]`): Those of `columns` that only folders such as `day=2024-05-01` know.
         like_values (`tuple[str, ...]`): Those of `columns` that look like the values of a row, where a file may have
             no header.
+        spaced (`tuple[str, ...]`): Those of `columns` whose values are words with spaces between, as RecBole's
+            header says of them (`genre:token_seq`).
         notes (`tuple[str, ...]`): What had to be assumed, a sentence each.
         shown (`str`): The file or glob as the user wrote it.
     """
@@ -26,5 +28,6 @@ class NamedRows(ReadRows):
     doubled: tuple[str, ...] = ()
     folder_columns: tuple[str, ...] = ()
     like_values: tuple[str, ...] = ()
+    spaced: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     shown: str = ""

@@ -1,10 +1,11 @@
-"""Files of any kind a log may come in (CSV, TSV, JSONL, Parquet, lakes of them) as rows whose columns have names."""
+"""Files of any kind a log may come in (CSV, TSV, RecBole, JSONL, Parquet, lakes of them) as rows whose columns have
+names."""
 
 import csv
 import glob
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -36,12 +37,22 @@ _SUFFIXES = {
     ".csv": "csv",
     ".tsv": "csv",
     ".tab": "csv",
+    ".dat": "csv",
+    ".data": "csv",
+    ".txt": "csv",
+    ".inter": "csv",
+    ".item": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "jsonl",
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_DELIMITERS = (",", "\t", ";", "|")
+_DELIMITERS = (",", "\t", ";", "|", "\x01")
+_DOUBLE_COLON = "::"
+_WRITTEN_DELIMITERS = {"\\t": "\t", "\\x01": "\x01", "tab": "\t", "space": " "}
+_MAX_DELIMITER = 4  # bytes that DuckDB takes
+_TYPED = re.compile(r"(.+):(token|token_seq|float|float_seq)")
 _HEAD_CHARS, _HEAD_LINES = 1 << 20, 100
 _NUMBER_OR_DATE = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?|\d{4}-\d\d-\d\d.*|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}.*")
 _DIGITS = re.compile(r"\d+")
@@ -49,17 +60,25 @@ _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 def read_files(
-    connection: DuckDB, name: str, pattern: str, encoding: str | None = None, header: Sequence[str] | None = None
+    connection: DuckDB,
+    name: str,
+    pattern: str,
+    encoding: str | None = None,
+    header: Sequence[str] | None = None,
+    delimiter: str | None = None,
 ) -> NamedRows:
     """Read the files of a log or of a catalogue.
 
     Args:
         connection (`ibis.backends.duckdb.Backend`): Where the rows are stored.
         name (`str`): What the stored tables are called.
-        pattern (`str`): A file or a glob: `.csv`, `.tsv`, `.jsonl` or `.parquet`; text also as `.gz` or `.zst`.
+        pattern (`str`): A file or a glob: delimited text (`.csv`, `.tsv`, `.dat`, RecBole's `.inter` and `.item`), one
+            JSON object per line (`.jsonl`, `.json`) or `.parquet`; text also as `.gz` or `.zst`.
         encoding (`str`, *optional*): How text is encoded, as Python spells it; UTF-8 by default.
         header (`list[str]`, *optional*): Names of the columns of CSV files that have no header, in the order of the
             file; `"-"` for one to leave out.
+        delimiter (`str`, *optional*): What stands between the values of delimited text, such as `"::"`; found out by
+            default.
 
     Returns:
         [`NamedRows`]: Text for text files; Parquet as typed, where its files agree. Folders such as `day=2024-05-01`
@@ -68,25 +87,40 @@ def read_files(
     Raises:
         InputError: A file cannot be read, has no rows, or has other columns than `header` says.
     """
-    paths = found = _matching_files(pattern)
-    kind = _kind(paths, pattern)
+    return read_paths(connection, name, _matching_files(pattern), pattern, encoding, header, delimiter)
+
+
+def read_paths(
+    connection: DuckDB,
+    name: str,
+    found: Sequence[Path],
+    shown: str,
+    encoding: str | None = None,
+    header: Sequence[str] | None = None,
+    delimiter: str | None = None,
+) -> NamedRows:
+    """Read files that were found already; as `read_files`, with `shown` for what errors call them."""
+    paths = list(found)
+    kind = _kind(paths, shown)
     if header is not None and kind != "csv":
-        raise InputError(f"{pattern} already names its columns; only CSV and TSV files may lack a header.")
+        raise InputError(f"{shown} already names its columns; only CSV and TSV files may lack a header.")
+    if delimiter is not None and kind != "csv":
+        raise InputError(f"{shown} has no separators; only CSV and other delimited text has them.")
     with tempfile.TemporaryDirectory() as folder:
         if encoding is not None and kind != "parquet":
             paths = _in_utf8(paths, encoding, Path(folder))
         if kind == "csv":
-            read = _read_csv(connection, name, paths, header)
+            read = _read_csv(connection, name, paths, header, None if delimiter is None else _known(delimiter))
         elif kind == "jsonl":
             for path in paths:
                 _first_line(path)
-            read = read_json_lines(connection, name, paths, pattern)
+            read = read_json_lines(connection, name, paths, shown)
         else:
-            read = read_parquet_rows(connection, name, paths, pattern)
+            read = read_parquet_rows(connection, name, paths, shown)
     if not connection.execute(read.rows.count()) and not connection.execute(read.rejected.count()):
-        raise InputError(f"{pattern} has no rows. Check that it is the right file and that it was written completely.")
+        raise InputError(f"{shown} has no rows. Check that it is the right file and that it was written completely.")
     by_shown_name = dict(zip(names_below_common_folder(paths), found, strict=True))
-    return _with_folder_columns(connection, name, replace(read, shown=pattern), by_shown_name)
+    return _with_folder_columns(connection, name, replace(read, shown=shown), by_shown_name)
 
 
 def _with_folder_columns(connection: DuckDB, name: str, read: NamedRows, paths: dict[str, Path]) -> NamedRows:
@@ -163,9 +197,27 @@ def _kind(paths: Sequence[Path], pattern: str) -> str:
     return kinds.pop() or ""
 
 
-def _read_csv(connection: DuckDB, name: str, paths: Sequence[Path], header: Sequence[str] | None) -> NamedRows:
+def _known(delimiter: str) -> str:
+    """A delimiter that DuckDB takes, as a user may write it.
+
+    Example:
+        >>> _known("::"), _known("\\\\t")
+        ('::', '\\t')
+    """
+    known = _WRITTEN_DELIMITERS.get(delimiter, delimiter)
+    if not known or len(known.encode()) > _MAX_DELIMITER or any(sign in known for sign in '"\n\r'):
+        raise InputError(
+            f"{delimiter!r} cannot separate values. Give one to {_MAX_DELIMITER} characters other than quotes and "
+            "line ends, such as ';', '::' or '\\t'."
+        )
+    return known
+
+
+def _read_csv(
+    connection: DuckDB, name: str, paths: Sequence[Path], header: Sequence[str] | None, delimiter: str | None
+) -> NamedRows:
     if header is None:
-        heads = [_header(path) for path in paths]
+        heads = [_header(path, delimiter) for path in paths]
         for path, head in zip(paths, heads, strict=True):
             if head != heads[0]:
                 raise InputError(
@@ -174,42 +226,76 @@ def _read_csv(connection: DuckDB, name: str, paths: Sequence[Path], header: Sequ
         delimiter, names = heads[0]
     else:
         names = ["" if theirs == LEFT_OUT else theirs for theirs in header]
-        delimiter = _delimiter_of_rows(paths[0], header)
+        delimiter = _delimiter_of_rows(paths[0], header, delimiter)
+    names, spaced = _without_types(names)
     doubled = tuple(theirs for theirs in dict.fromkeys(names) if theirs and names.count(theirs) > 1)
     places = tuple(f"column{place}" for place in range(len(names)))
     columns = {theirs: place for theirs, place in zip(names, places, strict=True) if theirs and theirs not in doubled}
-    read = read_delimited(connection, name, paths, Dialect(places, delimiter, '"', header=header is None))
-    like_values = () if header is not None else _like_values(paths[0], delimiter, names)
-    return NamedRows(read.rows, read.rejected, read.counted, columns, doubled, like_values=like_values)
+    quote = '"' if len(delimiter) == 1 else ""  # nobody who writes :: quotes values
+    read = read_delimited(connection, name, paths, Dialect(places, delimiter, quote, header=header is None))
+    like_values = () if header is not None or spaced is not None else _like_values(paths[0], delimiter, names)
+    return NamedRows(
+        read.rows, read.rejected, read.counted, columns, doubled, like_values=like_values, spaced=spaced or ()
+    )
 
 
-def _header(path: Path) -> tuple[str, list[str]]:
+def _without_types(names: Sequence[str]) -> tuple[list[str], tuple[str, ...] | None]:
+    """The names of a RecBole header, and those of them that are of words; the names as they are with `None` where
+    they have no types.
+
+    Example:
+        >>> _without_types(["item_id:token", "genre:token_seq"])
+        (['item_id', 'genre'], ('genre',))
+        >>> _without_types(["item_id", "genre:token_seq"])
+        (['item_id', 'genre:token_seq'], None)
+    """
+    typed = [_TYPED.fullmatch(name) for name in names]
+    found = [match for match in typed if match]
+    if len(found) < len(names):
+        return list(names), None
+    return [match[1] for match in found], tuple(match[1] for match in found if match[2].endswith("_seq"))
+
+
+def _header(path: Path, delimiter: str | None) -> tuple[str, list[str]]:
     """The delimiter that cuts the first line into most columns, and the columns."""
-    cut = _cut_first_line(path)
-    delimiter = max(cut, key=lambda each: len(cut[each]))
-    return delimiter, cut[delimiter]
+    cut = _cut_first_line(path, delimiter)
+    best = max(cut, key=lambda each: len(cut[each]))
+    return best, cut[best]
 
 
-def _delimiter_of_rows(path: Path, header: Sequence[str]) -> str:
+def _delimiter_of_rows(path: Path, header: Sequence[str], delimiter: str | None) -> str:
     """The delimiter that cuts the first line into as many columns as the user names."""
-    cut = _cut_first_line(path)
-    fitting = [delimiter for delimiter, values in cut.items() if len(values) == len(header)]
+    cut = _cut_first_line(path, delimiter)
+    fitting = [each for each, values in cut.items() if len(values) == len(header)]
     if not fitting:
-        values = max(cut.values(), key=len)
+        best = max(cut, key=lambda each: len(cut[each]))
         raise InputError(
-            f"The first line of {path} has {len(values)} columns, but {len(header)} are named: {','.join(header)}. "
-            f"Name every column in the order of the file; {LEFT_OUT} leaves one out."
+            f"The first line of {path} has {len(cut[best])} columns, but {len(header)} are named: {','.join(header)}. "
+            f"Name every column in the order of the file; {LEFT_OUT} leaves one out. If {best!r} is not what "
+            "separates its values, specify that with --separator."
         )
     return fitting[0]
 
 
-def _cut_first_line(path: Path) -> dict[str, list[str]]:
+def _cut_first_line(path: Path, delimiter: str | None) -> dict[str, list[str]]:
+    """The values of the first line, by what may delimit them; the likelier first."""
     line = _first_line(path)
     if not line.strip():
         raise InputError(f"{path} begins with an empty line; its first line must name the columns.")
-    delimiters = ("\t",) if {".tsv", ".tab"} & set(path.suffixes) and "\t" in line else _DELIMITERS
-    cut = {delimiter: next(csv.reader([line], delimiter=delimiter)) for delimiter in delimiters}
-    return {delimiter: [value.strip() for value in values] for delimiter, values in cut.items()}
+    if delimiter is not None:
+        delimiters: tuple[str, ...] = (delimiter,)
+    elif line.count(_DOUBLE_COLON) > 1:
+        delimiters = (_DOUBLE_COLON,)
+    else:
+        delimiters = ("\t",) if {".tsv", ".tab"} & set(path.suffixes) and "\t" in line else _DELIMITERS
+    return {each: [value.strip() for value in next(_cut_lines([line], each))] for each in delimiters}
+
+
+def _cut_lines(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """The values of each line, without the quotes around them."""
+    if len(delimiter) == 1:
+        return csv.reader(lines, delimiter=delimiter)
+    return (line.rstrip("\n").split(delimiter) for line in lines)
 
 
 def _like_values(path: Path, delimiter: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -217,7 +303,7 @@ def _like_values(path: Path, delimiter: str, names: Sequence[str]) -> tuple[str,
     with open_text(path, "utf-8-sig") as file:
         lines = list(islice((line[:_HEAD_CHARS].replace("\0", "") for line in file), _HEAD_LINES + 1))[1:]
     try:
-        below = [[value.strip() for value in row] for row in csv.reader(lines, delimiter=delimiter)]
+        below = [[value.strip() for value in row] for row in _cut_lines(lines, delimiter)]
     except csv.Error:  # a value that Python's reader finds too long
         below = []
     rows = [row for row in below if row != names]  # a header in the middle is that of another file, put behind

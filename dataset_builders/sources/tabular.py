@@ -1,4 +1,4 @@
-"""A user's own log: CSV, TSV, JSONL or Parquet files, and a map from our column names to theirs."""
+"""A user's own log: delimited text, JSON lines or Parquet files, and a map from our column names to theirs."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +12,11 @@ import yaml
 from ibis.backends.duckdb import Backend as DuckDB
 
 from ..catalogue import DEFAULT_TAG_SEPARATOR
+from ..cells.written_lists import read_joined, read_tags
 from ..cells.written_numbers import SECONDS_PER_UNIT
 from ..cells.written_times import UTC_MICROSECONDS, check_strptime_format
 from ..input_error import InputError, did_you_mean
+from ..interactions import BROKEN_ENCODING
 from ..raw_log import OWN_LOG, TIME_FORMATS, RawLog
 from ..schema import (
     DESCRIPTION,
@@ -28,6 +30,7 @@ from ..schema import (
     REQUIRED_INTERACTION_COLUMNS,
     SERIES,
     SOURCE_FILE,
+    SOURCE_PLACE,
     SOURCE_ROW,
     TAGS,
     TIMESTAMP,
@@ -40,6 +43,7 @@ from .delimited import ReadRows
 from .local_dates import has_local_dates, parse_local_times
 from .movie_titles import with_spoken_titles
 from .named_rows import NamedRows
+from .nested_events import explode_events
 from .table_files import LEFT_OUT, read_files
 
 SYNONYMS = {
@@ -54,6 +58,9 @@ SYNONYMS = {
         "videoid",
         "bookid",
         "articleid",
+        "businessid",
+        "newsid",
+        "songid",
         "contentid",
         "stockcode",
         "sku",
@@ -68,6 +75,7 @@ SYNONYMS = {
         "unixreviewtime",
         "watchedat",
         "watcheddate",
+        "timems",
         "invoicedate",
         "orderdate",
         "purchasedate",
@@ -76,7 +84,7 @@ SYNONYMS = {
     DURATION: ("durationseconds", "durationsec", "watchseconds"),
     VALUE: ("rating", "score", "stars"),
     DEVICE: ("devicetype",),
-    TITLE: ("name", "movietitle", "itemname", "productname"),
+    TITLE: ("name", "movietitle", "itemname", "productname", "trackname", "songname", "tracktitle"),
     YEAR: ("releaseyear",),
     TAGS: ("genres", "genre", "categories", "category"),
     SERIES: ("show", "seriestitle", "seriesname"),
@@ -86,6 +94,9 @@ SYNONYMS = {
 
 _BEFORE_SYNONYMS = {ITEM_ID: ("parentasin",)}
 """Names that go before the synonyms: Amazon's `asin` is a colour or a size of what `parent_asin` names."""
+
+_LAST_NAMES = {USER_ID: ("sessionid", "session"), ITEM_ID: ("aid", "track", "song", "artistid", "artist")}
+"""Names that are taken, one after another, where no synonym fits: a session has a user where both are named."""
 
 _HISTORY = re.compile(r"(user_?)?hist", re.IGNORECASE)
 _MANY_ITEMS = re.compile(
@@ -98,7 +109,19 @@ _PROBED_ROWS = 100
 
 _KEYS = (USER_ID, ITEM_ID)
 _SHOWN = 60
-_LOG_FLAGS, _ITEMS_FLAGS = ("--map", "--columns"), ("--map-items", "--columns-items")
+
+
+@dataclass(frozen=True)
+class _Flags:
+    """How the command line calls the options of one of the two tables."""
+
+    map: str
+    columns: str
+    separator: str
+
+
+_LOG_FLAGS = _Flags("--map", "--columns", "--separator")
+_ITEMS_FLAGS = _Flags("--map-items", "--columns-items", "--separator-items")
 
 
 @dataclass(frozen=True)
@@ -172,6 +195,9 @@ def read_tabular(
     encoding: str | None = None,
     header: Sequence[str] | None = None,
     items_header: Sequence[str] | None = None,
+    separator: str | None = None,
+    items_separator: str | None = None,
+    explode: Sequence[str] = (),
     order: Literal["time", "file"] = "time",
     name: str = "tabular",
 ) -> RawLog:
@@ -179,8 +205,9 @@ def read_tabular(
 
     Args:
         connection (`ibis.backends.duckdb.Backend`): Where the rows are stored.
-        interactions (`str`): A file or a glob: `.csv`, `.tsv`, `.jsonl` or `.parquet`; text also as `.gz` or `.zst`.
-        items (`str`, *optional*): The same for the catalogue.
+        interactions (`str`): A file or a glob: delimited text (`.csv`, `.tsv`, `.dat`, RecBole's `.inter` and `.item`,
+            ...), one JSON object per line (`.jsonl`, `.json`, ...) or `.parquet`; text also as `.gz` or `.zst`.
+        items (`str`, *optional*): The same for the catalogue; the log itself, where it has titles.
         columns (`dict[str, str]`, *optional*): Our interaction column -> theirs. A column left out is recognised when
             it is spelled as ours or by one of `SYNONYMS`, and only when one column of the file fits. `"-"` leaves an
             optional one out; `duration_s` may name its unit, as in `"play_duration:ms"` (ms, s, min, h).
@@ -193,7 +220,12 @@ def read_tabular(
         encoding (`str`, *optional*): How the text is encoded, as Python spells it; UTF-8 by default.
         header (`list[str]`, *optional*): Names of the columns of a log without a header line, in the order of the
             file; `"-"` for one to leave out.
-        items_header (`list[str]`, *optional*): The same for the catalogue.
+        items_header (`list[str]`, *optional*): The same for the catalogue; `header` where it is the log itself.
+        separator (`str`, *optional*): What stands between the values of a log of delimited text, such as `"::"`;
+            found out by default.
+        items_separator (`str`, *optional*): The same for the catalogue.
+        explode (`list[str]`, *optional*): Columns of the log that hold lists, of which each element is an event; see
+            `explode_events`.
         order (`str`, *optional*, defaults to `"time"`): `"file"` for a log without times, whose records stand in the
             order in which they happened; a column of times is not read then.
         name (`str`, *optional*, defaults to `"tabular"`): Name of the dataset.
@@ -208,8 +240,13 @@ def read_tabular(
     mapping = TabularMapping(columns or {}, item_columns or {}, time_format, tag_separator)
     if time_format not in TIME_FORMATS:
         check_strptime_format(time_format, connection)
-    found = read_files(connection, "tabular_interactions", interactions, encoding, header)
-    described = None if items is None else read_files(connection, "tabular_items", items, encoding, items_header)
+    found = read_files(connection, "tabular_interactions", interactions, encoding, header, separator)
+    found = explode_events(connection, "tabular_interactions", found, explode) if explode else found
+    described = None
+    if items == interactions and items_header is None and items_separator is None:
+        described = found
+    elif items is not None:
+        described = read_files(connection, "tabular_items", items, encoding, items_header, items_separator)
     ours, duration_unit = _without_unit(mapping.interactions, found)
     theirs = dict(mapping.items)
     id_notes: tuple[str, ...] = ()
@@ -217,9 +254,10 @@ def read_tabular(
         ours, theirs, id_notes = _with_shared_id(found, described, ours, theirs)
     _refuse_nested(found, ours, connection)
     if order == "file":
-        log = _without_times(_renamed(found, {**ours, TIMESTAMP: LEFT_OUT}, INTERACTION_COLUMNS, _KEYS, _LOG_FLAGS))
+        ours = {**ours, TIMESTAMP: LEFT_OUT}
+        log = _without_times(_renamed(found, ours, INTERACTION_COLUMNS, _KEYS, _LOG_FLAGS, connection))
     else:
-        log = _renamed(found, ours, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, _LOG_FLAGS)
+        log = _renamed(found, ours, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, _LOG_FLAGS, connection)
     if order == "time" and time_format in ("auto", "iso"):
         log = _with_iso_dates(log, connection, day_first, interactions)
     if described is None:
@@ -235,16 +273,19 @@ def read_tabular(
             duration_unit=duration_unit,
             order=order,
         )
-    catalogue = _renamed(described, theirs, ITEM_COLUMNS, (ITEM_ID,), _ITEMS_FLAGS)
+    catalogue = _renamed(described, theirs, ITEM_COLUMNS, (ITEM_ID,), _ITEMS_FLAGS, connection)
+    catalogue, broken_notes = _without_undecodable(catalogue, items or "", connection)
+    if (theirs.get(TAGS) or _recognised(TAGS, list(described.columns))) in described.spaced:
+        tag_separator = " "
     own_notes = _check_own_catalogue(catalogue.rows, interactions, connection) if items == interactions else ()
     return RawLog(
         name,
         log.rows,
-        with_spoken_titles(_split_tags(catalogue.rows, tag_separator)),
+        with_spoken_titles(_with_lists_read(catalogue.rows, tag_separator)),
         log.rejected,
         time_format,
         OWN_LOG,
-        notes=(*found.notes, *described.notes, *id_notes, *own_notes),
+        notes=tuple(dict.fromkeys((*found.notes, *described.notes, *id_notes, *own_notes, *broken_notes))),
         rejected_items=catalogue.rejected,
         counted=log.counted,
         counted_items=catalogue.counted,
@@ -285,21 +326,25 @@ def guess_columns(names: Sequence[str], ours: Sequence[str] = INTERACTION_COLUMN
 
 
 def _renamed(
-    log: NamedRows, mapping: Mapping[str, str], ours: Sequence[str], required: Sequence[str], flags: tuple[str, str]
+    log: NamedRows,
+    mapping: Mapping[str, str],
+    ours: Sequence[str],
+    required: Sequence[str],
+    flags: _Flags,
+    connection: DuckDB,
 ) -> ReadRows:
     """The rows under our names; columns that mean nothing to us are left behind."""
-    map_flag, columns_flag = flags
     recognised = any(_recognised(our_name, list(log.columns)) for our_name in ours)
     left_out = [our_name for our_name, theirs in mapping.items() if theirs == LEFT_OUT]
     mapping = {our_name: theirs for our_name, theirs in mapping.items() if theirs != LEFT_OUT}
     for our_name in left_out:
         if our_name in required:
             raise InputError(
-                f"{log.shown} needs a column for {our_name}, and {map_flag} leaves it out; name a column for it."
+                f"{log.shown} needs a column for {our_name}, and {flags.map} leaves it out; name a column for it."
             )
     for our_name, theirs in mapping.items():
         if theirs in log.like_values and not recognised:
-            raise _headerless(log, ours, columns_flag)
+            raise _headerless(log, ours, flags.columns)
         if theirs not in (*log.columns, *log.doubled):
             hint = did_you_mean(theirs, log.columns, f"It has {', '.join(log.columns)}.")
             raise InputError(f"{log.shown} has no column {theirs!r} for {our_name}. {hint}")
@@ -317,17 +362,32 @@ def _renamed(
         )
     missing = [our_name for our_name in required if found.get(our_name) is None]
     if missing and log.like_values and not recognised:
-        raise _headerless(log, ours, columns_flag)
+        raise _headerless(log, ours, flags.columns)
     if missing:
-        said = ",".join(f"{our_name}=COLUMN" for our_name in missing)
-        hint = " To read a personal export, use `logs2lang build viewing-history`." * (USER_ID in missing)
-        hint += " For a log without times, pass --order file." * (TIMESTAMP in missing)
-        raise InputError(
-            f"{log.shown} has no column that is clearly {' or '.join(missing)}; it has "
-            f"{', '.join(log.columns) or 'none'}. Specify it: {map_flag} {said}.{hint}"
-        )
+        raise _missing(log, missing, flags, connection)
     named = {our_name: log.rows[log.columns[theirs]] for our_name, theirs in found.items() if theirs is not None}
-    return ReadRows(log.rows.select(SOURCE_FILE, SOURCE_ROW, **named), log.rejected, log.counted)
+    places = [name for name in (SOURCE_FILE, SOURCE_ROW, SOURCE_PLACE) if name in log.rows.columns]
+    return ReadRows(log.rows.select(*places, **named), log.rejected, log.counted)
+
+
+def _missing(log: NamedRows, missing: Sequence[str], flags: _Flags, connection: DuckDB) -> InputError:
+    """What to say where no column is clearly one that is needed, with the options that would help this file."""
+    said = ",".join(f"{our_name}=COLUMN" for our_name in missing)
+    hints = [f"Specify it: {flags.map} {said}."]
+    if len(log.columns) == 1 and not log.folder_columns:
+        hints.append(f"If its lines have several values, specify what separates them: {flags.separator} ';;'.")
+    lists = [] if flags == _ITEMS_FLAGS else _columns_of_lists(log, connection)
+    if lists:
+        hold = "holds lists" if len(lists) == 1 else "hold lists"
+        hints.append(f"{', '.join(lists)} {hold}; to read each element as a row, pass --explode {lists[0]}.")
+    if USER_ID in missing and not lists:
+        hints.append("To read a personal export, use `logs2lang build viewing-history`.")
+    if TIMESTAMP in missing:
+        hints.append("For a log without times, pass --order file.")
+    return InputError(
+        f"{log.shown} has no column that is clearly {' or '.join(missing)}; it has "
+        f"{', '.join(log.columns) or 'none'}. {' '.join(hints)}"
+    )
 
 
 def _with_shared_id(
@@ -389,8 +449,8 @@ def _refuse_nested(log: NamedRows, ours: Mapping[str, str], connection: DuckDB) 
     if nested and (item is None or item in lists or any(_HISTORY.match(theirs) for theirs in nested)):
         raise InputError(
             f"{log.shown} has whole histories in one row: {', '.join(nested)} hold{'s' * (len(nested) == 1)} lists. "
-            f"One row per interaction is needed. Split the histories, in pandas with frame.explode({nested!r}) after "
-            "parsing the lists, and keep their order with --order file if there are no times."
+            f"One row per interaction is needed. Pass --explode {','.join(nested)}, with the names of all columns "
+            "whose lists run in parallel, and keep their order with --order file if there are no times."
         )
 
 
@@ -445,7 +505,8 @@ def _with_iso_dates(log: ReadRows, connection: DuckDB, day_first: bool | None, s
 
 def _recognised(our_name: str, columns: Sequence[str]) -> str | None:
     """The one column that is spelled as ours, or else as a synonym; `None` where none or several are."""
-    for names in ((_plain(our_name),), _BEFORE_SYNONYMS.get(our_name, ()), SYNONYMS.get(our_name, ())):
+    last = [(name,) for name in _LAST_NAMES.get(our_name, ())]
+    for names in ((_plain(our_name),), _BEFORE_SYNONYMS.get(our_name, ()), SYNONYMS.get(our_name, ()), *last):
         fitting = [column for column in columns if _plain(column) in names]
         if fitting:
             return fitting[0] if len(fitting) == 1 else None
@@ -463,19 +524,40 @@ def _check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:
             raise InputError(f"{name!r} is not {what}. {hint}")
 
 
-_QUOTED = r"""'[^']*'|"[^"]*\""""
+_UNDECODED = "\ufffd"
 
 
-def _split_tags(items: ir.Table, separator: str) -> ir.Table:
-    """Tags that are one text (separated, or a list as JSON or Python writes it) as a list."""
-    if TAGS not in items.columns or not items[TAGS].type().is_string():
-        return items
-    tags = items[TAGS]
-    listed = tags.try_cast("json").try_cast("array<string>")
-    quoted = regexp_extract_all(tags, _QUOTED).map(lambda tag: tag.substr(1, tag.length() - 2))
-    of_python = tags.re_search(rf"^\s*\[(?:\s*(?:{_QUOTED})\s*,?)+\]\s*$").ifelse(quoted, ibis.null("array<string>"))
-    return items.mutate(tags=ibis.coalesce(listed, of_python, tags.split(separator)))
+def _with_lists_read(items: ir.Table, separator: str) -> ir.Table:
+    """Items whose tags are lists, and whose titles, series and descriptions are none."""
+    read = {TAGS: read_tags(items[TAGS], separator)} if TAGS in items.columns else {}
+    read |= {name: read_joined(items[name]) for name in (TITLE, SERIES, DESCRIPTION) if name in items.columns}
+    return items.mutate(**read) if read else items
 
 
-@ibis.udf.scalar.builtin
-def regexp_extract_all(text: str, pattern: str) -> list[str]: ...  # type: ignore[empty-body]
+def _without_undecodable(items: ReadRows, shown: str, connection: DuckDB) -> tuple[ReadRows, tuple[str, ...]]:
+    """Set aside the rows of a catalogue of which a whole value is no text in its encoding, as a reader of text files
+    does; rows that lost a letter are kept and counted in a note."""
+    rows = items.rows
+    texts = [rows[name] for name in ITEM_COLUMNS if name in rows.columns and rows[name].type().is_string()]
+    lists = [rows[TAGS]] if TAGS in rows.columns and rows[TAGS].type().is_array() else []
+    lost = [(text == _UNDECODED).fill_null(False) for text in texts]
+    lost += [tags.contains(_UNDECODED).fill_null(False) for tags in lists if tags.type().value_type.is_string()]
+    is_lost = ibis.or_(ibis.literal(False), *lost)
+    is_damaged = ibis.or_(ibis.literal(False), *(text.contains(_UNDECODED).fill_null(False) for text in texts))
+    marked = rows.mutate(lost=is_lost, damaged=is_damaged & ~is_lost)
+    counted = marked.aggregate(lost=marked.lost.sum(), damaged=marked.damaged.sum())
+    facts = connection.to_pyarrow(counted).to_pylist()[0]
+    notes: tuple[str, ...] = ()
+    if facts["damaged"]:
+        notes = (
+            f"{facts['damaged']:,} rows of {shown} have letters that could not be decoded and show as U+FFFD. If the "
+            "file is not UTF-8, give its encoding with --encoding.",
+        )
+    if not facts["lost"]:
+        return items, notes
+    broken = marked.filter(marked.lost)
+    content = {name: broken[name].cast("string") for name in ITEM_COLUMNS if name in rows.columns}
+    raw = ibis.struct(content).cast("json").cast("string")
+    rejected = broken.select(SOURCE_FILE, SOURCE_ROW, raw=raw, reason=ibis.literal(BROKEN_ENCODING))
+    kept = marked.filter(~marked.lost).select(*rows.columns)
+    return ReadRows(kept, items.rejected.union(rejected), items.counted), notes

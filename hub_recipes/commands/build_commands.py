@@ -216,12 +216,21 @@ def next_step(report: Mapping[str, Any], output: Path) -> str:
     )
 
 
-def source_command(name: str) -> Callable[[Callable[..., "Source"]], Callable[..., None]]:
-    """Make a function that chooses a source into a command that builds it, with the options of `build` added."""
+def source_command(name: str, **defaults: Any) -> Callable[[Callable[..., "Source"]], Callable[..., None]]:
+    """Make a function that chooses a source into a command that builds it, with the options of `build` added.
+
+    Args:
+        name (`str`): Name of the command.
+        defaults (`Any`): Other defaults for options of `build`, where those of most logs do not fit this one.
+    """
 
     def to_command(choose_source: Callable[..., "Source"]) -> Callable[..., None]:
         own = list(inspect.signature(choose_source).parameters.values())
-        shared = [option for option in inspect.signature(build).parameters.values() if option.name != "source"]
+        shared = [
+            option.replace(default=defaults.get(option.name, option.default))
+            for option in inspect.signature(build).parameters.values()
+            if option.name != "source"
+        ]
 
         @wraps(choose_source)
         def command(**values: Any) -> None:
@@ -307,7 +316,10 @@ def movietweetings(
 def tabular(
     interactions: Annotated[
         str,
-        typer.Option(help="CSV, TSV, JSONL or Parquet file (also .gz), or a quoted glob: one row per interaction."),
+        typer.Option(
+            help="CSV, TSV, .dat, JSON lines, RecBole or Parquet file (also .gz), or a quoted glob: one row per "
+            "interaction."
+        ),
     ],
     items: Annotated[
         str | None,
@@ -355,6 +367,24 @@ def tabular(
         str | None,
         typer.Option("--columns-items", metavar="NAME,NAME", help="The same for a catalogue without a header line."),
     ] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="What separates the values of a line, such as :: or '\\t'; by default found among , ; | :: and tab.",
+        ),
+    ] = None,
+    item_separator: Annotated[
+        str | None, typer.Option("--separator-items", metavar="TEXT", help="The same for the catalogue.")
+    ] = None,
+    explode: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN,...",
+            help="Column whose lists hold the interactions of a row, such as events; several columns if their lists "
+            "run in parallel.",
+        ),
+    ] = None,
     order: Annotated[
         Literal["time", "file"],
         typer.Option(help="Use file for a log without times whose records are in chronological order."),
@@ -384,6 +414,9 @@ def tabular(
         encoding=encoding,
         header=to_header("--columns", column_names),
         items_header=to_header("--columns-items", item_column_names),
+        separator=separator,
+        items_separator=item_separator,
+        explode=tuple(to_header("--explode", explode) or ()),
         order=order,
         name=name,
     )
@@ -420,6 +453,108 @@ def to_header(flag: str, text: str | None) -> list[str] | None:
     if names is not None and not all(names):
         raise InputError(f"{flag} has an empty name in {text!r}; write - for a column to leave out.")
     return names
+
+
+@source_command("amazon-reviews-2023")
+def amazon_reviews_2023(
+    category: Annotated[str, typer.Option(help="Category of products, such as All_Beauty or Video_Games.")],
+    reviews: Annotated[
+        Literal["5core", "raw"],
+        typer.Option(help="Reviews of users and products with five or more (CATEGORY.csv), or all (CATEGORY.jsonl)."),
+    ] = "5core",
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with that file and meta_CATEGORY.jsonl, also as .gz; by default they come from the Hub."
+        ),
+    ] = None,
+) -> "Source":
+    """Amazon Reviews 2023: one category of products. For research; its rows may not be redistributed.
+
+    [bold]logs2lang build amazon-reviews-2023 --category Video_Games --output data/games[/]
+    """
+    from logs2lang.dataset_builders.sources.amazon_reviews import read_amazon_reviews
+
+    return partial(read_amazon_reviews, category=category, reviews=reviews, folder=folder)
+
+
+@source_command("mind", candidates="impressions")
+def mind(
+    folder: Annotated[
+        Path,
+        typer.Option(
+            help="Folder with behaviors.tsv and news.tsv, or the folder above MINDsmall_train and MINDsmall_dev."
+        ),
+    ],
+) -> "Source":
+    """MIND: news that readers were shown and clicked; the others shown are the candidates. For research only.
+
+    Clicks from before the log have no time: they are placed before it, a second apart, in their order.
+
+    [bold]logs2lang build mind --folder MINDsmall --output data/mind[/]
+    """
+    from logs2lang.dataset_builders.sources.mind import read_mind
+
+    return partial(read_mind, folder=folder)
+
+
+@source_command("kuairand")
+def kuairand(
+    folder: Annotated[Path, typer.Option(help="Folder of KuaiRand-Pure, KuaiRand-1K or KuaiRand-27K.")],
+) -> "Source":
+    """KuaiRand: short videos, how long they were watched, and which were only shown (--candidates impressions).
+
+    [bold]logs2lang build kuairand --folder KuaiRand-Pure --output data/kuairand[/]
+    """
+    from logs2lang.dataset_builders.sources.kuairand import read_kuairand
+
+    return partial(read_kuairand, folder=folder)
+
+
+@source_command("yambda")
+def yambda(
+    size: Annotated[Literal["50m", "500m", "5b"], typer.Option(help="Number of events of the data set.")] = "50m",
+    layout: Annotated[
+        Literal["flat", "sequential"], typer.Option(help="Files to read: a row per event, or a row per user.")
+    ] = "flat",
+    events: Annotated[Literal["listens", "likes"], typer.Option(help="What users did.")] = "listens",
+    folder: Annotated[
+        Path | None, typer.Option(help="Copy of the repository, or of its files; by default they come from the Hub.")
+    ] = None,
+) -> "Source":
+    """Yambda: tracks that users of a music service chose or were recommended, and how much of them they played.
+
+    [bold]logs2lang build yambda --size 50m --output data/yambda[/]
+    """
+    from logs2lang.dataset_builders.sources.yambda import read_yambda
+
+    return partial(read_yambda, size=size, layout=layout, events=events, folder=folder)
+
+
+@source_command("lastfm-1k")
+def lastfm_1k(
+    folder: Annotated[Path, typer.Option(help="Folder of the unpacked lastfm-dataset-1K.")],
+) -> "Source":
+    """Last.fm-1K: all that nearly a thousand people listened to, with repeats. For non-commercial use.
+
+    [bold]logs2lang build lastfm-1k --folder lastfm-dataset-1K --output data/lastfm[/]
+    """
+    from logs2lang.dataset_builders.sources.lastfm import read_lastfm_1k
+
+    return partial(read_lastfm_1k, folder=folder)
+
+
+@source_command("otto")
+def otto(
+    folder: Annotated[Path, typer.Option(help="Folder with otto-recsys-train.jsonl.")],
+) -> "Source":
+    """OTTO: clicks, carts and orders of a web shop, each session a user. Its rows may be published.
+
+    [bold]logs2lang build otto --folder otto-recsys --output data/otto[/]
+    """
+    from logs2lang.dataset_builders.sources.otto import read_otto
+
+    return partial(read_otto, folder=folder)
 
 
 @source_command("viewing-history")

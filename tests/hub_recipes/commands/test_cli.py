@@ -275,6 +275,26 @@ def test_defaults_of_the_build_flags_are_those_of_build_options():
     }
 
 
+def test_only_mind_has_other_candidates_by_default():
+    sources = {
+        command.name: inspect.signature(command.callback) for command in build_commands.build_app.registered_commands
+    }
+    defaults = {name: signature.parameters["candidates"].default for name, signature in sources.items()}
+    assert {name for name, default in defaults.items() if default != "popularity"} == {"mind"}
+    assert defaults["mind"] == "impressions"
+
+
+def test_build_tabular_explodes_events_of_a_file_with_another_separator(run_main, tmp_path):
+    rows = [[f"m{(user + step) % 30}" for step in range(20)] for user in range(12)]
+    lines = ["user^films", *(f"u{user}^{json.dumps(films)}" for user, films in enumerate(rows))]
+    (tmp_path / "log.txt").write_text("\n".join(lines))
+    words = ("--separator", "^", "--explode", "films", "--map", "user_id=user,item_id=films", "--order", "file")
+    code, *_ = run_main("build", "tabular", "--interactions", tmp_path / "log.txt", *words, "-o", tmp_path / "own")
+    assert code == 0
+    report = json.loads((tmp_path / "own" / "build_report.json").read_text())
+    assert (report["counts"]["used"], report["splits"]["test"]["examples"]) == (240, 12)
+
+
 def test_movielens_variants_are_those_the_source_reads():
     variant = inspect.signature(build_commands.movielens).parameters["variant"].annotation
     literal, none = get_args(get_args(variant)[0])
