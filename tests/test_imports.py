@@ -41,7 +41,7 @@ STATIONS = (
     ("build_options.py", "checksums.py"),
     ("tables", "raw_log.py", "package_files.py", "web_files.py"),
     ("cells",),
-    ("catalogue.py",),
+    ("catalogue.py", "filters.py"),
     ("interactions.py",),
     ("events.py",),
     ("splits.py", "user_groups.py"),

@@ -41,6 +41,7 @@ EncodingOption = Annotated[
     ),
 ]
 _SPLIT, _RUN = "How the log becomes examples", "How the build runs"
+_FILTERS = "Which interactions are used (all by default; the dataset card states the filters)"
 
 
 def build(
@@ -68,7 +69,12 @@ def build(
         typer.Option(help="How the candidates other than the target are drawn.", rich_help_panel=_SPLIT),
     ] = "popularity",
     num_candidates: Annotated[
-        int, typer.Option(help="Candidates per example, including the target (2 to 10).", rich_help_panel=_SPLIT)
+        int,
+        typer.Option(
+            help="Candidates per example, including the target (2 to 100). Labels A to J allow 10; with more, "
+            "reasoners answer by title or tags. To rank the whole catalogue, see `evaluate --num-candidates all`.",
+            rich_help_panel=_SPLIT,
+        ),
     ] = 10,
     history: Annotated[
         int, typer.Option(help="Maximum number of records in a history (1 to 100).", rich_help_panel=_SPLIT)
@@ -108,6 +114,34 @@ def build(
             rich_help_panel=_SPLIT,
         ),
     ] = "random",
+    k_core: Annotated[
+        int | None,
+        typer.Option(
+            help="Keep the k-core: users who chose at least so many different items, and items that at least so many "
+            "users chose, until both hold. Short for the next two options.",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
+    min_user_interactions: Annotated[
+        int | None,
+        typer.Option(help="Keep only users who chose at least so many different items.", rich_help_panel=_FILTERS),
+    ] = None,
+    min_item_interactions: Annotated[
+        int | None,
+        typer.Option(help="Keep only items that at least so many different users chose.", rich_help_panel=_FILTERS),
+    ] = None,
+    min_value: Annotated[
+        float | None,
+        typer.Option(help="Keep only choices rated at least so high; unrated ones go.", rich_help_panel=_FILTERS),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Keep what happened at or after this ISO time.", rich_help_panel=_FILTERS),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Keep what happened before this ISO time.", rich_help_panel=_FILTERS),
+    ] = None,
     seed: Annotated[
         int, typer.Option(help="Seed of all random choices; equal seeds give identical bytes.", rich_help_panel=_SPLIT)
     ] = 0,
@@ -167,6 +201,10 @@ def build(
         num_successors=num_successors,
         cuts=to_cuts(cuts),
         ties=ties,
+        **to_core(k_core, min_user_interactions, min_item_interactions),
+        min_value=min_value,
+        since=to_time("--since", since),
+        until=to_time("--until", until),
         seed=seed,
         salt=salt,
     )
@@ -253,6 +291,40 @@ def to_cuts(text: str | None) -> tuple[datetime, datetime] | None:
     except ValueError as error:
         raise InputError(f"--cuts is {text!r}; expected two ISO times, such as 2015-01-01,2015-06-01.") from error
     return _in_utc(first), _in_utc(second)
+
+
+def to_time(flag: str, text: str | None) -> datetime | None:
+    """Read one time, in UTC where it does not say.
+
+    Raises:
+        InputError: The text is no ISO time.
+
+    Example:
+        >>> to_time("--since", "2015-01-01").isoformat()
+        '2015-01-01T00:00:00+00:00'
+    """
+    try:
+        return None if text is None else _in_utc(datetime.fromisoformat(text.strip().replace("Z", "+00:00")))
+    except ValueError as error:
+        raise InputError(f"{flag} is {text!r}; expected an ISO time, such as 2015-01-01.") from error
+
+
+def to_core(k_core: int | None, of_users: int | None, of_items: int | None) -> dict[str, int | None]:
+    """The least numbers of interactions that `--k-core` or the two options beside it ask for.
+
+    Raises:
+        InputError: Both ways were used.
+
+    Example:
+        >>> to_core(5, None, None)
+        {'min_user_interactions': 5, 'min_item_interactions': 5}
+    """
+    if k_core is not None and (of_users, of_items) != (None, None):
+        raise InputError(
+            "--k-core is short for --min-user-interactions and --min-item-interactions; give it, or give those."
+        )
+    least = (of_users, of_items) if k_core is None else (k_core, k_core)
+    return dict(zip(("min_user_interactions", "min_item_interactions"), least, strict=True))
 
 
 def _in_utc(time: datetime) -> datetime:
