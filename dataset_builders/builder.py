@@ -91,6 +91,7 @@ def build_dataset(
     threads: int | None = None,
     memory_limit: str = "3GB",
     license: LogLicense | None = None,
+    prompts: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Build a dataset folder out of a log.
@@ -104,6 +105,8 @@ def build_dataset(
         threads (`int`, *optional*): DuckDB threads; the result does not depend on it.
         memory_limit (`str`, *optional*, defaults to `"3GB"`): What DuckDB may hold in memory before it spills to disk.
         license ([`LogLicense`], *optional*): The terms of a log of one's own; see `own_license`.
+        prompts (`bool`, *optional*, defaults to `True`): Whether to write the configs of prompts, which an evaluation
+            does not read and which take the longest.
         progress (`Callable[[str], None]`, *optional*): Called with the name of each step as it begins.
 
     Returns:
@@ -130,7 +133,7 @@ def build_dataset(
         with plain_limits(memory_limit):
             connection = connect(scratch, threads=threads, memory_limit=memory_limit)
             try:
-                report = _build(_licensed(source, license), staging, options, strict, connection, tell)
+                report = _build(_licensed(source, license), staging, options, strict, prompts, connection, tell)
             finally:
                 connection.disconnect()
         _replace(output, staging)
@@ -172,7 +175,13 @@ def _scratch_folder(output: Path) -> Iterator[str]:
 
 
 def _build(
-    source: Source, folder: Path, options: BuildOptions, strict: bool, connection: DuckDB, tell: Progress
+    source: Source,
+    folder: Path,
+    options: BuildOptions,
+    strict: bool,
+    prompts: bool,
+    connection: DuckDB,
+    tell: Progress,
 ) -> dict[str, Any]:
     tell("Step 1 of 7: reading the log")
     raw = source(connection)
@@ -195,8 +204,9 @@ def _build(
     tell("Step 6 of 7: checking the examples")
     check_examples(folder, options, connection)
     check_accounting(folder, log.counts, split_log.keyed.num_interactions())
-    tell("Step 7 of 7: writing prompts")
-    write_prompt_configs(folder, options)
+    if prompts:
+        tell("Step 7 of 7: writing prompts")
+        write_prompt_configs(folder, options)
     report = _to_report(raw, log, split_log, folder, options)
     report["content_sha256"] = content_hashes(folder)
     report["count_rules"] = count_rules(folder, connection)

@@ -1,8 +1,8 @@
 """Interactions and items in their final types: bad rows set aside with a reason, exact duplicates merged.
 
 Nothing is lost: rows that came in = rows used + duplicates merged + rows in quarantine + rows left out by filters, and
-a build stops where that does not hold. Rows of the catalogue have an identity of their own: rows that came in = items +
-rows merged into them + rows in quarantine.
+a build stops where that does not hold. Rows of the catalogue have an identity of their own: rows that came in = items
++ rows merged into them + rows in quarantine.
 """
 
 import re

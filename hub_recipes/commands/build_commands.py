@@ -5,7 +5,7 @@ holds them equal to `BuildOptions`.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial, wraps
@@ -19,6 +19,7 @@ from logs2lang.dataset_builders.input_error import InputError
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend as DuckDB
 
+    from logs2lang.dataset_builders.build_options import BuildOptions
     from logs2lang.dataset_builders.raw_log import RawLog
 
     Source = Callable[[DuckDB], RawLog]
@@ -182,14 +183,13 @@ def build(
     """Build a dataset from a source: the common part of all commands in this file."""
     from rich.console import Console
 
-    from logs2lang.dataset_builders.build_options import BuildOptions
     from logs2lang.dataset_builders.builder import build_dataset
     from logs2lang.dataset_builders.raw_log import own_license
 
     from ..console.progress import show_status
     from ..evaluation.report import build_table
 
-    options = BuildOptions(
+    options = to_options(
         protocol=protocol,
         candidates=candidates,
         num_candidates=num_candidates,
@@ -199,12 +199,14 @@ def build(
         successor_window=successor_window,
         successor_folds=successor_folds,
         num_successors=num_successors,
-        cuts=to_cuts(cuts),
+        cuts=cuts,
         ties=ties,
-        **to_core(k_core, min_user_interactions, min_item_interactions),
+        k_core=k_core,
+        min_user_interactions=min_user_interactions,
+        min_item_interactions=min_item_interactions,
         min_value=min_value,
-        since=to_time("--since", since),
-        until=to_time("--until", until),
+        since=since,
+        until=until,
         seed=seed,
         salt=salt,
     )
@@ -254,24 +256,69 @@ def next_step(report: Mapping[str, Any], output: Path) -> str:
     )
 
 
+def to_options(
+    *,
+    cuts: str | None,
+    k_core: int | None,
+    min_user_interactions: int | None,
+    min_item_interactions: int | None,
+    since: str | None,
+    until: str | None,
+    **choices: Any,
+) -> "BuildOptions":
+    """The choices of a build, as its flags spell them.
+
+    Raises:
+        InputError: A flag is not to be read, or out of its range.
+    """
+    from logs2lang.dataset_builders.build_options import BuildOptions
+
+    return BuildOptions(
+        cuts=to_cuts(cuts),
+        **to_core(k_core, min_user_interactions, min_item_interactions),
+        since=to_time("--since", since),
+        until=to_time("--until", until),
+        **choices,
+    )
+
+
+SOURCES: dict[str, Callable[..., "Source"]] = {}
+"""What chooses each source, by the name of its command."""
+
+
 def source_command(name: str) -> Callable[[Callable[..., "Source"]], Callable[..., None]]:
     """Make a function that chooses a source into a command that builds it, with the options of `build` added."""
 
     def to_command(choose_source: Callable[..., "Source"]) -> Callable[..., None]:
-        own = list(inspect.signature(choose_source).parameters.values())
-        shared = [option for option in inspect.signature(build).parameters.values() if option.name != "source"]
-
-        @wraps(choose_source)
-        def command(**values: Any) -> None:
-            choice = {option.name: values.pop(option.name) for option in own}
-            build(**values, source=choose_source(**choice))
-
-        parameters = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in (*own, *shared)]
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        command.__annotations__ = {option.name: option.annotation for option in parameters}
-        return build_app.command(name)(command)
+        SOURCES[name] = choose_source
+        shared = inspect.signature(build).parameters.values()
+        return build_app.command(name)(with_source(choose_source, build, list(shared)))
 
     return to_command
+
+
+def with_source(
+    choose_source: Callable[..., "Source"], work: Callable[..., None], options: Sequence[inspect.Parameter]
+) -> Callable[..., None]:
+    """A command with the options that choose a source and those of the work on it.
+
+    Args:
+        choose_source (`Callable`): Returns the source.
+        work (`Callable`): Takes `source` and `options`.
+        options (`list[inspect.Parameter]`): With their types as Typer reads them; `source` among them is left out.
+    """
+    own = list(inspect.signature(choose_source).parameters.values())
+    shared = [option for option in options if option.name != "source"]
+
+    @wraps(choose_source)
+    def command(**values: Any) -> None:
+        choice = {option.name: values.pop(option.name) for option in own}
+        work(**values, source=choose_source(**choice))
+
+    parameters = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in (*own, *shared)]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {option.name: option.annotation for option in parameters}
+    return command
 
 
 def to_cuts(text: str | None) -> tuple[datetime, datetime] | None:

@@ -55,6 +55,13 @@ def evaluate(
     ] = DEFAULT_ROWS,
     split: SplitOption = "test",
     limit: LimitOption = None,
+    num_candidates: Annotated[
+        Literal["built", "all"],
+        typer.Option(
+            help="built: the candidates of the examples. all: every item of the catalogue that was in the log at that "
+            "time and that the user never touched; reasoners then answer by title or tags, in passes of 64 items."
+        ),
+    ] = "built",
     verbalizer_adapter: AdapterOption = None,
     reasoner: ModelOption = None,
     answer: Annotated[
@@ -133,6 +140,7 @@ def evaluate(
 
     from ..console.exit_codes import UNFINISHED
     from ..console.progress import show_progress, show_status
+    from ..evaluation.catalogue_evaluation import evaluate_catalogue
     from ..evaluation.evaluation import RowsLeftError, evaluate_rows
     from ..evaluation.table_rows import CEILING_ROW, needs_reasoner, to_row_names
     from ..verbalizers.learned import load_adapters, to_adapters
@@ -161,9 +169,10 @@ def evaluate(
         say("Loading the models")
         verbalizers = load_adapters(adapters, built.items(), built.known_successors())
         model = (remote or _load_reasoner(reasoner, answer, seed, told or None)) if needs_reasoner(names) else None
+    run = evaluate_catalogue if num_candidates == "all" else evaluate_rows
     try:
         with show_progress() as report:
-            results = evaluate_rows(
+            results = run(
                 built,
                 names,
                 split=split,

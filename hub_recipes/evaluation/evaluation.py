@@ -115,7 +115,7 @@ def evaluate_rows(
     choices = {"split": split, "n": len(examples), **chosen_by}
     record = {"command": command, "created": created and created.isoformat()}
     context = {**record, **to_context(dataset, examples, choices, reasoner)}
-    results = _resume(context, output, overwrite)
+    results = resumed_results(context, output, overwrite)
     bench = Bench(examples, dataset, reasoner and _tokenizer(reasoner), seed)
     deadline, has_run = inf if minutes is None else monotonic() + 60 * minutes, False
     for place, row in enumerate(table):
@@ -271,7 +271,7 @@ def to_fingerprint(row: TableRow, context: Mapping[str, Any]) -> str | None:
     return _digest({"row": row.name, **identity, **setting, "version": metadata.version("logs2lang")})
 
 
-def _resume(context: dict[str, Any], output: Path | None, overwrite: bool) -> Results:
+def resumed_results(context: dict[str, Any], output: Path | None, overwrite: bool) -> Results:
     """The results to continue from: those in `output`, if they are about the same examples and reasoner, or none."""
     if output is None or overwrite or not (output / RESULTS_FILE).exists():
         return Results(context)
