@@ -115,6 +115,13 @@ def evaluate(
     ] = None,
     history_length: HistoryOption = None,
     discoveries: DiscoveriesOption = False,
+    reverse_candidates: Annotated[
+        bool,
+        typer.Option(
+            "--reverse-candidates",
+            help="Show the candidates in reversed order: what changes then depends on places and not on content.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed for choosing examples, breaking ties and the bootstrap.")] = 0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start from scratch and replace earlier results in the folder.")
@@ -133,6 +140,8 @@ def evaluate(
 
     [bold]logs2lang evaluate data/ml --rows template,profile,markov-lift --limit 60 --output results/ml[/]
     """
+    from dataclasses import replace
+
     from datasets import disable_progress_bars
 
     from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
@@ -164,6 +173,7 @@ def evaluate(
     with show_status() as say:
         say("Reading the dataset")
         built = BuiltDataset.open(dataset)
+        built = replace(built, reverse_candidates=reverse_candidates) if reverse_candidates else built
         if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
             names.append(CEILING_ROW)
         say("Loading the models")
