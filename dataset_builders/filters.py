@@ -66,7 +66,7 @@ def keep_interactions(
     left_out |= {TOO_FEW: lost} if lost else {}
     for name in ("judged_by_filters", *_PAIRS):
         drop_stored(name, connection)
-    if not kept.count().execute():
+    if not kept.filter(_is_choice(kept)).count().execute():  # what was only shown can be no target
         raise InputError(f"The filters leave no interaction of this log: {_listed(left_out)}. Loosen them.")
     return kept, left_out
 

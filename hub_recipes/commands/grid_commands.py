@@ -78,7 +78,7 @@ def grid(
 
     from logs2lang.dataset_builders.dataset_folder.output_paths import require_folder_place
 
-    from ..console.progress import show_progress, show_status
+    from ..console.progress import show_status
     from ..evaluation.protocol_grid import GRID_FILE, GRID_TABLE_FILE, terminal_grid, to_cells, write_grid
     from ..evaluation.table_rows import to_row_names
     from ..verbalizers.learned import to_adapters
@@ -97,7 +97,7 @@ def grid(
     settings = {"limit": limit, "history_length": history_length, "seed": options.seed}
     with show_status() as say:
         model = _reasoner(reasoner, names, options.seed, say)
-        evaluate = partial(_evaluate, names, adapters, model, settings, show_progress)
+        evaluate = partial(_evaluate, names, adapters, model, settings, say)
         document = write_grid(source, output, cells, options, evaluate, tell=say, **building)
     Console().print(terminal_grid(document))
     for name, why in document["unavailable"].items():
@@ -124,7 +124,7 @@ def _evaluate(
     adapters: Mapping[str, str],
     reasoner: Any,
     settings: Mapping[str, Any],
-    show_progress: Any,
+    say: Any,
     run: Any,
     dataset: Any,
     output: Path,
@@ -134,18 +134,17 @@ def _evaluate(
     from ..verbalizers.learned import load_adapters
 
     verbalizers = load_adapters(adapters, dataset.items(), dataset.known_successors())
-    with show_progress() as report:
-        return run(
-            dataset,
-            names,
-            reasoner=reasoner,
-            verbalizers=verbalizers,
-            output=output,
-            command=shlex.join(["logs2lang", *sys.argv[1:]]),
-            created=datetime.now(timezone.utc),
-            progress=lambda row, stage, done, total: report(f"{cell} {row}", stage, done, total),
-            **settings,
-        )
+    return run(
+        dataset,
+        names,
+        reasoner=reasoner,
+        verbalizers=verbalizers,
+        output=output,
+        command=shlex.join(["logs2lang", *sys.argv[1:]]),
+        created=datetime.now(timezone.utc),
+        progress=lambda row, stage, done, total: say(f"{cell}: {row}, {stage} {done:,} of {total:,}"),
+        **settings,
+    )
 
 
 def to_words(flag: str, text: str, known: Sequence[str]) -> list[str]:

@@ -27,7 +27,7 @@ class Catalogue:
 
     Args:
         item_ids (`pandas.Index`): An item's number is its place here.
-        first_seen (`np.ndarray` of shape `[items]`): When it came into the log.
+        first_seen (`np.ndarray` of `int`, shape `[items]`): When it came into the log, in microseconds.
         users (`pandas.Index`): A user's number is its place here.
         touched (`sparse.csr_matrix` of `bool`, shape `[users, items]`): What each user ever touched; of a series every
             episode.
@@ -65,7 +65,7 @@ class Catalogue:
         Returns:
             `np.ndarray` of `bool`, shape `[examples, items]`.
         """
-        moments = pd.DatetimeIndex(examples[TIMESTAMP][:]).as_unit("ns").to_numpy()
+        moments = _microseconds(examples[TIMESTAMP][:])
         touched = self.touched[self.users.get_indexer(examples[USER][:])].toarray()
         allowed = (self.first_seen[None, :] <= moments[:, None]) & ~touched
         allowed[np.arange(len(examples)), self.targets(examples)] = True
@@ -95,5 +95,8 @@ def _of_split(dataset: BuiltDataset, split: str) -> pd.DataFrame:
 
 
 def _frame(users: object, items: object, times: pd.Series) -> pd.DataFrame:
-    moments = pd.DatetimeIndex(times).as_unit("ns").to_numpy()  # in UTC, one unit, so that parts can be compared
-    return pd.DataFrame({USER: np.asarray(users), ITEM_ID: np.asarray(items), TIMESTAMP: moments})
+    return pd.DataFrame({USER: np.asarray(users), ITEM_ID: np.asarray(items), TIMESTAMP: _microseconds(times)})
+
+
+def _microseconds(times: Sequence | pd.Series) -> np.ndarray:
+    return pd.DatetimeIndex(times).as_unit("us").asi8

@@ -108,6 +108,8 @@ def evaluate_catalogue(
     if not results.rows:
         whys = "; ".join(f"{name}: {why}" for name, why in results.context[UNAVAILABLE].items())
         raise InputError(f"None of these rows can be scored ({whys}). Choose others.")
+    if output is not None:
+        results.write(output)
     return results
 
 
