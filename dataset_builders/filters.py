@@ -92,8 +92,8 @@ def _with_enough(rows: ir.Table, options: BuildOptions, connection: DuckDB) -> i
 
     Counted are choices, and an item that a user chose again once: a thousand plays of one song say nothing of others.
     """
-    least = {USER_ID: options.min_user_interactions, ITEM_ID: options.min_item_interactions}
-    least = {side: number for side, number in least.items() if number is not None}
+    asked = {USER_ID: options.min_user_interactions, ITEM_ID: options.min_item_interactions}
+    least = {side: number for side, number in asked.items() if number is not None}
     if not least:
         return rows
     pairs = store(_PAIRS[0], rows.filter(_is_choice(rows)).select(USER_ID, ITEM_ID).distinct(), connection)

@@ -75,8 +75,8 @@ class TagCosine:
         if decisions.shared is not None:
             cosines = (profiles @ (self.tags[decisions.shared].T / lengths[decisions.shared])).toarray()
             return decisions.of_known(cosines)
-        shown = self.tags[decisions.candidates.ravel()]
-        agreement = shown.multiply(profiles[np.repeat(np.arange(len(examples)), decisions.candidates.shape[1])])
+        tags = self.tags[decisions.candidates.ravel()]
+        agreement = tags.multiply(profiles[np.repeat(np.arange(len(examples)), decisions.candidates.shape[1])])
         cosines = agreement.sum(axis=1).A1 / lengths[decisions.candidates.ravel()]
         return decisions.of_known(cosines.reshape(decisions.candidates.shape))
 

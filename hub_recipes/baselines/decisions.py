@@ -53,7 +53,7 @@ class Decisions:
         if shown is None:
             candidates = _numbers(pc.list_flatten(table[CANDIDATES]), item_ids)
             return cls(candidates.reshape(len(table), -1), *history)
-        shared = item_ids.get_indexer(pd.Index(shown, dtype=item_ids.dtype))
+        shared = item_ids.get_indexer(pd.Index(np.array(shown, dtype=object), dtype=item_ids.dtype))
         return cls(np.broadcast_to(shared, (len(table), len(shared))), *history, shared)
 
     def latest(self, count: int) -> "Decisions":

@@ -356,7 +356,7 @@ def to_time(flag: str, text: str | None) -> datetime | None:
         raise InputError(f"{flag} is {text!r}; expected an ISO time, such as 2015-01-01.") from error
 
 
-def to_core(k_core: int | None, of_users: int | None, of_items: int | None) -> dict[str, int | None]:
+def to_core(k_core: int | None, of_users: int | None, of_items: int | None) -> dict[str, Any]:
     """The least numbers of interactions that `--k-core` or the two options beside it ask for.
 
     Raises:

@@ -197,7 +197,7 @@ def _options() -> list[inspect.Parameter]:
 
 def _help(name: str, choose_source: Any) -> str:
     """What the source is, and the command of its grid."""
-    said = inspect.getdoc(choose_source).split("\n\n")[0]
+    said = (inspect.getdoc(choose_source) or "").split("\n\n")[0]
     needed = [f"--{one.name} ..." for one in inspect.signature(choose_source).parameters.values() if _is_needed(one)]
     command = " ".join(["logs2lang grid", name, *needed, f"--output grids/{name}"])
     return f"{said}\n\n[bold]{command}[/]"

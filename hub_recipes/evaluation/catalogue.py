@@ -8,6 +8,7 @@ an example chose after the end of training is unknown to it, and is no candidate
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,8 @@ class Catalogue:
         names = [(True, items[one][SERIES]) if items[one][SERIES] else (False, one) for one in first_seen.index]
         works = pd.factorize(pd.Series(names, dtype=object))[0]
         users, user_ids = pd.factorize(known[USER])
-        touched = _matrix(users, works[first_seen.index.get_indexer(known[ITEM_ID])], len(user_ids), len(works))
+        items_touched = first_seen.index.get_indexer(pd.Index(known[ITEM_ID]))
+        touched = _matrix(users, works[items_touched], len(user_ids), len(works))
         of_works = _matrix(works, np.arange(len(works)), len(works), len(works))
         return cls(first_seen.index, first_seen.to_numpy(), pd.Index(user_ids), (touched @ of_works).astype(bool))
 
@@ -98,5 +100,5 @@ def _frame(users: object, items: object, times: pd.Series) -> pd.DataFrame:
     return pd.DataFrame({USER: np.asarray(users), ITEM_ID: np.asarray(items), TIMESTAMP: _microseconds(times)})
 
 
-def _microseconds(times: Sequence | pd.Series) -> np.ndarray:
+def _microseconds(times: Any) -> np.ndarray:
     return pd.DatetimeIndex(times).as_unit("us").asi8

@@ -119,7 +119,8 @@ class _Known:
     def of(cls, dataset: BuiltDataset) -> "_Known":
         log = dataset.training_interactions()
         log = log[~log[EVENT].isin(NOISE_EVENTS)]
-        return cls(log.groupby(ITEM_ID)[USER].nunique().to_dict(), dataset.known_successors())
+        chosen = {str(item_id): int(users) for item_id, users in log.groupby(ITEM_ID)[USER].nunique().items()}
+        return cls(chosen, dataset.known_successors())
 
     def followers(self, item_id: str, fold: int) -> str | None:
         if self.successors is None:
@@ -165,7 +166,7 @@ def bin_of(number: float, bounds: Sequence[float], names: Sequence[str]) -> str:
 
 
 def _overall(records: pd.DataFrame) -> dict[str, dict[str, int]]:
-    return {when: _counts(of_when) for when, of_when in records.groupby("when", sort=False)}
+    return {str(when): _counts(of_when) for when, of_when in records.groupby("when", sort=False)}
 
 
 def _by(records: pd.DataFrame, factor: str) -> list[dict[str, Any]]:

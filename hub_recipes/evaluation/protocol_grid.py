@@ -183,7 +183,7 @@ def _ranks(results: Results) -> pd.DataFrame:
 def _entry(cell: Cell, results: Results, ranks: pd.DataFrame) -> dict[str, Any]:
     lines = results.predictions.drop_duplicates(EXAMPLE_ID).set_index(EXAMPLE_ID)
     is_discovery = lines[IS_DISCOVERY].reindex(ranks.index).to_numpy(bool)
-    rows = {name: rank_summary(ranks[name].to_numpy(), is_discovery, (1, 10)) for name in ranks}
+    rows = {str(name): rank_summary(ranks[name].to_numpy(), is_discovery, (1, 10)) for name in ranks}
     return {
         "name": cell.name,
         "protocol": cell.protocol,
@@ -197,7 +197,7 @@ def _entry(cell: Cell, results: Results, ranks: pd.DataFrame) -> dict[str, Any]:
 
 
 def _compare(first: Cell, second: Cell, tables: Mapping[Cell, pd.DataFrame]) -> dict[str, Any]:
-    names = [name for name in tables[first] if name in tables[second]]
+    names = [str(name) for name in tables[first] if name in tables[second]]
     gains = [discounted_gains(tables[cell][names].to_numpy(), 10) for cell in (first, second)]
     means = [of_cell.mean(axis=0) for of_cell in gains]
     tau = kendalltau(*means).statistic if len(names) > 1 else np.nan
