@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from ibis.backends.duckdb import Backend as DuckDB
 
-from .build_options import BuildOptions
+from .build_options import FILTERS, BuildOptions
 from .candidates import CandidatePool, draw_candidates, to_pool
 from .checks import check_accounting, check_examples, count_rules
 from .dataset_folder.export import (
@@ -44,9 +44,10 @@ from .dataset_folder.export import (
 from .dataset_folder.output_paths import require_folder_place
 from .events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log, tie_shares
 from .examples import to_decisions, to_examples, to_windows
+from .filters import FILTERED_TABLE
 from .input_error import InputError
 from .interactions import CanonicalLog, canonicalize
-from .prompting.prompt_configs import to_prompt_rows
+from .prompting.prompt_configs import prompt_configs, to_prompt_rows
 from .raw_log import OWN_LOG, LogLicense, RawLog, connect
 from .schema import (
     CONFIG_FEATURES,
@@ -90,6 +91,7 @@ def build_dataset(
     threads: int | None = None,
     memory_limit: str = "3GB",
     license: LogLicense | None = None,
+    prompts: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Build a dataset folder out of a log.
@@ -103,6 +105,8 @@ def build_dataset(
         threads (`int`, *optional*): DuckDB threads; the result does not depend on it.
         memory_limit (`str`, *optional*, defaults to `"3GB"`): What DuckDB may hold in memory before it spills to disk.
         license ([`LogLicense`], *optional*): The terms of a log of one's own; see `own_license`.
+        prompts (`bool`, *optional*, defaults to `True`): Whether to write the configs of prompts, which an evaluation
+            does not read and which take the longest.
         progress (`Callable[[str], None]`, *optional*): Called with the name of each step as it begins.
 
     Returns:
@@ -129,7 +133,7 @@ def build_dataset(
         with plain_limits(memory_limit):
             connection = connect(scratch, threads=threads, memory_limit=memory_limit)
             try:
-                report = _build(_licensed(source, license), staging, options, strict, connection, tell)
+                report = _build(_licensed(source, license), staging, options, strict, prompts, connection, tell)
             finally:
                 connection.disconnect()
         _replace(output, staging)
@@ -171,13 +175,19 @@ def _scratch_folder(output: Path) -> Iterator[str]:
 
 
 def _build(
-    source: Source, folder: Path, options: BuildOptions, strict: bool, connection: DuckDB, tell: Progress
+    source: Source,
+    folder: Path,
+    options: BuildOptions,
+    strict: bool,
+    prompts: bool,
+    connection: DuckDB,
+    tell: Progress,
 ) -> dict[str, Any]:
     tell("Step 1 of 7: reading the log")
     raw = source(connection)
     options = _in_file_order(raw, options)
     tell("Step 2 of 7: checking every row")
-    log = canonicalize(raw, connection, strict=strict, file_order=options.ties == "file")
+    log = canonicalize(raw, connection, strict=strict, file_order=options.ties == "file", options=options)
     write_table(log.quarantine, folder / QUARANTINE_FILE, connection)
     if log.counts.get("catalogue_quarantined"):
         write_table(log.items_quarantine, folder / ITEMS_QUARANTINE_FILE, connection)
@@ -194,8 +204,9 @@ def _build(
     tell("Step 6 of 7: checking the examples")
     check_examples(folder, options, connection)
     check_accounting(folder, log.counts, split_log.keyed.num_interactions())
-    tell("Step 7 of 7: writing prompts")
-    write_prompt_configs(folder, options)
+    if prompts:
+        tell("Step 7 of 7: writing prompts")
+        write_prompt_configs(folder, options)
     report = _to_report(raw, log, split_log, folder, options)
     report["content_sha256"] = content_hashes(folder)
     report["count_rules"] = count_rules(folder, connection)
@@ -232,7 +243,8 @@ class SplitLog:
 def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -> SplitLog:
     """Key a canonical log and choose its targets; the interactions of the log itself are gone then."""
     keyed = key_log(log.interactions, log.items, options, connection)
-    drop_stored("interactions", connection)  # keyed they take a third of the memory, and nothing else is read again
+    for name in ("interactions", FILTERED_TABLE):  # keyed they take a third of the memory, and are not read again
+        drop_stored(name, connection)
     if options.candidates == "impressions" and not keyed.impressions.count().execute():
         raise InputError(
             f"This log has no event {IMPRESSION!r}, so there are no shown items to use as candidates. Use "
@@ -305,7 +317,7 @@ def write_successors(log: SplitLog, folder: Path, options: BuildOptions, connect
 
 
 def write_prompt_configs(folder: Path, options: BuildOptions) -> None:
-    """Write the configs `verbalizer` and `reasoner` beside the examples they are made of."""
+    """Write the configs of prompts beside the examples they are made of."""
     items = {row[ITEM_ID]: row for row in pq.read_table(folder / "items").to_pylist()}
     successors = SuccessorLists(folder / "successors")
 
@@ -315,7 +327,8 @@ def write_prompt_configs(folder: Path, options: BuildOptions) -> None:
 
     for split in SPLITS:
         for source in shards_of(folder, "examples", split):
-            targets = {folder / config / source.name: CONFIG_FEATURES[config] for config in ("verbalizer", "reasoner")}
+            configs = prompt_configs(options.num_candidates)
+            targets = {folder / config / source.name: CONFIG_FEATURES[config] for config in configs}
             write_mapped(source, targets, partial(to_rows, split=split))
 
 
@@ -346,7 +359,9 @@ def _to_report(
     num_users = int(split_log.keyed.users.count().execute())
     served = int(split_log.targets.filter(split_log.targets[SPLIT] == "test")[USER_KEY].nunique().execute())
     targets = int(split_log.targets.count().execute())
-    options_shown = {**asdict(options), "salt": "secret" if options.salt else None}
+    # A build without filters says nothing of them, so that its report is what it was before there were any.
+    shown = {name: value for name, value in asdict(options).items() if name not in FILTERS or value is not None}
+    options_shown = {**shown, **_written_times(options), "salt": "secret" if options.salt else None}
     return {
         "dataset_version": DATASET_VERSION,
         "name": raw.name,
@@ -366,6 +381,12 @@ def _to_report(
         },
         "splits": splits,
     }
+
+
+def _written_times(options: BuildOptions) -> dict[str, Any]:
+    """The options that are times, as JSON can hold them."""
+    cuts = {} if options.cuts is None else {"cuts": [cut.isoformat() for cut in options.cuts]}
+    return cuts | {name: time.isoformat() for name in ("since", "until") if (time := getattr(options, name))}
 
 
 def _titles_notes(counts: Mapping[str, Any]) -> list[str]:
@@ -392,6 +413,8 @@ def _in_file_order(raw: RawLog, options: BuildOptions) -> BuildOptions:
     """The options of a build, where a log without times has the order of its file."""
     if raw.order == "time":
         return options
+    if options.since is not None or options.until is not None:
+        raise InputError(f"{raw.name!r} has no times, so --since and --until cannot be used. Name its time column.")
     if options.protocol == "temporal":
         raise InputError(
             f"{raw.name!r} has no times, so it cannot be split by time. Use --protocol leave_last_out, or name its "

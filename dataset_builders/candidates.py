@@ -12,6 +12,7 @@ remaining items (Efraimidis and Spirakis, 2006), which has the same distribution
 """
 
 from dataclasses import dataclass
+from math import ceil
 
 import ibis
 import ibis.expr.types as ir
@@ -19,13 +20,14 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from .build_options import BuildOptions
 from .events import FIRST_SEEN, ITEM_KEY, POSITION, USER_KEY, WORK_KEY, KeyedLog
-from .schema import TIMESTAMP
+from .schema import NUM_CANDIDATES, TIMESTAMP
 from .splits import is_choice
 from .tables.seeded_draws import PRIME, draw
 from .tables.stored_tables import store
 
 FEW_DRAWS, MANY_DRAWS = 12, 24
-"""Most examples are served by few draws, nearly all of the others by these and some more."""
+"""For ten candidates: most examples are served by few draws, nearly all of the others by these and some more. More
+candidates take as many times more draws."""
 
 WEIGHT = "weight"
 _EXAMPLE = [USER_KEY, POSITION]
@@ -105,12 +107,14 @@ def _shown_last(log: KeyedLog, targets: ir.Table) -> ir.Table:
 
 def _drawn(log: KeyedLog, targets: ir.Table, pool: CandidatePool, others: int, seed: int) -> ir.Table:
     targets = _with_available_weight(targets, pool.weights)
-    few = _quick_draws(log, targets, pool, FEW_DRAWS, seed)
+    times = max(1, ceil(others / (NUM_CANDIDATES - 1)))
+    few_draws, many_draws = times * FEW_DRAWS, times * MANY_DRAWS
+    few = _quick_draws(log, targets, pool, few_draws, seed)
     left = targets.anti_join(_served(few, others), _EXAMPLE)
-    many = _quick_draws(log, left, pool, MANY_DRAWS, seed)
+    many = _quick_draws(log, left, pool, many_draws, seed)
     last = left.anti_join(_served(many, others), _EXAMPLE)
     race = _race(log, last, pool.weights, seed).anti_join(many, [*_EXAMPLE, ITEM_KEY])
-    slow = many.mutate(order=(many.turn - MANY_DRAWS).cast("float64")).drop("turn").union(race)
+    slow = many.mutate(order=(many.turn - many_draws).cast("float64")).drop("turn").union(race)
     return _first(few.anti_join(left, _EXAMPLE), others, "turn").union(_first(slow, others, ["order", ITEM_KEY]))
 
 

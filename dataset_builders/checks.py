@@ -148,7 +148,7 @@ def _exceeds(differences: pd.Series) -> bool:
 
 
 def check_accounting(folder: Path, counts: Mapping[str, Any], kept: int) -> None:
-    """Check at the end of a build that every input row is in it, was merged, or is in the quarantine on disk.
+    """Check at the end of a build that every input row is in it, was merged or filtered, or is in quarantine on disk.
 
     Args:
         folder (`Path`): The dataset folder.
@@ -159,9 +159,11 @@ def check_accounting(folder: Path, counts: Mapping[str, Any], kept: int) -> None
         RuntimeError: Rows were lost or doubled on the way; the message says how many.
     """
     aside = pq.read_metadata(folder / QUARANTINE_FILE).num_rows
-    lost = counts["input_rows"] - kept - counts["merged_duplicates"] - aside
+    filtered = counts.get("filtered", 0)
+    lost = counts["input_rows"] - kept - counts["merged_duplicates"] - aside - filtered
     if lost:
         raise RuntimeError(
             f"Of {counts['input_rows']} input rows {kept} are in the build, {counts['merged_duplicates']} were "
-            f"merged and {aside} are in quarantine: {lost} are missing. This is a bug in logs2lang; please report it."
+            f"merged, {filtered} were filtered and {aside} are in quarantine: {lost} are missing. This is a bug in "
+            "logs2lang; please report it."
         )

@@ -1,8 +1,8 @@
 """Interactions and items in their final types: bad rows set aside with a reason, exact duplicates merged.
 
-Nothing is lost: rows that came in = rows used + duplicates merged + rows in quarantine, and a build stops where that
-does not hold. Rows of the catalogue have an identity of their own: rows that came in = items + rows merged into them +
-rows in quarantine.
+Nothing is lost: rows that came in = rows used + duplicates merged + rows in quarantine + rows left out by filters, and
+a build stops where that does not hold. Rows of the catalogue have an identity of their own: rows that came in = items
++ rows merged into them + rows in quarantine.
 """
 
 import re
@@ -16,6 +16,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
+from .build_options import BuildOptions
 from .catalogue import to_items, without_item_id
 from .cells.log_times import (
     EARLIEST_TIME,
@@ -27,6 +28,7 @@ from .cells.log_times import (
 from .cells.plain_text import plain_text
 from .cells.written_ids import check_catalogue, is_rounded, said_id, with_whole_ids
 from .cells.written_numbers import ReadNumbers, read_durations, read_values
+from .filters import keep_interactions
 from .input_error import InputError
 from .raw_log import RawLog
 from .schema import (
@@ -104,9 +106,10 @@ class CanonicalLog:
         items (`ibis.Table`): Exactly `schema.ITEM_COLUMNS`; one row per item, every item of `interactions` included.
         quarantine (`ibis.Table`): `source_file`, `source_row`, `raw`, `reason` of each row that could not be used.
         items_quarantine (`ibis.Table`): The same for rows of the catalogue.
-        counts (`dict`): `input_rows` = `used` + `merged_duplicates` + `quarantined`; `quarantined_by_reason`;
-            `items`, `items_without_metadata`, `items_sharing_title` and more (see `catalogue.to_items`). With a
-            catalogue also `catalogue_rows`, `catalogue_quarantined` and `catalogue_quarantined_by_reason`.
+        counts (`dict`): `input_rows` = `used` + `merged_duplicates` + `quarantined` + `filtered`;
+            `quarantined_by_reason`; with filters `filtered` and `filtered_by_reason`; `items`,
+            `items_without_metadata`, `items_sharing_title` and more (see `catalogue.to_items`). With a catalogue also
+            `catalogue_rows`, `catalogue_quarantined` and `catalogue_quarantined_by_reason`.
         notes (`tuple[str, ...]`): What had to be assumed of the values, a sentence each.
     """
 
@@ -118,8 +121,15 @@ class CanonicalLog:
     notes: tuple[str, ...] = ()
 
 
-def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False, file_order: bool = False) -> CanonicalLog:
-    """Give a raw log its final types, set bad rows aside with a reason, and merge exact duplicates.
+def canonicalize(
+    raw: RawLog,
+    connection: DuckDB,
+    *,
+    strict: bool = False,
+    file_order: bool = False,
+    options: BuildOptions = BuildOptions(),  # noqa: B008 (frozen)
+) -> CanonicalLog:
+    """Give a raw log its final types, set bad rows aside with a reason, merge exact duplicates, and filter.
 
     Args:
         raw ([`RawLog`]): What a source read.
@@ -128,12 +138,14 @@ def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False, file_
             number.
         file_order (`bool`, *optional*, defaults to `False`): Whether `interactions` say in `file_order` (int64) where
             each stood. Without times that is what tells two equal records apart.
+        options ([`BuildOptions`], *optional*): For its filters.
 
     Returns:
         [`CanonicalLog`]: The same rows, whatever the number of threads; their order is not part of it.
 
     Raises:
-        InputError: A required column is missing, no row can be used, or, with `strict`, some row cannot.
+        InputError: A required column is missing, no row can be used or passes the filters, or, with `strict`, some
+            row cannot be used.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -167,6 +179,10 @@ def canonicalize(raw: RawLog, connection: DuckDB, *, strict: bool = False, file_
     counts = _count_rows(raw, merged, quarantine, connection)
     drop_stored("judged_interactions", connection)
     interactions = merged.select(*kept)
+    if options.filters:
+        interactions, left_out = keep_interactions(interactions, options, connection)
+        counts = _with_filtered(counts, interactions, left_out)
+        drop_stored("interactions", connection)
     items, item_counts = to_items(raw.items, interactions, connection)
     catalogue_counts = _count_catalogue(raw, items_quarantine, item_counts["merged_items"], connection)
     counts = {**counts, **item_counts, **catalogue_counts}
@@ -372,6 +388,17 @@ def _count_rows(raw: RawLog, merged: ir.Table, quarantine: ir.Table, connection:
     if not counts["used"]:
         raise InputError(_nothing_usable(raw.name, counts, quarantine))
     return counts
+
+
+def _with_filtered(counts: Mapping[str, Any], kept: ir.Table, left_out: Mapping[str, int]) -> dict[str, Any]:
+    """The counts of a log, of which filters left out a part."""
+    used, filtered = int(kept.count().execute()), sum(left_out.values())
+    if counts["used"] != used + filtered:
+        raise RuntimeError(
+            f"Of {counts['used']} interactions filters kept {used} and left out {filtered}. This is a bug in "
+            "logs2lang; please report it."
+        )
+    return {**counts, "used": used, "filtered": filtered, "filtered_by_reason": dict(left_out)}
 
 
 def _count_catalogue(raw: RawLog, quarantine: ir.Table, merged: int, connection: DuckDB) -> dict[str, Any]:

@@ -75,7 +75,8 @@ def test_every_command_is_understood(words, monkeypatch, toy_folder):
     monkeypatch.setattr("logs2lang.evaluation.report.build_table", lambda report: "")
     monkeypatch.setattr("logs2lang.dataset_builders.dataset_folder.built_dataset.BuiltDataset.open", _stop)
     monkeypatch.setattr("logs2lang.evaluation.results.read_results", _stop)
-    for name in ("evaluation.metric.install_metric", "release.plan.plan_release", "release.jobs.preparation"):
+    stopped = ("evaluation.metric.install_metric", "evaluation.protocol_grid.write_grid")
+    for name in (*stopped, "release.plan.plan_release", "release.jobs.preparation"):
         monkeypatch.setattr(f"logs2lang.{name}", _stop)
     for name in ("write_cards", "stale_cards"):
         monkeypatch.setattr(f"logs2lang.release.cards.{name}", _stop)

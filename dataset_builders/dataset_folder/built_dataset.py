@@ -16,12 +16,14 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from ..input_error import InputError, did_you_mean
 from ..schema import (
+    CANDIDATES,
     CONFIGS,
     DATASET_VERSION,
     FOLD,
     ITEM_ID,
     SPLITS,
     SUCCESSOR_FOLDS,
+    TARGET_INDEX,
     USER,
     Item,
 )
@@ -44,6 +46,8 @@ class BuiltDataset:
     Args:
         folder (`Path`): Where its files lie.
         report (`dict`): Its build report.
+        reverse_candidates (`bool`, *optional*, defaults to `False`): Whether examples show their candidates in
+            reversed order, to see what depends on it.
 
     Example:
         >>> dataset = BuiltDataset.open("data/movielens-100k")  # doctest: +SKIP
@@ -53,6 +57,7 @@ class BuiltDataset:
 
     folder: Path
     report: dict[str, Any]
+    reverse_candidates: bool = False
 
     @classmethod
     def open(cls, path_or_repo: str | Path, revision: str | None = None) -> "BuiltDataset":
@@ -122,6 +127,8 @@ class BuiltDataset:
             examples, else -1.
         """
         examples = self.config("examples", split)
+        if self.reverse_candidates:
+            examples = examples.map(_reversed, features=examples.features, keep_in_memory=True)
         folds = [fold_to_read(user, split, self.successor_folds) for user in examples[USER]]
         return examples.add_column(FOLD, np.array(folds, np.int8))
 
@@ -166,6 +173,12 @@ class BuiltDataset:
         """A table of what the simulator knows, or `None` for a log of the real world."""
         path = self.folder / TRUTH_FOLDER / f"{name}.parquet"
         return pd.read_parquet(path) if path.exists() else None
+
+
+def _reversed(example: dict[str, Any]) -> dict[str, Any]:
+    """What changes in an example whose candidates stand in reversed order."""
+    shown = example[CANDIDATES]
+    return {CANDIDATES: shown[::-1], TARGET_INDEX: len(shown) - 1 - example[TARGET_INDEX]}
 
 
 def _download(repo: str, revision: str | None) -> Path:

@@ -160,10 +160,40 @@ def render_card(folder: Path, report: Mapping[str, Any], place: str = "path/or/n
         place=place,
         configs={config: meaning for config, meaning in _ROW_MEANINGS.items() if splits[config]},
         splits=splits,
+        filters=filter_phrases(report["options"]),
         length_rule=length_rule(report["options"]["protocol"], report["options"]["min_history"]),
         columns={config: _type_names(features) for config, features in CONFIG_FEATURES.items()},
         mit_permission=_text("mit_permission.txt").strip(),
     )
+
+
+def filter_phrases(options: Mapping[str, Any]) -> list[str]:
+    """What the filters of a build left in, as a card says it; none without filters.
+
+    Args:
+        options (`dict`): As the build report holds them.
+
+    Example:
+        >>> filter_phrases({"min_user_interactions": 5, "min_item_interactions": 5})
+        ['the 5-core (users with at least 5 items, items with at least 5 users, until both hold)']
+        >>> filter_phrases({"min_value": 4.0, "since": "2013-03-01T00:00:00+00:00"})
+        ['choices rated at least 4', 'from 2013-03-01 on']
+    """
+    users, items = (options.get(name) for name in ("min_user_interactions", "min_item_interactions"))
+    counted = {
+        f"users with at least {users} items": users,
+        f"items with at least {items} users": items,
+    }
+    phrases = [phrase for phrase, number in counted.items() if number is not None]
+    if len(phrases) == 2:
+        both = f"{', '.join(phrases)}, until both hold"
+        phrases = [f"the {users}-core ({both})" if users == items else both]
+    if options.get("min_value") is not None:
+        phrases.append(f"choices rated at least {options['min_value']:g}")
+    bounds = {"since": "from {} on", "until": "before {}"}
+    times = {name: options[name] for name in bounds if options.get(name)}
+    days = {name: time.removesuffix("+00:00").removesuffix("T00:00:00") for name, time in times.items()}
+    return [*phrases, *(bounds[name].format(day) for name, day in days.items())]
 
 
 def _text(name: str) -> str:

@@ -14,6 +14,7 @@ from importlib.resources import files
 from operator import itemgetter
 from typing import Any
 
+from ..input_error import InputError
 from ..schema import (
     CANDIDATE_LABELS,
     DEVICE,
@@ -306,6 +307,15 @@ def to_reasoner_prompt(context: str, candidates: Sequence[Mapping[str, Any]]) ->
     Args:
         context (`str`): A verbalized history. Language models write it, so it is sanitized line by line too.
         candidates (`list[Item]`): At most ten items, shown in this order.
+
+    Raises:
+        InputError: There are more candidates than labels.
     """
+    if len(candidates) > len(CANDIDATE_LABELS):
+        raise InputError(
+            f"The labels {CANDIDATE_LABELS[0]} to {CANDIDATE_LABELS[-1]} allow {len(CANDIDATE_LABELS)} candidates, "
+            f"but an example has {len(candidates)}. Use --answer title or --answer tags, or build with "
+            f"--num-candidates {len(CANDIDATE_LABELS)}."
+        )
     content = prompt_text("reasoner").format(context=sanitize_lines(context), candidates=candidate_lines(candidates))
     return [{"role": "user", "content": content}]

@@ -35,9 +35,9 @@ class YearCloseness:
         self.years = np.array([np.nan if item[YEAR] is None else item[YEAR] for item in items.values()], dtype=float)
         return self
 
-    def score(self, examples: Dataset) -> np.ndarray:
+    def score(self, examples: Dataset, shown: Sequence[str] | None = None) -> np.ndarray:
         """Score the candidates; see [`Recommender`]. A history without any year tells nothing."""
-        decisions = Decisions.of(examples, self.item_ids).latest(self.records)
+        decisions = Decisions.of(examples, self.item_ids, shown).latest(self.records)
         years = self.years[decisions.item]
         totals, known = (decisions.sum_records() @ values for values in (np.nan_to_num(years), ~np.isnan(years)))
         with np.errstate(invalid="ignore"):  # 0 / 0: no year in the history
@@ -67,13 +67,16 @@ class TagCosine:
         self.tags = to_tag_matrix([item[TAGS] for item in items.values()])
         return self
 
-    def score(self, examples: Dataset) -> np.ndarray:
+    def score(self, examples: Dataset, shown: Sequence[str] | None = None) -> np.ndarray:
         """Score the candidates; see [`Recommender`]. A candidate without tags scores 0, the lowest cosine there is."""
-        decisions = Decisions.of(examples, self.item_ids).latest(self.records)
+        decisions = Decisions.of(examples, self.item_ids, shown).latest(self.records)
         lengths = np.sqrt(np.maximum(self.tags.sum(axis=1).A1, 1))
         profiles = decisions.sum_records() @ self.tags[decisions.item]
-        shown = self.tags[decisions.candidates.ravel()]
-        agreement = shown.multiply(profiles[np.repeat(np.arange(len(examples)), decisions.candidates.shape[1])])
+        if decisions.shared is not None:
+            cosines = (profiles @ (self.tags[decisions.shared].T / lengths[decisions.shared])).toarray()
+            return decisions.of_known(cosines)
+        tags = self.tags[decisions.candidates.ravel()]
+        agreement = tags.multiply(profiles[np.repeat(np.arange(len(examples)), decisions.candidates.shape[1])])
         cosines = agreement.sum(axis=1).A1 / lengths[decisions.candidates.ravel()]
         return decisions.of_known(cosines.reshape(decisions.candidates.shape))
 

@@ -1,6 +1,7 @@
 """Examples as numbers: what stands to choose, and what the user chose before."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -23,33 +24,42 @@ class Decisions:
         example (`np.ndarray` of shape `[records]`): To which example a record belongs, ascending.
         item (`np.ndarray` of shape `[records]`): Number of its item; oldest first within an example.
         age (`np.ndarray` of shape `[records]`): 0 for an example's newest record, 1 for the one before.
+        shared (`np.ndarray` of shape `[candidates]`, *optional*): The candidates, where all examples have the same:
+            a whole catalogue is scored in another way than ten items.
     """
 
     candidates: np.ndarray
     example: np.ndarray
     item: np.ndarray
     age: np.ndarray
+    shared: np.ndarray | None = None
 
     @classmethod
-    def of(cls, examples: Dataset, item_ids: pd.Index) -> "Decisions":
+    def of(cls, examples: Dataset, item_ids: pd.Index, shown: Sequence[str] | None = None) -> "Decisions":
         """Number the items of examples.
 
         Args:
             examples (`datasets.Dataset`): Rows of `EXAMPLE_FEATURES`, all with equally many candidates.
             item_ids (`pandas.Index`): The items that the recommender knows; an item's number is its place here.
+            shown (`list[str]`, *optional*): Items to choose from, for every example, in place of its own candidates.
         """
         table: pa.Table = examples.select_columns([HISTORY, CANDIDATES]).with_format("arrow")[:]
-        records, shown = (pc.list_flatten(table[column]) for column in (HISTORY, CANDIDATES))
+        records = pc.list_flatten(table[HISTORY])
         example = np.repeat(np.arange(len(table)), pc.list_value_length(table[HISTORY]).to_numpy())
         item = _numbers(records, item_ids)
         noise = pc.is_in(pc.struct_field(records, EVENT), pa.array(NOISE_EVENTS)).to_numpy()
         chosen = (item >= 0) & ~noise
-        return cls(_numbers(shown, item_ids).reshape(len(table), -1), *_with_ages(example[chosen], item[chosen]))
+        history = _with_ages(example[chosen], item[chosen])
+        if shown is None:
+            candidates = _numbers(pc.list_flatten(table[CANDIDATES]), item_ids)
+            return cls(candidates.reshape(len(table), -1), *history)
+        shared = item_ids.get_indexer(pd.Index(np.array(shown, dtype=object), dtype=item_ids.dtype))
+        return cls(np.broadcast_to(shared, (len(table), len(shared))), *history, shared)
 
     def latest(self, count: int) -> "Decisions":
         """The same decisions, with the newest `count` records of each history."""
         kept = self.age < count
-        return Decisions(self.candidates, self.example[kept], self.item[kept], self.age[kept])
+        return replace(self, example=self.example[kept], item=self.item[kept], age=self.age[kept])
 
     def sum_records(self, weights: np.ndarray | None = None) -> sparse.csr_matrix:
         """The matrix of shape `[examples, records]` that sums values of records into their examples.

@@ -1,6 +1,6 @@
 """Items that the same users chose (Sarwar et al., 2001; Linden et al., 2003)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -47,9 +47,9 @@ class ItemKnn:
         self.table = pairs.cosine() if self.similarity == "cosine" else pairs.lift(SHRINKAGE)
         return self
 
-    def score(self, examples: Dataset) -> np.ndarray:
+    def score(self, examples: Dataset, shown: Sequence[str] | None = None) -> np.ndarray:
         """Score the candidates; see [`Recommender`]."""
-        return sum_over_history(self.table, Decisions.of(examples, self.item_ids).latest(self.records))
+        return sum_over_history(self.table, Decisions.of(examples, self.item_ids, shown).latest(self.records))
 
 
 def to_common_users(log: TrainingLog) -> PairCounts:

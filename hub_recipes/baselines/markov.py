@@ -1,6 +1,6 @@
 """What users choose soon after an item: a Markov chain with a window."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -46,9 +46,9 @@ class Markov:
         self.shares = followers.columns / max(followers.total, 1)
         return self
 
-    def score(self, examples: Dataset) -> np.ndarray:
+    def score(self, examples: Dataset, shown: Sequence[str] | None = None) -> np.ndarray:
         """Score the candidates; see [`Recommender`]."""
-        decisions = Decisions.of(examples, self.item_ids).latest(self.records)
+        decisions = Decisions.of(examples, self.item_ids, shown).latest(self.records)
         scores = sum_over_history(self.table, decisions, weights=0.5**decisions.age)
         return scores if self.lift else scores + self.shares[decisions.candidates]
 

@@ -81,12 +81,22 @@ def sum_over_history(table: sparse.csr_matrix, decisions: Decisions, weights: np
     Returns:
         `np.ndarray` of shape `[examples, candidates]`: `-inf` where a candidate is unknown.
     """
+    if decisions.shared is not None:
+        return decisions.of_known(_sum_rows(table, decisions, weights))
     sums = decisions.sum_records(weights)
     scores = np.zeros(decisions.candidates.shape)
     for start in range(0, len(decisions.item), _RECORDS_AT_ONCE):
         records = slice(start, start + _RECORDS_AT_ONCE)
         scores += sums[:, records] @ _look_up(table, decisions, records)
     return decisions.of_known(scores)
+
+
+def _sum_rows(table: sparse.csr_matrix, decisions: Decisions, weights: np.ndarray | None) -> np.ndarray:
+    """Whole rows of the table, summed: where everything is a candidate, looking up pairs would take far longer."""
+    weights = np.ones(len(decisions.item)) if weights is None else weights
+    shape = (len(decisions.candidates), table.shape[0])
+    by_item = sparse.csr_matrix((weights, (decisions.example, decisions.item)), shape=shape)
+    return (by_item @ table).toarray()[:, decisions.shared]
 
 
 def _look_up(table: sparse.csr_matrix, decisions: Decisions, records: slice) -> np.ndarray:

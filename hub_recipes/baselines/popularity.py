@@ -1,6 +1,6 @@
 """How many users chose an item, and nothing about the user at hand."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -33,8 +33,8 @@ class Popularity:
         self.item_ids, self.audience = log.item_ids, log.audience
         return self
 
-    def score(self, examples: Dataset) -> np.ndarray:
+    def score(self, examples: Dataset, shown: Sequence[str] | None = None) -> np.ndarray:
         """Score the candidates; see [`Recommender`]. What nobody chose in training has a count of 0."""
-        candidates = Decisions.of(examples, self.item_ids).candidates
+        candidates = Decisions.of(examples, self.item_ids, shown).candidates
         counts = np.where(candidates >= 0, self.audience[candidates], 0).astype(float)
         return -counts if self.inverse else counts

@@ -1,6 +1,6 @@
 """No knowledge at all: what every other row must beat."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,6 @@ class RandomChoice:
         """Learn nothing; see [`Recommender`]."""
         return self
 
-    def score(self, examples: Dataset) -> np.ndarray:
+    def score(self, examples: Dataset, shown: Sequence[str] | None = None) -> np.ndarray:
         """Score the candidates; see [`Recommender`]."""
-        return np.zeros((len(examples), len(examples[CANDIDATES][0])))
+        return np.zeros((len(examples), len(examples[CANDIDATES][0] if shown is None else shown)))

@@ -1,6 +1,6 @@
 """What every classical recommender can do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -33,11 +33,13 @@ class Recommender(Protocol):
             The recommender itself.
         """
 
-    def score(self, examples: Dataset) -> np.ndarray:
+    def score(self, examples: Dataset, shown: Sequence[str] | None = None) -> np.ndarray:
         """Score the candidates.
 
         Args:
             examples (`datasets.Dataset`): Rows of `EXAMPLE_FEATURES`.
+            shown (`list[str]`, *optional*): Items to score for every example, in place of its own candidates; such as
+                all of a catalogue, in full and not one by one.
 
         Returns:
             `np.ndarray` of shape `[examples, candidates]`: Higher is better; `-inf` for a candidate the recommender

@@ -3,7 +3,7 @@
 `torch` is imported when a network is fitted, not when this module is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -46,10 +46,12 @@ class SasRec:
         self.network = fitted_network(Sequences.of(log), self.settings, Watch(progress))
         return self
 
-    def score(self, examples: Dataset) -> np.ndarray:
+    def score(self, examples: Dataset, shown: Sequence[str] | None = None) -> np.ndarray:
         """Score the candidates; see [`Recommender`]. A history without any known item has logits of 0."""
-        decisions = Decisions.of(examples, self.item_ids)
-        logits = self.network.score(*to_padded(decisions.latest(self.settings.window)), decisions.candidates)
+        decisions = Decisions.of(examples, self.item_ids, shown)
+        history = to_padded(decisions.latest(self.settings.window))
+        shown_numbers = decisions.candidates if decisions.shared is None else decisions.shared
+        logits = self.network.score(*history, shown_numbers)
         if self.lift:
             logits = logits - np.log(self.audience[decisions.candidates] + SMOOTHING)
         return decisions.of_known(logits)

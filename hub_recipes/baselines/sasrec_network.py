@@ -53,17 +53,19 @@ class SasRecNetwork(nn.Module):
         Args:
             items (`np.ndarray` of shape `[sequences, longest]`): Item numbers, padded on the right.
             lengths (`np.ndarray` of shape `[sequences]`): May be 0: logits are then 0.
-            candidates (`np.ndarray` of shape `[sequences, candidates]`): Item numbers, or -1, which is read as 0.
+            candidates (`np.ndarray` of shape `[sequences, candidates]` or `[candidates]`): Item numbers, or -1, which
+                is read as 0; those of each sequence, or of all.
 
         Returns:
             `np.ndarray` of shape `[sequences, candidates]`
         """
         self.eval()
         device = self.items.weight.device
-        scores = np.zeros(candidates.shape, dtype=np.float32)
+        scores = np.zeros((len(items), candidates.shape[-1]), dtype=np.float32)
         for start in range(0, len(items), _SEQUENCES_AT_ONCE):
             rows = slice(start, start + _SEQUENCES_AT_ONCE)
-            some = (torch.from_numpy(numbers[rows]).to(device) for numbers in (items, lengths, candidates))
+            own = candidates if candidates.ndim == 1 else candidates[rows]
+            some = (torch.from_numpy(numbers).to(device) for numbers in (items[rows], lengths[rows], own))
             scores[rows] = self._candidate_logits(*some).cpu().numpy()
         return scores
 
@@ -71,7 +73,8 @@ class SasRecNetwork(nn.Module):
         hidden = self(items, lengths)
         last = hidden[torch.arange(len(items), device=items.device), (lengths - 1).clamp(min=0)]
         last = last * (lengths > 0)[:, None]
-        return torch.einsum("sd,scd->sc", last, self.items(candidates.clamp(min=0)))
+        weights = self.items(candidates.clamp(min=0))
+        return last @ weights.T if candidates.ndim == 1 else torch.einsum("sd,scd->sc", last, weights)
 
 
 class Block(nn.Module):

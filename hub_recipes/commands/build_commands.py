@@ -5,7 +5,7 @@ holds them equal to `BuildOptions`.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial, wraps
@@ -19,6 +19,7 @@ from logs2lang.dataset_builders.input_error import InputError
 if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend as DuckDB
 
+    from logs2lang.dataset_builders.build_options import BuildOptions
     from logs2lang.dataset_builders.raw_log import RawLog
 
     Source = Callable[[DuckDB], RawLog]
@@ -41,6 +42,7 @@ EncodingOption = Annotated[
     ),
 ]
 _SPLIT, _RUN = "How the log becomes examples", "How the build runs"
+_FILTERS = "Which interactions are used (all by default; the dataset card states the filters)"
 
 
 def build(
@@ -68,7 +70,12 @@ def build(
         typer.Option(help="How the candidates other than the target are drawn.", rich_help_panel=_SPLIT),
     ] = "popularity",
     num_candidates: Annotated[
-        int, typer.Option(help="Candidates per example, including the target (2 to 10).", rich_help_panel=_SPLIT)
+        int,
+        typer.Option(
+            help="Candidates per example, including the target (2 to 100). Labels A to J allow 10; with more, "
+            "reasoners answer by title or tags. To rank the whole catalogue, see `evaluate --num-candidates all`.",
+            rich_help_panel=_SPLIT,
+        ),
     ] = 10,
     history: Annotated[
         int, typer.Option(help="Maximum number of records in a history (1 to 100).", rich_help_panel=_SPLIT)
@@ -108,6 +115,34 @@ def build(
             rich_help_panel=_SPLIT,
         ),
     ] = "random",
+    k_core: Annotated[
+        int | None,
+        typer.Option(
+            help="Keep the k-core: users who chose at least so many different items, and items that at least so many "
+            "users chose, until both hold. Short for the next two options.",
+            rich_help_panel=_FILTERS,
+        ),
+    ] = None,
+    min_user_interactions: Annotated[
+        int | None,
+        typer.Option(help="Keep only users who chose at least so many different items.", rich_help_panel=_FILTERS),
+    ] = None,
+    min_item_interactions: Annotated[
+        int | None,
+        typer.Option(help="Keep only items that at least so many different users chose.", rich_help_panel=_FILTERS),
+    ] = None,
+    min_value: Annotated[
+        float | None,
+        typer.Option(help="Keep only choices rated at least so high; unrated ones go.", rich_help_panel=_FILTERS),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Keep what happened at or after this ISO time.", rich_help_panel=_FILTERS),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Keep what happened before this ISO time.", rich_help_panel=_FILTERS),
+    ] = None,
     seed: Annotated[
         int, typer.Option(help="Seed of all random choices; equal seeds give identical bytes.", rich_help_panel=_SPLIT)
     ] = 0,
@@ -148,14 +183,13 @@ def build(
     """Build a dataset from a source: the common part of all commands in this file."""
     from rich.console import Console
 
-    from logs2lang.dataset_builders.build_options import BuildOptions
     from logs2lang.dataset_builders.builder import build_dataset
     from logs2lang.dataset_builders.raw_log import own_license
 
     from ..console.progress import show_status
     from ..evaluation.report import build_table
 
-    options = BuildOptions(
+    options = to_options(
         protocol=protocol,
         candidates=candidates,
         num_candidates=num_candidates,
@@ -165,8 +199,14 @@ def build(
         successor_window=successor_window,
         successor_folds=successor_folds,
         num_successors=num_successors,
-        cuts=to_cuts(cuts),
+        cuts=cuts,
         ties=ties,
+        k_core=k_core,
+        min_user_interactions=min_user_interactions,
+        min_item_interactions=min_item_interactions,
+        min_value=min_value,
+        since=since,
+        until=until,
         seed=seed,
         salt=salt,
     )
@@ -216,6 +256,36 @@ def next_step(report: Mapping[str, Any], output: Path) -> str:
     )
 
 
+def to_options(
+    *,
+    cuts: str | None,
+    k_core: int | None,
+    min_user_interactions: int | None,
+    min_item_interactions: int | None,
+    since: str | None,
+    until: str | None,
+    **choices: Any,
+) -> "BuildOptions":
+    """The choices of a build, as its flags spell them.
+
+    Raises:
+        InputError: A flag is not to be read, or out of its range.
+    """
+    from logs2lang.dataset_builders.build_options import BuildOptions
+
+    return BuildOptions(
+        cuts=to_cuts(cuts),
+        **to_core(k_core, min_user_interactions, min_item_interactions),
+        since=to_time("--since", since),
+        until=to_time("--until", until),
+        **choices,
+    )
+
+
+SOURCES: dict[str, Callable[..., "Source"]] = {}
+"""What chooses each source, by the name of its command."""
+
+
 def source_command(name: str, **defaults: Any) -> Callable[[Callable[..., "Source"]], Callable[..., None]]:
     """Make a function that chooses a source into a command that builds it, with the options of `build` added.
 
@@ -225,24 +295,38 @@ def source_command(name: str, **defaults: Any) -> Callable[[Callable[..., "Sourc
     """
 
     def to_command(choose_source: Callable[..., "Source"]) -> Callable[..., None]:
-        own = list(inspect.signature(choose_source).parameters.values())
+        SOURCES[name] = choose_source
         shared = [
             option.replace(default=defaults.get(option.name, option.default))
             for option in inspect.signature(build).parameters.values()
-            if option.name != "source"
         ]
-
-        @wraps(choose_source)
-        def command(**values: Any) -> None:
-            choice = {option.name: values.pop(option.name) for option in own}
-            build(**values, source=choose_source(**choice))
-
-        parameters = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in (*own, *shared)]
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        command.__annotations__ = {option.name: option.annotation for option in parameters}
-        return build_app.command(name)(command)
+        return build_app.command(name)(with_source(choose_source, build, shared))
 
     return to_command
+
+
+def with_source(
+    choose_source: Callable[..., "Source"], work: Callable[..., None], options: Sequence[inspect.Parameter]
+) -> Callable[..., None]:
+    """A command with the options that choose a source and those of the work on it.
+
+    Args:
+        choose_source (`Callable`): Returns the source.
+        work (`Callable`): Takes `source` and `options`.
+        options (`list[inspect.Parameter]`): With their types as Typer reads them; `source` among them is left out.
+    """
+    own = list(inspect.signature(choose_source).parameters.values())
+    shared = [option for option in options if option.name != "source"]
+
+    @wraps(choose_source)
+    def command(**values: Any) -> None:
+        choice = {option.name: values.pop(option.name) for option in own}
+        work(**values, source=choose_source(**choice))
+
+    parameters = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in (*own, *shared)]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {option.name: option.annotation for option in parameters}
+    return command
 
 
 def to_cuts(text: str | None) -> tuple[datetime, datetime] | None:
@@ -262,6 +346,40 @@ def to_cuts(text: str | None) -> tuple[datetime, datetime] | None:
     except ValueError as error:
         raise InputError(f"--cuts is {text!r}; expected two ISO times, such as 2015-01-01,2015-06-01.") from error
     return _in_utc(first), _in_utc(second)
+
+
+def to_time(flag: str, text: str | None) -> datetime | None:
+    """Read one time, in UTC where it does not say.
+
+    Raises:
+        InputError: The text is no ISO time.
+
+    Example:
+        >>> to_time("--since", "2015-01-01").isoformat()
+        '2015-01-01T00:00:00+00:00'
+    """
+    try:
+        return None if text is None else _in_utc(datetime.fromisoformat(text.strip().replace("Z", "+00:00")))
+    except ValueError as error:
+        raise InputError(f"{flag} is {text!r}; expected an ISO time, such as 2015-01-01.") from error
+
+
+def to_core(k_core: int | None, of_users: int | None, of_items: int | None) -> dict[str, Any]:
+    """The least numbers of interactions that `--k-core` or the two options beside it ask for.
+
+    Raises:
+        InputError: Both ways were used.
+
+    Example:
+        >>> to_core(5, None, None)
+        {'min_user_interactions': 5, 'min_item_interactions': 5}
+    """
+    if k_core is not None and (of_users, of_items) != (None, None):
+        raise InputError(
+            "--k-core is short for --min-user-interactions and --min-item-interactions; give it, or give those."
+        )
+    least = (of_users, of_items) if k_core is None else (k_core, k_core)
+    return dict(zip(("min_user_interactions", "min_item_interactions"), least, strict=True))
 
 
 def _in_utc(time: datetime) -> datetime:

@@ -232,7 +232,8 @@ class Chain:
     def _evaluate(self, step: Step, choices: dict[str, Any], minutes: float | None, dry_run: bool) -> int:
         from .text_commands import evaluate
 
-        reasoner = self._resolved(step.role)
+        # A model on a server takes the place of a local one.
+        reasoner = None if "endpoint_model" in choices else self._resolved(step.role)
         if dry_run:
             _console.print(
                 f"evaluates {', '.join(f'{name} {value}' for name, value in choices.items())} with {reasoner}"

@@ -67,6 +67,13 @@ def evaluate(
     ] = DEFAULT_ROWS,
     split: SplitOption = "test",
     limit: LimitOption = None,
+    num_candidates: Annotated[
+        Literal["built", "all"],
+        typer.Option(
+            help="built: the candidates of the examples. all: every item of the catalogue that was in the log at that "
+            "time and that the user never touched; reasoners then answer by title or tags, in passes of 64 items."
+        ),
+    ] = "built",
     verbalizer_adapter: AdapterOption = None,
     reasoner: ModelOption = None,
     answer: Annotated[
@@ -125,6 +132,13 @@ def evaluate(
         str | None,
         typer.Option(metavar="K,K", help="Cut-offs of recall, NDCG and MRR; 1,3,5,10 by default."),
     ] = None,
+    reverse_candidates: Annotated[
+        bool,
+        typer.Option(
+            "--reverse-candidates",
+            help="Show the candidates in reversed order: what changes then depends on places and not on content.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed for choosing examples, breaking ties and the bootstrap.")] = 0,
     seeds: Annotated[
         str | None,
@@ -169,6 +183,8 @@ def evaluate(
 
     [bold]logs2lang evaluate data/ml --rows template,profile,markov-lift --limit 60 --output results/ml[/]
     """
+    from dataclasses import replace
+
     from datasets import disable_progress_bars
 
     from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
@@ -176,6 +192,7 @@ def evaluate(
 
     from ..console.exit_codes import UNFINISHED
     from ..console.progress import show_progress, show_status
+    from ..evaluation.catalogue_evaluation import evaluate_catalogue
     from ..evaluation.evaluation import RowsLeftError, evaluate_rows
     from ..evaluation.table_rows import CEILING_ROW, needs_reasoner, to_row_names
     from ..models.accelerators import set_matmul_precision
@@ -203,15 +220,20 @@ def evaluate(
     with show_status() as say:
         say("Reading the dataset")
         built = BuiltDataset.open(dataset)
+        built = replace(built, reverse_candidates=reverse_candidates) if reverse_candidates else built
         if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
             names.append(CEILING_ROW)
         say("Loading the models")
         set_matmul_precision(matmul_precision)
         verbalizers = load_adapters(adapters, built.items(), built.known_successors())
         model = (remote or _load_reasoner(reasoner, answer, seed, told or None)) if needs_reasoner(names) else None
+    of_drawn = {"cut_offs": cut_offs, "seeds": several, "against": against}
+    if num_candidates == "all" and any(of_drawn.values()):
+        raise InputError("--k, --seeds and --against need drawn candidates. Leave them out, or --num-candidates all.")
+    run, own = (evaluate_catalogue, {}) if num_candidates == "all" else (evaluate_rows, of_drawn)
     try:
         with show_progress() as report:
-            results = evaluate_rows(
+            results = run(
                 built,
                 names,
                 split=split,
@@ -220,16 +242,14 @@ def evaluate(
                 verbalizers=verbalizers,
                 history_length=history_length,
                 discoveries=discoveries,
-                cut_offs=cut_offs,
                 seed=seed,
-                seeds=several,
-                against=against,
                 output=output,
                 overwrite=overwrite,
                 command=shlex.join(["logs2lang", *sys.argv[1:]]),
                 created=datetime.now(timezone.utc),
                 progress=report,
                 minutes=minutes,
+                **own,
             )
     except RowsLeftError as stop:
         print(f"{stop} The same command resumes there.", file=sys.stderr)

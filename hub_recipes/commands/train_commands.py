@@ -14,7 +14,9 @@ train_app = typer.Typer(
 _RECIPE = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """Everything after the command belongs to the training script, `--help` included."""
 
-PRESETS = ("smoke", "cpu", "simulation", "gpu")
+ABLATIONS = ("length", "reward", "history", "transfer", "order", "objectives")
+"""Chains that change one choice and leave the others as they are."""
+PRESETS = ("smoke", "cpu", "simulation", "gpu", *ABLATIONS)
 """Chains that are known by a word; each is a file of `configs/smollm2-135m/chain`."""
 
 
@@ -45,7 +47,11 @@ def train_all(
     dataset: Annotated[str, typer.Option(help="A built folder, or a dataset repository of the Hub.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run, with one folder per step.")],
     preset: Annotated[
-        str, typer.Option(help="smoke, cpu, simulation, gpu, or the path of a YAML file with your own steps.")
+        str,
+        typer.Option(
+            help="smoke, cpu, simulation or gpu; an ablation: length, reward, history, transfer, order or objectives; "
+            "or the path of a YAML file with your own steps."
+        ),
     ] = "cpu",
     minutes: Annotated[
         float | None,

@@ -149,7 +149,7 @@ def evaluate_rows(
     choices = {"split": split, "n": len(examples), **chosen_by, **counted}
     record = {"command": command, "created": created and created.isoformat()}
     context = {**record, **to_context(dataset, examples, choices, reasoner)}
-    results = _resume(context, output, overwrite)
+    results = resumed_results(context, output, overwrite)
     if against is not None and against not in {*(row.name for row in table), *(row[ROW] for row in results.rows)}:
         raise InputError(f"--against is {against!r}, which is no row of this table. Add it to --rows.")
     if output is not None:
@@ -354,7 +354,7 @@ def to_fingerprint(row: TableRow, context: Mapping[str, Any], seeds: Sequence[in
     return _digest({"row": row.name, **identity, **setting, "version": metadata.version("logs2lang")})
 
 
-def _resume(context: dict[str, Any], output: Path | None, overwrite: bool) -> Results:
+def resumed_results(context: dict[str, Any], output: Path | None, overwrite: bool) -> Results:
     """The results to continue from: those in `output`, if they are about the same examples and reasoner, or none."""
     if output is None or overwrite or not (output / RESULTS_FILE).exists():
         return Results(context)

@@ -35,8 +35,8 @@ Answer = Literal["label", "title", "tags", "generate"]
 MAX_ANSWER_TOKENS = 24
 """Room for a sentence around a title, where an answer is generated."""
 
-PRIORS_PER_PASS = 64
-"""Branches that share one prompt; attention over them grows with the square."""
+BRANCHES_PER_PASS = 64
+"""Branches that share one prompt, which is repeated for the next ones; attention over them grows with the square."""
 
 logger = logging.get_logger(__name__)
 
@@ -114,11 +114,15 @@ class LocalReasoner:
         Args:
             contexts (`list[str]`): Verbalized histories. One that does not fit the model's window loses its oldest
                 lines, and a warning says how many did.
-            candidates (`list[list[Item]]`): Per context, at most ten items with `item_id`, `title`, `year`, `tags`.
+            candidates (`list[list[Item]]`): Per context, items with `item_id`, `title`, `year`, `tags`; at most ten
+                where the answer is a label or generated.
             progress (`Callable[[int], None]`, *optional*): Called with the number of finished contexts.
 
         Returns:
             `list[Ranking | None]`: Per context; `None` where the answer is invalid.
+
+        Raises:
+            InputError: There are more candidates than labels.
         """
         ways = {
             "label": self._by_label,
@@ -146,20 +150,58 @@ class LocalReasoner:
         return self._rankings(candidates, [row[: len(of)] for row, of in zip(log_probs, candidates, strict=True)])
 
     def _by_branches(self, contexts: Any, candidates: Any, progress: Any) -> list[Ranking | None]:
+        return self._rankings(candidates, self.branch_scores(contexts, candidates, progress))
+
+    def branch_scores(
+        self,
+        contexts: Sequence[str],
+        candidates: Sequence[Candidates],
+        progress: Callable[[int], None] | None = None,
+    ) -> list[np.ndarray]:
+        """How well each candidate continues its context, for `"title"` and `"tags"`; any number of candidates.
+
+        Args:
+            contexts (`list[str]`): As in `rank`.
+            candidates (`list[list[Item]]`): As in `rank`. Where contexts share one list, it is spelled once.
+            progress (`Callable[[int], None]`, *optional*): As in `rank`.
+
+        Returns:
+            `list[np.ndarray]`: Per context one score per candidate, of which `rank` takes the softmax.
+        """
         answer = cast(ScoredAnswer, self.answer)
         if answer == "tags" and candidates and not any(item[TAGS] for shown in candidates for item in shown):
             logger.warning(
                 "None of these candidates has tags, so they all score the same. Use answer mode title or label."
             )
-        branches = [answer_ids(self.language_model, answer, shown) for shown in candidates]
-        longest = max((sum(map(len, of_row)) for of_row in branches), default=0)
+        lists = {id(shown): shown for shown in candidates}
+        spelled = {key: answer_ids(self.language_model, answer, shown) for key, shown in lists.items()}
+        branches = [spelled[id(shown)] for shown in candidates]
+        longest = max((sum(map(len, part)) for of_row in spelled.values() for part in _parts(of_row)), default=0)
         prompts = self._prompts(contexts, candidates, to_prompt_of(answer), room=longest)
-        scores = self.language_model.branch_log_probs(prompts, branches, progress)
+        scores = self._branch_log_probs(prompts, branches, progress)
         if self.subtract_prior:
             priors = self._priors(branches, to_prompt_of(answer))
             scores = [score - prior for score, prior in zip(scores, priors, strict=True)]
         equal = [_of_equal_branches(*of_row) for of_row in zip(scores, branches, strict=True)]
-        return self._rankings(candidates, [score / self.temperature for score in equal])
+        return [score / self.temperature for score in equal]
+
+    def _branch_log_probs(
+        self,
+        prompts: Sequence[Sequence[int]],
+        branches: Sequence[Sequence[Sequence[int]]],
+        progress: Callable[[int], None] | None,
+    ) -> list[np.ndarray]:
+        """The log-probability of each branch, in passes of so many."""
+        parts = [(row, part) for row, of_row in enumerate(branches) for part in _parts(of_row)]
+        scores = self.language_model.branch_log_probs(
+            [prompts[row] for row, _ in parts],
+            [part for _, part in parts],
+            progress and (lambda done: progress(done * len(prompts) // len(parts))),
+        )
+        of_rows: list[list[np.ndarray]] = [[] for _ in prompts]
+        for (row, _), of_part in zip(parts, scores, strict=True):
+            of_rows[row].append(of_part)
+        return [np.concatenate(of_row) for of_row in of_rows]
 
     def _rankings(self, candidates: Sequence[Candidates], scores: Sequence[np.ndarray]) -> list[Ranking | None]:
         return [
@@ -169,12 +211,14 @@ class LocalReasoner:
 
     def _priors(self, branches: Sequence[Sequence[Sequence[int]]], to_prompt: ToPrompt) -> list[np.ndarray]:
         """The log-probability of each branch where nothing is known about the user, each one scored once."""
-        known = sorted({tuple(branch) for of_row in branches for branch in of_row})
-        parts = [known[start : start + PRIORS_PER_PASS] for start in range(0, len(known), PRIORS_PER_PASS)]
+        lists = {id(of_row): of_row for of_row in branches}
+        known = sorted({tuple(branch) for of_row in lists.values() for branch in of_row})
+        parts = _parts(known)
         prompt = self.language_model.prompt_ids(to_prompt("", []))
         scores = self.language_model.branch_log_probs([prompt] * len(parts), parts)
         prior = dict(zip(known, np.concatenate(scores), strict=True)) if known else {}
-        return [np.array([prior[tuple(branch)] for branch in of_row]) for of_row in branches]
+        of_lists = {key: np.array([prior[tuple(branch)] for branch in of_row]) for key, of_row in lists.items()}
+        return [of_lists[id(of_row)] for of_row in branches]
 
     def _by_text(self, contexts: Any, candidates: Any, progress: Any) -> list[Ranking | None]:
         prompts = self._prompts(contexts, candidates, to_reasoner_prompt, room=MAX_ANSWER_TOKENS)
@@ -199,6 +243,11 @@ class LocalReasoner:
                 f"{cut} of {len(contexts)} contexts were longer than {limit} tokens; their oldest lines were cut."
             )
         return [ids for ids, _ in fitted]
+
+
+def _parts(branches: Sequence[Any]) -> list[Sequence[Any]]:
+    """The branches of one prompt, as many at a time as are read in one pass."""
+    return [branches[start : start + BRANCHES_PER_PASS] for start in range(0, len(branches), BRANCHES_PER_PASS)]
 
 
 def trained_choices(folder: Path) -> dict[str, Any]:

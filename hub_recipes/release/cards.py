@@ -19,6 +19,7 @@ from .adapter import (
     ReleasedAdapter,
     find_adapters,
 )
+from .results_page import has_page, page_troubles, write_page
 
 
 def write_cards(folder: Path, dataset: Path | None = None) -> list[Path]:
@@ -32,7 +33,7 @@ def write_cards(folder: Path, dataset: Path | None = None) -> list[Path]:
     Returns:
         `list[Path]`: The files that were written.
     """
-    written = []
+    written = [write_page(folder / RESULTS_FOLDER)] if has_page(folder / RESULTS_FOLDER) else []
     for place in find_cards(folder):
         if (place / RUN_FILE).is_file():
             adapter = ReleasedAdapter.open(place)
@@ -52,19 +53,20 @@ def stale_cards(folder: Path) -> list[str]:
     Args:
         folder (`Path`): As `write_cards` takes it.
     """
-    return [trouble for place in find_cards(folder) for trouble in _troubles(place)]
+    of_cards = [trouble for place in find_cards(folder) for trouble in _troubles(place)]
+    return [*of_cards, *page_troubles(folder / RESULTS_FOLDER)]
 
 
 def find_cards(folder: Path) -> list[Path]:
     """The adapters and built datasets at or right below a folder.
 
     Raises:
-        InputError: There is none.
+        InputError: There is none, and no page of results either.
     """
     if (folder / RUN_FILE).is_file() or (folder / REPORT_FILE).is_file():
         return [folder]
     found = [*find_adapters(folder), *(path.parent for path in sorted(folder.glob(f"*/{REPORT_FILE}")))]
-    if not found:
+    if not found and not has_page(folder / RESULTS_FOLDER):
         raise InputError(
             f"{folder} contains no released adapter (a folder with {RUN_FILE}) and no built dataset (a folder with "
             f"{REPORT_FILE})."

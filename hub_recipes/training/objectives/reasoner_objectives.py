@@ -20,7 +20,7 @@ from logs2lang.dataset_builders.schema import CANDIDATES, IS_DISCOVERY, ITEM_ID,
 
 from ...evaluation.metric import load_metric
 from ...models.language_models import LanguageModel
-from ...reasoners.local import PRIORS_PER_PASS, LocalReasoner
+from ...reasoners.local import BRANCHES_PER_PASS, LocalReasoner
 from ...reasoners.questions import ScoredAnswer, to_prompt_of
 from .candidate_policy import (
     cross_entropy,
@@ -262,7 +262,7 @@ class CandidateObjective:
         answers = [[tuple(branch.ids) for branch in shown.sequence.branches] for shown in packed_examples]
         known = sorted({answer for of_example in answers for answer in of_example})
         prompt = self.language_model.prompt_ids(to_prompt_of(self.settings.answer)("", []))
-        parts = [known[start : start + PRIORS_PER_PASS] for start in range(0, len(known), PRIORS_PER_PASS)]
+        parts = [known[start : start + BRANCHES_PER_PASS] for start in range(0, len(known), BRANCHES_PER_PASS)]
         sequences = [PackedSequence(prompt, [Branch(answer, len(prompt)) for answer in part]) for part in parts]
         width = max(map(len, parts))
         place = {answer: row * width + column for row, part in enumerate(parts) for column, answer in enumerate(part)}

@@ -13,6 +13,7 @@ import yaml
 
 from logs2lang.commands import chain
 from logs2lang.commands.chain import Chain, Step, find_recipe, read_chain, rehearsed
+from logs2lang.commands.train_commands import ABLATIONS
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.training.runs.run_record import adapter_hash
@@ -187,6 +188,31 @@ def test_a_dry_run_says_every_step_and_makes_nothing(at_training_folder, capsys)
     assert to_chain(read_chain(SMOKE), "dry-chain").run(dry_run=True) == 0
     assert "history" in capsys.readouterr().err
     assert not Path("dry-chain").exists()
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_an_ablation_says_every_step(at_training_folder, capsys, name):
+    steps = read_chain(f"smollm2-135m/chain/{name}.yaml")
+    assert to_chain(steps, "dry-chain").run(dry_run=True) == 0
+    said = capsys.readouterr()
+    assert all(step.name in said.err for step in steps)
+    assert not Path("dry-chain").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["length", "objectives", "order"])
+def test_an_ablation_runs_on_a_few_examples(at_training_folder, name):
+    steps = [rehearsed(step) for step in read_chain(f"smollm2-135m/chain/{name}.yaml")]
+    assert to_chain(steps, name).run() == 0
+    for step in steps:
+        if step.action == "evaluate":
+            document = json.loads(Path(name, step.name, "results.json").read_text())
+            assert {row["row"] for row in document["rows"]} >= {"template"}
+        elif step.name in ("with_length", "without_length"):
+            run = json.loads(Path(name, step.name, "adapter", "run.json").read_text())
+            assert run["config"]["reward_weights"] == ([0.9, 0.1] if step.name == "with_length" else [1.0, 0.0])
+            assert any("frac_reward_zero_std" in line for line in run["history"])
+    shutil.rmtree(name)
 
 
 @pytest.mark.parametrize(
