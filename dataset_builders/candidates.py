@@ -59,7 +59,11 @@ def to_pool(log: KeyedLog, training: ir.Table, options: BuildOptions, connection
         [`CandidatePool`]: Its weights are one more than the number of users who chose an item in training, or 1 for
             `uniform`.
     """
-    weights = store("weights", to_weights(log, training, options), connection)
+    return lined_up(store("weights", to_weights(log, training, options), connection), connection)
+
+
+def lined_up(weights: ir.Table, connection: DuckDB) -> CandidatePool:
+    """The pool of some weights, its line stored on the connection."""
     so_far = _exact_sum(weights[WEIGHT]).over(order_by=[FIRST_SEEN, ITEM_KEY], rows=(None, 0))
     ends = weights.mutate(end=so_far.cast("int64"))
     line = ends.select(ITEM_KEY, WORK_KEY, slot=ibis.range(ends.end - ends[WEIGHT], ends.end).unnest())
