@@ -79,8 +79,8 @@ def simulation(folder: Path) -> Source:
 
 
 def rows_of(folder: Path, config: str, split: str) -> pa.Table:
-    read = pa.concat_tables([pq.read_table(shard) for shard in shards_of(folder, config, split)])
-    return read.cast(CONFIG_FEATURES[config].arrow_schema)
+    schema = CONFIG_FEATURES[config].arrow_schema
+    return pa.concat_tables([pq.read_table(shard).cast(schema) for shard in shards_of(folder, config, split)])
 
 
 def without_hashes(report: dict) -> dict:
