@@ -8,7 +8,7 @@ LIMIT ?= 150
 ROWS ?= template,successors,action:newest-3,popularity,item-knn-lift,markov-counts,markov-lift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools browser quickstart test bench lint types clean
+.PHONY: help setup tools browser java quickstart test bench lint types clean
 
 help: ## Show the available targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 $(VENV)/.tools: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[dev,embeddings,space,train]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,embeddings,space,spark,train]'
 	touch $@
 
 quickstart: setup ## Build MovieLens-100K, write logs as text, recommend from each text, print the table
@@ -41,9 +41,18 @@ browser: ## Install Chromium for the browser tests of the demo
 		$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } || \
 	echo "Chromium was not found and could not be installed: the browser tests will be skipped."
 
-# Two workers on two cores: more threads per worker would only compete with each other.
-test: tools browser lint ## Lint, then run every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+# Builds on Spark are tested with a local Spark, which runs on Java.
+java: ## Install Java 17 for the tests of builds on Spark
+	@if command -v java; then exit 0; fi >/dev/null; \
+	as_root=$$([ "$$(id -u)" = 0 ] || echo "sudo -n"); \
+	{ command -v apt-get >/dev/null && $$as_root apt-get update -qq && \
+		$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openjdk-17-jre-headless >/dev/null; } || \
+	echo "Java was not found and could not be installed: the tests of builds on Spark will be skipped."
+
+# Two workers on two cores: more threads per worker would only compete with each other. Tests that share a Spark go to
+# one of them.
+test: tools browser java lint ## Lint, then run every test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 bench: tools ## Measure speed as ratios, side by side in one run
 	$(BIN)/python -m pytest --override-ini addopts= --import-mode=importlib -s tests/benchmarks

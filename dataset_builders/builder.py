@@ -11,15 +11,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from ibis.backends.duckdb import Backend as DuckDB
@@ -73,13 +72,50 @@ from .splits import (
 from .successor_lists import SuccessorLists
 from .successors import fold_to_read, successor_tables
 from .tables.machine_limits import plain_limits
-from .tables.stored_tables import drop_stored, scratch_tables, store
+from .tables.stored_tables import Tables, drop_stored, scratch_tables, store
 from .user_groups import UserGroup, build_groups, to_user_groups
 
 _MANY_TIES = 0.05
 _SCRATCH_LOCK = ".build.lock"
 Source = Callable[[DuckDB], RawLog]
 Progress = Callable[[str], None]
+
+
+class Engine(Protocol):
+    """Where the stations of a build do their work: [`ThisMachine`], or a cluster."""
+
+    @property
+    def machine(self) -> DuckDB:
+        """DuckDB here, for what is small whatever the log."""
+
+    @property
+    def tables(self) -> Tables:
+        """Where the tables of the log lie."""
+
+    def take(self, raw: RawLog) -> RawLog:
+        """The log that a source read on `machine`, where this engine works on it."""
+
+    def write_examples(self, log: "SplitLog", folder: Path, options: BuildOptions) -> None:
+        """Write the configs `examples` and `interactions`."""
+
+    def write_successors(self, log: "SplitLog", folder: Path, options: BuildOptions) -> None:
+        """Write the config `successors`."""
+
+    def check(self, log: "SplitLog", folder: Path, options: BuildOptions) -> None:
+        """Check what was written; see `checks.check_examples`."""
+
+    def count_rules(self, log: "SplitLog", folder: Path) -> dict[str, Any]:
+        """As `checks.count_rules`."""
+
+    def write_prompt_configs(self, folder: Path, options: BuildOptions) -> None:
+        """Write the configs `verbalizer` and `reasoner`."""
+
+    def bring(self, table: ir.Table) -> ir.Table:
+        """A table of the log as one of `machine`."""
+
+
+OpenEngine = Callable[[Path, DuckDB], AbstractContextManager[Engine]]
+"""Opens an engine, given the folder in which the build works and DuckDB on this machine."""
 
 
 def build_dataset(
@@ -93,6 +129,7 @@ def build_dataset(
     license: LogLicense | None = None,
     prompts: bool = True,
     progress: Progress | None = None,
+    engine: OpenEngine | None = None,
 ) -> dict[str, Any]:
     """Build a dataset folder out of a log.
 
@@ -108,6 +145,8 @@ def build_dataset(
         prompts (`bool`, *optional*, defaults to `True`): Whether to write the configs of prompts, which an evaluation
             does not read and which take the longest.
         progress (`Callable[[str], None]`, *optional*): Called with the name of each step as it begins.
+        engine (`Callable`, *optional*): What builds, such as `on_spark("yarn")`; DuckDB on this machine by
+            default. The rows do not depend on it.
 
     Returns:
         `dict`: The build report, as in `build_report.json`: options, counts, splits, license.
@@ -133,7 +172,8 @@ def build_dataset(
         with plain_limits(memory_limit):
             connection = connect(scratch, threads=threads, memory_limit=memory_limit)
             try:
-                report = _build(_licensed(source, license), staging, options, strict, prompts, connection, tell)
+                with (engine or _this_machine)(Path(scratch), connection) as opened:
+                    report = _build(_licensed(source, license), staging, options, strict, prompts, opened, tell)
             finally:
                 connection.disconnect()
         _replace(output, staging)
@@ -174,42 +214,80 @@ def _scratch_folder(output: Path) -> Iterator[str]:
         yield scratch
 
 
+@dataclass(frozen=True)
+class ThisMachine:
+    """DuckDB does everything; see [`Engine`]."""
+
+    machine: DuckDB
+
+    @property
+    def tables(self) -> DuckDB:
+        return self.machine
+
+    def take(self, raw: RawLog) -> RawLog:
+        return raw
+
+    def write_examples(self, log: "SplitLog", folder: Path, options: BuildOptions) -> None:
+        path = shard_path(folder, "interactions", "train", 0, 1)
+        write_table(named_training(log), path, self.machine)
+        write_examples(log, folder, options, self.machine)
+
+    def write_successors(self, log: "SplitLog", folder: Path, options: BuildOptions) -> None:
+        write_successors(log, folder, options, self.machine)
+
+    def check(self, log: "SplitLog", folder: Path, options: BuildOptions) -> None:
+        check_examples(folder, options, self.machine)
+
+    def count_rules(self, log: "SplitLog", folder: Path) -> dict[str, Any]:
+        return count_rules(folder, self.machine)
+
+    def write_prompt_configs(self, folder: Path, options: BuildOptions) -> None:
+        write_prompt_configs(folder, options)
+
+    def bring(self, table: ir.Table) -> ir.Table:
+        return table
+
+
+def _this_machine(scratch: Path, machine: DuckDB) -> AbstractContextManager[Engine]:
+    return nullcontext(ThisMachine(machine))
+
+
 def _build(
     source: Source,
     folder: Path,
     options: BuildOptions,
     strict: bool,
     prompts: bool,
-    connection: DuckDB,
+    engine: Engine,
     tell: Progress,
 ) -> dict[str, Any]:
     tell("Step 1 of 7: reading the log")
-    raw = source(connection)
+    raw = engine.take(source(engine.machine))
     options = _in_file_order(raw, options)
     tell("Step 2 of 7: checking every row")
-    log = canonicalize(raw, connection, strict=strict, file_order=options.ties == "file", options=options)
-    write_table(log.quarantine, folder / QUARANTINE_FILE, connection)
+    log = canonicalize(raw, engine.tables, strict=strict, file_order=options.ties == "file", options=options)
+    write_table(log.quarantine, folder / QUARANTINE_FILE, engine.machine)
     if log.counts.get("catalogue_quarantined"):
-        write_table(log.items_quarantine, folder / ITEMS_QUARANTINE_FILE, connection)
+        write_table(log.items_quarantine, folder / ITEMS_QUARANTINE_FILE, engine.machine)
     tell("Step 3 of 7: choosing targets")
     asked = options
-    split_log = to_split_log(log, options, connection)
+    split_log = to_split_log(log, options, engine.tables)
     options = split_log.options
-    _write_catalogue(split_log, folder, connection)
+    _write_items(split_log, folder, engine)
     tell("Step 4 of 7: drawing candidates and cutting histories")
-    write_examples(split_log, folder, options, connection)
-    _write_truth(raw, split_log.keyed, folder, connection)
+    engine.write_examples(split_log, folder, options)
+    _write_truth(raw, split_log.keyed, folder, engine)
     tell("Step 5 of 7: counting successors")
-    write_successors(split_log, folder, options, connection)
+    engine.write_successors(split_log, folder, options)
     tell("Step 6 of 7: checking the examples")
-    check_examples(folder, options, connection)
+    engine.check(split_log, folder, options)
     check_accounting(folder, log.counts, split_log.keyed.num_interactions())
     if prompts:
         tell("Step 7 of 7: writing prompts")
-        write_prompt_configs(folder, options)
+        engine.write_prompt_configs(folder, options)
     report = _to_report(raw, log, split_log, folder, options)
     report["content_sha256"] = content_hashes(folder)
-    report["count_rules"] = count_rules(folder, connection)
+    report["count_rules"] = engine.count_rules(split_log, folder)
     report["notes"] += [
         *_titles_notes(report["counts"]),
         *_length_notes(report, asked, options),
@@ -240,7 +318,7 @@ class SplitLog:
     options: BuildOptions
 
 
-def to_split_log(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -> SplitLog:
+def to_split_log(log: CanonicalLog, options: BuildOptions, connection: Tables) -> SplitLog:
     """Key a canonical log and choose its targets; the interactions of the log itself are gone then."""
     keyed = key_log(log.interactions, log.items, options, connection)
     for name in ("interactions", FILTERED_TABLE):  # keyed they take a third of the memory, and are not read again
@@ -283,12 +361,12 @@ def write_examples(log: SplitLog, folder: Path, options: BuildOptions, connectio
 
     def build(shard: int, own: DuckDB) -> None:
         paths = {split: shard_path(folder, "examples", split, shard, len(groups)) for split in SPLITS}
-        _write_group(log, groups[shard], pool, paths, options, own)
+        write_group(log, groups[shard], pool, paths, options, own)
 
     build_groups(build, len(groups), connection)
 
 
-def _write_group(
+def write_group(
     log: SplitLog,
     group: UserGroup,
     pool: CandidatePool,
@@ -318,6 +396,20 @@ def write_successors(log: SplitLog, folder: Path, options: BuildOptions, connect
 
 def write_prompt_configs(folder: Path, options: BuildOptions) -> None:
     """Write the configs of prompts beside the examples they are made of."""
+    write_prompts = prompt_writer(folder, options)
+    for split in SPLITS:
+        for source in shards_of(folder, "examples", split):
+            write_prompts(source, split)
+
+
+def prompt_writer(folder: Path, options: BuildOptions, output: Path | None = None) -> Callable[[Path, str], None]:
+    """What writes the prompts of one shard of examples, given the shard and its split.
+
+    Args:
+        folder (`Path`): The dataset folder; its items and successors are read once.
+        options ([`BuildOptions`]): `successor_folds` is used.
+        output (`Path`, *optional*): The folder to write into, where it is another one.
+    """
     items = {row[ITEM_ID]: row for row in pq.read_table(folder / "items").to_pylist()}
     successors = SuccessorLists(folder / "successors")
 
@@ -325,31 +417,35 @@ def write_prompt_configs(folder: Path, options: BuildOptions) -> None:
         fold = fold_to_read(example[USER], split, options.successor_folds)
         return to_prompt_rows(example, items, successors, fold)
 
-    for split in SPLITS:
-        for source in shards_of(folder, "examples", split):
-            configs = prompt_configs(options.num_candidates)
-            targets = {folder / config / source.name: CONFIG_FEATURES[config] for config in configs}
-            write_mapped(source, targets, partial(to_rows, split=split))
+    def write(source: Path, split: str) -> None:
+        configs = prompt_configs(options.num_candidates)
+        targets = {(output or folder) / config / source.name: CONFIG_FEATURES[config] for config in configs}
+        write_mapped(source, targets, partial(to_rows, split=split))
+
+    return write
 
 
-def _write_catalogue(log: SplitLog, folder: Path, connection: DuckDB) -> None:
-    items = log.keyed.items.order_by(ITEM_KEY).select(*ITEM_FEATURES)
-    write_table(items, shard_path(folder, "items", "train", 0, 1), connection)
+def _write_items(log: SplitLog, folder: Path, engine: Engine) -> None:
+    items = engine.bring(log.keyed.items).order_by(ITEM_KEY).select(*ITEM_FEATURES)
+    write_table(items, shard_path(folder, "items", "train", 0, 1), engine.machine)
+
+
+def named_training(log: SplitLog) -> ir.Table:
+    """The config `interactions`."""
     named = log.training.join(log.keyed.users.select(USER_KEY, USER), USER_KEY)
     named = named.join(log.keyed.items.select(ITEM_KEY, ITEM_ID), ITEM_KEY).order_by(USER_KEY, POSITION)
-    training = named.select(*TRAINING_INTERACTION_FEATURES)
-    write_table(training, shard_path(folder, "interactions", "train", 0, 1), connection)
+    return named.select(*TRAINING_INTERACTION_FEATURES)
 
 
-def _write_truth(raw: RawLog, log: KeyedLog, folder: Path, connection: DuckDB) -> None:
+def _write_truth(raw: RawLog, log: KeyedLog, folder: Path, engine: Engine) -> None:
     """Write what a simulator knows, under the same opaque ids."""
     for name, table in raw.truth.items():
         if USER_ID in table.columns:
-            table = table.inner_join(log.users.select(USER_ID, USER), USER_ID).drop(USER_ID)
+            table = table.inner_join(engine.bring(log.users).select(USER_ID, USER), USER_ID).drop(USER_ID)
         if ITEM_ID in table.columns:
-            opaque = log.items.select(item_id="source_item_id", opaque=ibis._.item_id)
+            opaque = engine.bring(log.items).select(item_id="source_item_id", opaque=ibis._.item_id)
             table = table.inner_join(opaque, ITEM_ID).drop(ITEM_ID).rename(item_id="opaque")
-        write_table(table.order_by(table.columns), folder / TRUTH_FOLDER / f"{name}.parquet", connection)
+        write_table(table.order_by(table.columns), folder / TRUTH_FOLDER / f"{name}.parquet", engine.machine)
 
 
 def _to_report(
@@ -472,9 +568,10 @@ def _counts_note(rules: Mapping[str, Any]) -> list[str]:
 
 
 def _count_examples(folder: Path, split: str) -> dict[str, int]:
-    tables = [pq.read_table(shard, columns=[IS_DISCOVERY]) for shard in shards_of(folder, "examples", split)]
-    flags = pa.concat_tables(tables)[IS_DISCOVERY]
-    return {"examples": len(flags), "discovery": sum(flags.to_pylist())}
+    # Shard by shard: in one without rows DuckDB marks columns as never null, and in others not.
+    shards = shards_of(folder, "examples", split)
+    flags = [pq.read_table(shard, columns=[IS_DISCOVERY])[IS_DISCOVERY] for shard in shards]
+    return {"examples": sum(map(len, flags)), "discovery": sum(sum(flag.to_pylist()) for flag in flags)}
 
 
 def _refuse_foreign_folder(output: Path) -> None:

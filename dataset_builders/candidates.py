@@ -29,6 +29,9 @@ FEW_DRAWS, MANY_DRAWS = 12, 24
 """For ten candidates: most examples are served by few draws, nearly all of the others by these and some more. More
 candidates take as many times more draws."""
 
+LONGEST_LINE = 100_000_000
+"""Slots of a line that is kept in memory, 12 bytes each; in a longer one only the first slot of each item is."""
+
 WEIGHT = "weight"
 _EXAMPLE = [USER_KEY, POSITION]
 
@@ -42,10 +45,18 @@ class CandidatePool:
             since when it is in the log.
         line (`ibis.Table`): `slot`, `item_key`, `work_key`: the items side by side, in the order they came into the
             log, each as long as its weight. What is available at a moment is then a prefix of the line.
+        every_slot (`bool`): Whether `line` has all slots, or only the first of each item.
     """
 
     weights: ir.Table
     line: ir.Table
+    every_slot: bool
+
+    def hit(self, draws: ir.Table) -> ir.Table:
+        """Draws, by their `slot`, with the item that they hit."""
+        if self.every_slot:
+            return draws.join(self.line, "slot")
+        return draws.asof_join(self.line, draws.slot >= self.line.slot)
 
 
 def to_pool(log: KeyedLog, training: ir.Table, options: BuildOptions, connection: DuckDB) -> CandidatePool:
@@ -61,11 +72,18 @@ def to_pool(log: KeyedLog, training: ir.Table, options: BuildOptions, connection
         [`CandidatePool`]: Its weights are one more than the number of users who chose an item in training, or 1 for
             `uniform`.
     """
-    weights = store("weights", to_weights(log, training, options), connection)
+    return lined_up(store("weights", to_weights(log, training, options), connection), connection)
+
+
+def lined_up(weights: ir.Table, connection: DuckDB) -> CandidatePool:
+    """The pool of some weights, its line stored on the connection."""
     so_far = _exact_sum(weights[WEIGHT]).over(order_by=[FIRST_SEEN, ITEM_KEY], rows=(None, 0))
     ends = weights.mutate(end=so_far.cast("int64"))
-    line = ends.select(ITEM_KEY, WORK_KEY, slot=ibis.range(ends.end - ends[WEIGHT], ends.end).unnest())
-    return CandidatePool(weights, store("line", line, connection))
+    first, total = ends.end - ends[WEIGHT], connection.execute(weights[WEIGHT].sum().fill_null(0))
+    every_slot = int(total) <= LONGEST_LINE
+    slot = ibis.range(first, ends.end).unnest() if every_slot else first
+    line = store("line", ends.select(ITEM_KEY, WORK_KEY, slot=slot), connection)
+    return CandidatePool(weights, line, every_slot)
 
 
 def to_weights(log: KeyedLog, training: ir.Table, options: BuildOptions) -> ir.Table:
@@ -135,7 +153,7 @@ def _quick_draws(log: KeyedLog, targets: ir.Table, pool: CandidatePool, turns: i
     draws = targets.select(*_EXAMPLE, "available", turn=ibis.range(0, turns).unnest().cast("int64"))
     chance = draw(seed + 2, draws[USER_KEY], draws[POSITION], draws.turn)
     draws = draws.mutate(slot=(chance * draws.available) // PRIME)
-    hits = _untouched(draws.join(pool.line, "slot").select(*_EXAMPLE, "turn", ITEM_KEY, WORK_KEY), log)
+    hits = _untouched(pool.hit(draws).select(*_EXAMPLE, "turn", ITEM_KEY, WORK_KEY), log)
     return hits.group_by([*_EXAMPLE, ITEM_KEY]).agg(turn=hits.turn.min())
 
 

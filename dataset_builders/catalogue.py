@@ -39,7 +39,7 @@ def to_items(
     Args:
         catalogue (`ibis.Table` or `None`): As in `RawLog.items`. Where it has `source_file` and `source_row` they say
             which row is first; else the smallest row is taken.
-        interactions (`ibis.Table`): The canonical interactions.
+        interactions (`ibis.Table`): The canonical interactions, or their item ids.
         connection (`ibis.backends.duckdb.Backend`): Where the table `items` is stored.
 
     Returns:

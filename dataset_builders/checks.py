@@ -28,8 +28,6 @@ from .schema import (
 )
 from .splits import is_choice
 
-_WITH_ITEMS = ("interactions", "examples", "items")
-
 
 def violations(examples: ir.Table, options: BuildOptions) -> dict[str, int]:
     """Count the rows of `examples` that break an invariant.
@@ -76,24 +74,38 @@ def check_examples(folder: Path, options: BuildOptions, connection: DuckDB) -> N
     Raises:
         RuntimeError: An invariant does not hold; the message names it and counts the rows.
     """
-    examples = connection.read_parquet(str(folder / "examples" / "*.parquet"))
-    broken = {name: count for name, count in violations(examples, options).items() if count}
-    if strays := _count_strays(folder, connection):
-        broken["item_id is not in the catalogue"] = strays
+    refuse_broken(count_broken(folder, options, connection, connection.read_parquet(str(folder / "items/*.parquet"))))
+
+
+def count_broken(folder: Path, options: BuildOptions, connection: DuckDB, items: ir.Table) -> dict[str, int]:
+    """For each invariant the number of rows of `examples` and `interactions` that break it."""
+    tables = {name: connection.read_parquet(str(folder / name / "*.parquet")) for name in ("interactions", "examples")}
+    used = tables["interactions"].select(ITEM_ID).union(tables["examples"].select(item_id=TARGET))
+    strays = int(used.anti_join(items, ITEM_ID).count().execute())
+    return {**violations(tables["examples"], options), "item_id is not in the catalogue": strays}
+
+
+def refuse_broken(counts: Mapping[str, int]) -> None:
+    """Stop where any row breaks an invariant; `counts` are as [`count_broken`] returns them."""
+    broken = {name: count for name, count in counts.items() if count}
     if broken:
         raise RuntimeError(
             f"The built examples violate a check: {broken}. This is a bug in logs2lang; please report it."
         )
 
 
-def _count_strays(folder: Path, connection: DuckDB) -> int:
-    """Training interactions and targets whose item is none of the catalogue's."""
-    tables = {name: connection.read_parquet(str(folder / name / "*.parquet")) for name in _WITH_ITEMS}
-    used = tables["interactions"].select(ITEM_ID).union(tables["examples"].select(item_id=TARGET))
-    return int(used.anti_join(tables["items"], ITEM_ID).count().execute())
+def to_choices(interactions: ir.Table, user: str = USER) -> ir.Table:
+    """How many users chose each item in training: `item_id` and `chosen`.
+
+    Args:
+        interactions (`ibis.Table`): Training interactions, with the columns `item_id` and `event`.
+        user (`str`, *optional*, defaults to `"user"`): The column that tells users apart.
+    """
+    chosen = interactions.filter(is_choice(interactions))
+    return chosen.group_by(ITEM_ID).agg(chosen=chosen[user].nunique())
 
 
-def count_rules(folder: Path, connection: DuckDB) -> dict[str, Any]:
+def count_rules(folder: Path, connection: DuckDB, choices: ir.Table | None = None) -> dict[str, Any]:
     """How often rules that look at training counts alone find the targets of the test split.
 
     A candidate list gives its target away where such a rule does better than the popularity baseline. Where a rule
@@ -102,6 +114,8 @@ def count_rules(folder: Path, connection: DuckDB) -> dict[str, Any]:
     Args:
         folder (`Path`): The dataset folder, with the configs `examples` and `interactions`.
         connection (`ibis.backends.duckdb.Backend`): Any open connection.
+        choices (`ibis.Table`, *optional*): As `to_choices` counts them, on that connection; by default it is asked of
+            the config `interactions`.
 
     Returns:
         `dict`: `examples`; the hit rates of `most_counted` (the popularity baseline), `least_counted` and
@@ -109,11 +123,10 @@ def count_rules(folder: Path, connection: DuckDB) -> dict[str, Any]:
         `beats_popularity`: the rules that do better than it by more than three standard errors of their difference.
     """
     examples = connection.read_parquet(str(folder / "examples" / "test-*.parquet"))
-    interactions = connection.read_parquet(str(folder / "interactions" / "*.parquet"))
-    chosen = interactions.filter(is_choice(interactions))
-    counts = chosen.group_by(ITEM_ID).agg(chosen=chosen[USER].nunique())
+    if choices is None:
+        choices = to_choices(connection.read_parquet(str(folder / "interactions" / "*.parquet")))
     shown = examples.select(EXAMPLE_ID, TARGET, candidate=examples[CANDIDATES].unnest())
-    shown = shown.mutate(item_id=shown.candidate[ITEM_ID]).left_join(counts, ITEM_ID)
+    shown = shown.mutate(item_id=shown.candidate[ITEM_ID]).left_join(choices, ITEM_ID)
     shown = shown.select(
         EXAMPLE_ID, chosen=shown.chosen.fill_null(0), is_target=shown[ITEM_ID] == shown[TARGET]
     ).mutate(

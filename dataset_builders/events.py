@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend as DuckDB
 
 from .build_options import BuildOptions
 from .interactions import FILE_ORDER
@@ -27,7 +26,7 @@ from .schema import (
     VALUE,
 )
 from .tables.seeded_draws import draw, in_drawn_order
-from .tables.stored_tables import drop_stored, enumerate_texts, store
+from .tables.stored_tables import Tables, drop_stored, enumerate_texts, sent, store
 
 USER_KEY = "user_key"
 ITEM_KEY = "item_key"
@@ -61,7 +60,7 @@ class KeyedLog:
         return int(self.events.count().execute()) + int(self.impressions.count().execute())
 
 
-def key_log(interactions: ir.Table, items: ir.Table, options: BuildOptions, connection: DuckDB) -> KeyedLog:
+def key_log(interactions: ir.Table, items: ir.Table, options: BuildOptions, connection: Tables) -> KeyedLog:
     """Replace raw ids by opaque ones and number every user's interactions.
 
     Interactions at the same instant are ordered by a seeded draw of (user, item), never by item id: MovieLens lists
@@ -72,13 +71,13 @@ def key_log(interactions: ir.Table, items: ir.Table, options: BuildOptions, conn
         interactions (`ibis.Table`): As `canonicalize` returns them.
         items (`ibis.Table`): As `canonicalize` returns them.
         options ([`BuildOptions`]): `seed`, `salt` and `ties` are used.
-        connection (`ibis.backends.duckdb.Backend`): Where the tables are kept.
+        connection (`ibis.backends.duckdb.Backend` or `Cluster`): Where the tables are kept.
 
     Returns:
         [`KeyedLog`]
     """
     users = store("keyed_users", to_users(interactions, options), connection)
-    keyed_items = store("keyed_items", to_keyed_items(items, options.seed), connection)
+    keyed_items = store("keyed_items", to_keyed_items(sent(items, connection), options.seed), connection)
     item_keys = keyed_items.select(ITEM_KEY, WORK_KEY, item_id=SOURCE_ITEM_ID)
     keyed = interactions.join(users.drop(USER), USER_ID).join(item_keys, ITEM_ID)
     tie = draw(options.seed, keyed[USER_KEY], keyed[ITEM_KEY])

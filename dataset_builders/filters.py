@@ -14,12 +14,11 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend as DuckDB
 
 from .build_options import BuildOptions
 from .input_error import InputError
 from .schema import EVENT, ITEM_ID, NOISE_EVENTS, REASON, TIMESTAMP, USER_ID, VALUE
-from .tables.stored_tables import drop_stored, store
+from .tables.stored_tables import Tables, drop_stored, store
 
 FILTERED_TABLE = "filtered_interactions"
 
@@ -32,7 +31,7 @@ _PAIRS = ("filter_pairs", "filter_pairs_left")
 
 
 def keep_interactions(
-    interactions: ir.Table, options: BuildOptions, connection: DuckDB
+    interactions: ir.Table, options: BuildOptions, connection: Tables
 ) -> tuple[ir.Table, dict[str, int]]:
     """Apply the filters of a build.
 
@@ -40,7 +39,7 @@ def keep_interactions(
         interactions (`ibis.Table`): The columns of `schema.INTERACTION_COLUMNS`, typed; further columns stay.
         options ([`BuildOptions`]): `since`, `until`, `min_value`, `min_user_interactions` and `min_item_interactions`
             are used.
-        connection (`ibis.backends.duckdb.Backend`): Where the table `FILTERED_TABLE` is stored.
+        connection (`ibis.backends.duckdb.Backend` or [`Cluster`]): Where the table `FILTERED_TABLE` is stored.
 
     Returns:
         `tuple`: The interactions that are used, and how many rows were left out, by reason.
@@ -59,14 +58,14 @@ def keep_interactions(
     """
     judged = interactions.mutate(reason=_reason(interactions, options))
     judged = store("judged_by_filters", judged, connection)
-    left_out = _count_by_reason(judged)
+    left_out = _count_by_reason(judged, connection)
     passed = judged.filter(judged[REASON].isnull()).drop(REASON)
     kept = store(FILTERED_TABLE, _with_enough(passed, options, connection), connection)
-    lost = int(passed.count().execute()) - int(kept.count().execute())
+    lost = int(connection.execute(passed.count())) - int(connection.execute(kept.count()))
     left_out |= {TOO_FEW: lost} if lost else {}
     for name in ("judged_by_filters", *_PAIRS):
         drop_stored(name, connection)
-    if not kept.filter(_is_choice(kept)).count().execute():  # what was only shown can be no target
+    if not connection.execute(kept.filter(_is_choice(kept)).count()):  # what was only shown can be no target
         raise InputError(f"The filters leave no interaction of this log: {_listed(left_out)}. Loosen them.")
     return kept, left_out
 
@@ -87,7 +86,7 @@ def _reason(rows: ir.Table, options: BuildOptions) -> ir.StringValue:
     return ibis.cases(*((condition, reason) for reason, condition in holds.items()))
 
 
-def _with_enough(rows: ir.Table, options: BuildOptions, connection: DuckDB) -> ir.Table:
+def _with_enough(rows: ir.Table, options: BuildOptions, connection: Tables) -> ir.Table:
     """The rows of users and of items that have enough interactions with one another.
 
     Counted are choices, and an item that a user chose again once: a thousand plays of one song say nothing of others.
@@ -98,7 +97,7 @@ def _with_enough(rows: ir.Table, options: BuildOptions, connection: DuckDB) -> i
         return rows
     pairs = store(_PAIRS[0], rows.filter(_is_choice(rows)).select(USER_ID, ITEM_ID).distinct(), connection)
     before, turn = -1, 0
-    while (left := int(pairs.count().execute())) != before:
+    while (left := int(connection.execute(pairs.count()))) != before:
         before, turn = left, 1 - turn
         pairs = store(_PAIRS[turn], _pairs_with_enough(pairs, least), connection)
     for side in least:
@@ -117,9 +116,9 @@ def _is_choice(rows: ir.Table) -> ir.BooleanValue:
     return rows[EVENT].notin(NOISE_EVENTS)
 
 
-def _count_by_reason(judged: ir.Table) -> dict[str, int]:
+def _count_by_reason(judged: ir.Table, connection: Tables) -> dict[str, int]:
     left_out = judged.filter(judged[REASON].notnull())
-    counts = left_out.group_by(REASON).agg(rows=left_out.count()).order_by(REASON).execute()
+    counts = connection.execute(left_out.group_by(REASON).agg(rows=left_out.count()).order_by(REASON))
     return dict(zip(counts[REASON], map(int, counts["rows"]), strict=True))
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend as DuckDB
 
 from .build_options import BuildOptions
 from .catalogue import to_items, without_item_id
@@ -48,7 +47,7 @@ from .schema import (
     USER_ID,
     VALUE,
 )
-from .tables.stored_tables import drop_stored, store
+from .tables.stored_tables import Tables, brought, drop_stored, machine_of, store
 
 BROKEN_ENCODING = "broken encoding"
 EMPTY_USER = "empty user"
@@ -123,7 +122,7 @@ class CanonicalLog:
 
 def canonicalize(
     raw: RawLog,
-    connection: DuckDB,
+    connection: Tables,
     *,
     strict: bool = False,
     file_order: bool = False,
@@ -133,7 +132,8 @@ def canonicalize(
 
     Args:
         raw ([`RawLog`]): What a source read.
-        connection (`ibis.backends.duckdb.Backend`): Where the tables of the log live; the result is stored there.
+        connection (`ibis.backends.duckdb.Backend` or [`Cluster`]): Where the tables of the log live; the result is
+            stored there, but for the items and the quarantine, which are on this machine.
         strict (`bool`, *optional*, defaults to `False`): Whether one bad row is an error, or one value that is no
             number.
         file_order (`bool`, *optional*, defaults to `False`): Whether `interactions` say in `file_order` (int64) where
@@ -163,10 +163,11 @@ def canonicalize(
     times = parse_times(rows[TIMESTAMP], raw.time_format, connection)
     numbers = _read_numbers(raw, rows, connection)
     judged = store("judged_interactions", _judge(rows, times, numbers, raw), connection)
-    unusable = judged.filter(judged[REASON].notnull())
-    quarantine = store("quarantine", _quarantine(unusable, raw.rejected), connection)
+    unusable = brought(judged.filter(judged[REASON].notnull()), connection)
+    machine = machine_of(connection)
+    quarantine = store("quarantine", _quarantine(unusable, raw.rejected), machine)
     nameless = None if raw.items is None else _nameless_items(raw.items)
-    items_quarantine = store("items_quarantine", _quarantine(nameless, raw.rejected_items), connection)
+    items_quarantine = store("items_quarantine", _quarantine(nameless, raw.rejected_items), machine)
     if strict:
         _refuse_quarantined(ibis.union(quarantine, items_quarantine))
         _refuse_unreadable(numbers)
@@ -181,17 +182,18 @@ def canonicalize(
     interactions = merged.select(*kept)
     if options.filters:
         interactions, left_out = keep_interactions(interactions, options, connection)
-        counts = _with_filtered(counts, interactions, left_out)
+        counts = _with_filtered(counts, interactions, left_out, connection)
         drop_stored("interactions", connection)
-    items, item_counts = to_items(raw.items, interactions, connection)
-    catalogue_counts = _count_catalogue(raw, items_quarantine, item_counts["merged_items"], connection)
+    used = brought(interactions.select(ITEM_ID).distinct(), connection)
+    items, item_counts = to_items(raw.items, used, machine)
+    catalogue_counts = _count_catalogue(raw, items_quarantine, item_counts["merged_items"], machine)
     counts = {**counts, **item_counts, **catalogue_counts}
-    known = () if raw.items is None else check_catalogue(raw.items, interactions, connection)
+    known = () if raw.items is None else check_catalogue(raw.items, used, machine)
     notes = (*id_notes, *times.notes, *_number_notes(numbers), *_rounded_notes(counts), *known)
     return CanonicalLog(interactions, items, quarantine, items_quarantine, counts, notes)
 
 
-def _with_file_order(rows: ir.Table, connection: DuckDB) -> ir.Table:
+def _with_file_order(rows: ir.Table, connection: Tables) -> ir.Table:
     """Rows with a number that grows from file to file, by name, and from row to row."""
     names = sorted(connection.execute(rows.select(SOURCE_FILE).distinct())[SOURCE_FILE], key=_by_number)
     types = {SOURCE_FILE: "string", "place": "int64"}
@@ -222,7 +224,7 @@ def _merged(rows: ir.Table, file_order: bool, order: str) -> ir.Table:
     return rows.group_by(*INTERACTION_COLUMNS).agg(copies=rows.count(), file_order=rows[FILE_ORDER].min())
 
 
-def _read_numbers(raw: RawLog, rows: ir.Table, connection: DuckDB) -> dict[str, ReadNumbers]:
+def _read_numbers(raw: RawLog, rows: ir.Table, connection: Tables) -> dict[str, ReadNumbers]:
     """The optional columns of numbers that the log has."""
     read = {}
     if DURATION in raw.interactions.columns:
@@ -375,7 +377,7 @@ def _nothing_usable(name: str, counts: Mapping[str, Any], quarantine: ir.Table) 
     )
 
 
-def _count_rows(raw: RawLog, merged: ir.Table, quarantine: ir.Table, connection: DuckDB) -> dict[str, Any]:
+def _count_rows(raw: RawLog, merged: ir.Table, quarantine: ir.Table, connection: Tables) -> dict[str, Any]:
     counts: dict[str, Any] = {
         "input_rows": _count_input(raw.interactions, raw.rejected, raw.counted, connection),
         "used": int(merged.count().execute()),
@@ -390,9 +392,11 @@ def _count_rows(raw: RawLog, merged: ir.Table, quarantine: ir.Table, connection:
     return counts
 
 
-def _with_filtered(counts: Mapping[str, Any], kept: ir.Table, left_out: Mapping[str, int]) -> dict[str, Any]:
+def _with_filtered(
+    counts: Mapping[str, Any], kept: ir.Table, left_out: Mapping[str, int], connection: Tables
+) -> dict[str, Any]:
     """The counts of a log, of which filters left out a part."""
-    used, filtered = int(kept.count().execute()), sum(left_out.values())
+    used, filtered = int(connection.execute(kept.count())), sum(left_out.values())
     if counts["used"] != used + filtered:
         raise RuntimeError(
             f"Of {counts['used']} interactions filters kept {used} and left out {filtered}. This is a bug in "
@@ -401,7 +405,7 @@ def _with_filtered(counts: Mapping[str, Any], kept: ir.Table, left_out: Mapping[
     return {**counts, "used": used, "filtered": filtered, "filtered_by_reason": dict(left_out)}
 
 
-def _count_catalogue(raw: RawLog, quarantine: ir.Table, merged: int, connection: DuckDB) -> dict[str, Any]:
+def _count_catalogue(raw: RawLog, quarantine: ir.Table, merged: int, connection: Tables) -> dict[str, Any]:
     """The identity of the catalogue, which has nothing to do with that of the log."""
     if raw.items is None:
         return {}
@@ -425,7 +429,7 @@ def _count_catalogue(raw: RawLog, quarantine: ir.Table, merged: int, connection:
     return counts
 
 
-def _count_input(rows: ir.Table, rejected: ir.Table | None, counted: int | None, connection: DuckDB) -> int:
+def _count_input(rows: ir.Table, rejected: ir.Table | None, counted: int | None, connection: Tables) -> int:
     """How many rows came in: as they were counted apart from the reader, or else what the reader handed over."""
     if counted is not None:
         return counted

@@ -22,6 +22,7 @@ import ibis.expr.types as ir
 from .build_options import BuildOptions
 from .events import POSITION, USER_KEY
 from .schema import EVENT, NOISE_EVENTS, TIMESTAMP
+from .tables.counted_quantiles import quantiles
 from .tables.seeded_draws import draw, in_drawn_order
 
 SPLIT = "split"
@@ -112,9 +113,10 @@ def cut_times(events: ir.Table, options: BuildOptions) -> tuple[datetime, dateti
     """The cut times of a temporal split: those given, else the 80% and 90% quantiles; `None` without such a split."""
     if options.protocol != "temporal" or options.cuts is not None:
         return options.cuts
-    seconds = events[TIMESTAMP].epoch_seconds()
-    row = events.aggregate(first=seconds.quantile(0.8), second=seconds.quantile(0.9)).execute().iloc[0]
-    return tuple(datetime.fromtimestamp(int(row[name]), timezone.utc) for name in ("first", "second"))  # type: ignore[return-value]
+    by_second = events.select(second=events[TIMESTAMP].epoch_seconds()).group_by("second")
+    counts = by_second.agg(events=lambda rows: rows.count()).order_by("second").to_pyarrow()
+    found = quantiles(counts["second"].to_numpy(), counts["events"].to_numpy(), (0.8, 0.9))
+    return tuple(datetime.fromtimestamp(int(second), timezone.utc) for second in found)  # type: ignore[return-value]
 
 
 def is_choice(events: ir.Table) -> ir.BooleanValue:

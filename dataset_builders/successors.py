@@ -73,11 +73,12 @@ def successor_tables(
     """
     with scratch_tables(connection, "of_successors") as keep:
         pairs = keep("pairs", count_pairs(training, users, options))
-        of_item = keep("item", _sums(pairs, ITEM_KEY, options))
-        of_successor = keep("successor", _sums(pairs, SUCCESSOR_KEY, options))
+        of_item = keep("item", to_sums(pairs, ITEM_KEY, options))
+        of_successor = keep("successor", to_sums(pairs, SUCCESSOR_KEY, options))
         for fold in (ALL_USERS, *range(options.successor_folds)):
-            lifts = keep("lifts", _lifts(pairs, of_item, of_successor, fold))
-            yield _named(_ranked(lifts, fold, options.num_successors), items)
+            lifts = keep("lifts", to_lifts(pairs, of_item, of_successor, fold))
+            ranked = to_ranked(_worth_sorting(lifts, options.num_successors), fold, options.num_successors)
+            yield to_named(ranked, items).order_by(ITEM_KEY, RANK).select(*SUCCESSOR_FEATURES)
 
 
 def count_pairs(training: ir.Table, users: ir.Table, options: BuildOptions) -> ir.Table:
@@ -113,13 +114,13 @@ def _fold(user: ir.StringValue, folds: int) -> ir.IntegerValue:
     return (number % folds).cast("int8")
 
 
-def _sums(pairs: ir.Table, key: str, options: BuildOptions) -> ir.Table:
+def to_sums(pairs: ir.Table, key: str, options: BuildOptions) -> ir.Table:
     """All counts of an item's pairs, on one side of them."""
     columns = map(_column, (ALL_USERS, *range(options.successor_folds)))
     return pairs.group_by(key).agg(**{column: pairs[column].sum().cast("float64") for column in columns})
 
 
-def _lifts(pairs: ir.Table, of_item: ir.Table, of_successor: ir.Table, fold: int) -> ir.Table:
+def to_lifts(pairs: ir.Table, of_item: ir.Table, of_successor: ir.Table, fold: int) -> ir.Table:
     """Counts and lifts of the pairs that a fold reads."""
     column = _column(fold)
     counted = pairs.select(*_PAIR, count=pairs[column]).filter(pairs[column] > 0)
@@ -130,12 +131,15 @@ def _lifts(pairs: ir.Table, of_item: ir.Table, of_successor: ir.Table, fold: int
     return counted.select(*_PAIR, COUNT, lift=counted[COUNT] / (expected + 1))
 
 
-def _ranked(lifts: ir.Table, fold: int, most: int) -> ir.Table:
-    """The pairs of each item with the highest lift."""
-    # Those below the last of the list need no sorting, and they are nearly all.
+def _worth_sorting(lifts: ir.Table, most: int) -> ir.Table:
+    """The pairs but those below the last of their item's list, which are nearly all; they need no sorting."""
     least = lifts.group_by(ITEM_KEY).agg(least=_largest(lifts[LIFT], most).mins())
     pairs = lifts.join(least, ITEM_KEY)
-    pairs = pairs.filter(pairs[LIFT] >= pairs.least)
+    return pairs.filter(pairs[LIFT] >= pairs.least)
+
+
+def to_ranked(pairs: ir.Table, fold: int, most: int) -> ir.Table:
+    """The pairs of each item with the highest lift."""
     order = [pairs[LIFT].desc(), pairs[COUNT].desc(), pairs[SUCCESSOR_KEY]]
     pairs = pairs.mutate(rank=ibis.row_number().over(group_by=ITEM_KEY, order_by=order) + 1)
     return pairs.filter(pairs[RANK] <= most).mutate(fold=ibis.literal(fold, "int8"))
@@ -147,10 +151,10 @@ def _largest(value: float, how_many: int) -> list[float]:
     raise NotImplementedError
 
 
-def _named(ranked: ir.Table, items: ir.Table) -> ir.Table:
-    """Keys replaced by ids, in the order of the file."""
+def to_named(ranked: ir.Table, items: ir.Table) -> ir.Table:
+    """The columns of `SUCCESSOR_FEATURES` and `item_key`, by which rows are ordered."""
     named = ranked.join(items.select(ITEM_KEY, ITEM_ID), ITEM_KEY)
     named = named.join(items.select(successor_key=ITEM_KEY, successor_id=ITEM_ID), SUCCESSOR_KEY)
     typed = {RANK: "int16", COUNT: "int32", LIFT: "float32"}
-    named = named.order_by(ITEM_KEY, RANK).mutate(**{name: named[name].cast(kind) for name, kind in typed.items()})
-    return named.select(*SUCCESSOR_FEATURES)
+    named = named.mutate(**{name: named[name].cast(kind) for name, kind in typed.items()})
+    return named.select(ITEM_KEY, *SUCCESSOR_FEATURES)

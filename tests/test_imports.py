@@ -50,7 +50,7 @@ STATIONS = (
     ("dataset_folder",),
     ("sources", "checks.py"),
     ("builder.py", "histories.py"),
-    ("log_dataset.py",),
+    ("log_dataset.py", "spark"),
 )
 """Of `dataset_builders`, from the ground up: the stations of a build stand in the order in which rows pass them."""
 LOOSE = {"__init__.py", "__main__.py", "train_reasoner.py", "train_verbalizer.py"}

@@ -6,10 +6,10 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend as DuckDB
 
 from ..input_error import InputError
 from ..raw_log import TIME_FORMATS
+from ..tables.stored_tables import Tables
 from .written_times import (
     DIGITS,
     UTC_MICROSECONDS,
@@ -40,7 +40,7 @@ class ReadTimes:
     notes: tuple[str, ...] = ()
 
 
-def parse_times(column: ir.Value, time_format: str, connection: DuckDB) -> ReadTimes:
+def parse_times(column: ir.Value, time_format: str, connection: Tables) -> ReadTimes:
     """Read a column of times as UTC timestamps.
 
     Args:
@@ -90,7 +90,7 @@ def parse_times(column: ir.Value, time_format: str, connection: DuckDB) -> ReadT
     return ReadTimes(numbers.isnull().ifelse(written, read.times), read.notes)
 
 
-def _spellings(text: ir.StringValue, connection: DuckDB) -> dict[str, bool]:
+def _spellings(text: ir.StringValue, connection: Tables) -> dict[str, bool]:
     """Whether any time is fourteen digits, or neither a number nor plain ISO 8601; most logs need no longer look."""
     named_zone = text.right(1).between("A", "Y")  # but for Z; a database has its own mind of EST and BST
     other = (text != "") & text.try_cast("float64").isnull() & (_iso(text).isnull() | named_zone)
@@ -128,7 +128,7 @@ def _from_seconds(seconds: ir.FloatingValue) -> ir.TimestampValue:
     return seconds.clip(lower=-_MAX_SECONDS, upper=_MAX_SECONDS).cast(UTC_MICROSECONDS)
 
 
-def _in_one_unit(numbers: ir.FloatingValue, unit: str, connection: DuckDB) -> ReadTimes:
+def _in_one_unit(numbers: ir.FloatingValue, unit: str, connection: Tables) -> ReadTimes:
     """Numbers in the unit that the user named; what is a time in another one only cannot be read."""
     seconds = numbers / _PER_SECOND[unit]
     median = connection.execute(seconds.median(where=_is_plausible(seconds)))
@@ -140,7 +140,7 @@ def _in_one_unit(numbers: ir.FloatingValue, unit: str, connection: DuckDB) -> Re
     return ReadTimes(_from_seconds(_without_odd_ones(read, median)))
 
 
-def _each_in_its_unit(numbers: ir.FloatingValue, digits: ir.StringValue, connection: DuckDB) -> ReadTimes:
+def _each_in_its_unit(numbers: ir.FloatingValue, digits: ir.StringValue, connection: Tables) -> ReadTimes:
     """Each number in the one unit in which it lies between 1973 and 5138; earlier ones are seconds."""
     bounds = {unit: 1e11 * per_second for unit, per_second in _PER_SECOND.items()}
     units = [(numbers < bound, unit) for unit, bound in bounds.items()]

@@ -10,6 +10,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 from ..input_error import InputError
 from ..raw_log import RawLog
 from ..schema import ITEM_ID, USER_ID
+from ..tables.stored_tables import Tables
 from .plain_text import plain_text
 
 _WHOLE = r"^(\d+)\.0$"
@@ -22,7 +23,7 @@ _FEW = 0.05
 _NO_ID = ("nan", "NaN", "<NA>", "None", "NULL", "null")  # as pandas, Python and SQL write that there is none
 
 
-def with_whole_ids(raw: RawLog, connection: DuckDB) -> tuple[RawLog, tuple[str, ...]]:
+def with_whole_ids(raw: RawLog, connection: Tables) -> tuple[RawLog, tuple[str, ...]]:
     """A log whose ids have lost the `.0` that pandas adds to whole numbers, and a note where there was any.
 
     Ids such as `1.0` stay as they are where `1.5` stands beside them.
@@ -62,7 +63,7 @@ def check_catalogue(catalogue: ir.Table, interactions: ir.Table, connection: Duc
 
     Args:
         catalogue (`ibis.Table`): As in `RawLog.items`.
-        interactions (`ibis.Table`): The canonical interactions.
+        interactions (`ibis.Table`): The canonical interactions, or their item ids.
         connection (`ibis.backends.duckdb.Backend`): Where both are.
 
     Returns:
@@ -112,7 +113,7 @@ def _text_of(table: ir.Table, name: str) -> list[ir.StringValue]:
     return [table[name]] if name in table.columns and table[name].type().is_string() else []
 
 
-def _whole_facts(column: ir.StringValue, connection: DuckDB) -> tuple[str | None, bool]:
+def _whole_facts(column: ir.StringValue, connection: Tables) -> tuple[str | None, bool]:
     """An id that ends in `.0`, and whether there are others with a decimal point."""
     whole = column.endswith(".0") & column.re_search(_WHOLE)
     decimal = column.contains(".") & column.re_search(_DECIMAL) & ~whole

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend as DuckDB
 
+from ..tables.stored_tables import Tables
 from .plain_text import plain_text
 
 SECONDS_PER_UNIT = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -34,7 +34,7 @@ class ReadNumbers:
     notes: tuple[str, ...] = ()
 
 
-def read_values(column: ir.Value, connection: DuckDB) -> ReadNumbers:
+def read_values(column: ir.Value, connection: Tables) -> ReadNumbers:
     """Read a column of ratings or other values.
 
     Args:
@@ -72,7 +72,7 @@ def read_values(column: ir.Value, connection: DuckDB) -> ReadNumbers:
     return _counted(column, _as_float32(numbers), connection, scales if (found["scales"] or 0) > 1 else ())
 
 
-def read_durations(column: ir.Value, unit: str, connection: DuckDB) -> ReadNumbers:
+def read_durations(column: ir.Value, unit: str, connection: Tables) -> ReadNumbers:
     """Read a column of durations, in seconds.
 
     Args:
@@ -107,7 +107,7 @@ def _as_float32(numbers: ir.FloatingValue) -> ir.FloatingValue:
 
 
 def _counted(
-    column: ir.Value, numbers: ir.FloatingValue, connection: DuckDB, notes: tuple[str, ...] = ()
+    column: ir.Value, numbers: ir.FloatingValue, connection: Tables, notes: tuple[str, ...] = ()
 ) -> ReadNumbers:
     bad = plain_text(column).notnull() & (numbers.isnull() | numbers.isnan())
     facts = {"bad": bad.sum(), "example": column.cast("string").min(where=bad)}

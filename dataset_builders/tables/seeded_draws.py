@@ -27,7 +27,7 @@ def draw(seed: int, *keys: ir.IntegerValue) -> ir.IntegerValue:
         >>> numbers.select(draw=draw(0, numbers.user, numbers.item)).execute()["draw"].nunique()
         2
     """
-    state = keys[0] * 0 + (seed % PRIME) + 1
+    state = keys[0].cast("int64") * 0 + (seed % PRIME) + 1
     for multiplier, key in zip(_MULTIPLIERS, keys, strict=False):
         state = (state * multiplier + key.cast("int64") + 1) % PRIME
         state = state * (state + multiplier) % PRIME  # squaring breaks the lattice of a linear generator

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, Protocol, TypeAlias
 
 import ibis
 import ibis.expr.operations as ops
@@ -13,13 +14,60 @@ _DATABASE = "stored"
 seen by every cursor of the connection."""
 
 
-def store(name: str, table: ir.Table, connection: DuckDB) -> ir.Table:
+class Cluster(Protocol):
+    """Where the tables of a log lie that outgrew this machine, and DuckDB here for the few that are small.
+
+    Args:
+        machine (`ibis.backends.duckdb.Backend`): The connection here.
+    """
+
+    machine: DuckDB
+
+    def store(self, name: str, table: ir.Table) -> ir.Table:
+        """As the function [`store`]."""
+
+    def drop(self, name: str) -> None:
+        """As [`drop_stored`]."""
+
+    def bring(self, table: ir.Table) -> ir.Table:
+        """A small table of the cluster as one of `machine`."""
+
+    def send(self, table: ir.Table) -> ir.Table:
+        """A table of `machine` as one of the cluster."""
+
+    def execute(self, expression: ir.Expr) -> Any:
+        """The value of an expression, as backends of Ibis give it."""
+
+    def to_pyarrow(self, expression: ir.Expr) -> Any:
+        """The same as an Arrow scalar or table."""
+
+
+Tables: TypeAlias = DuckDB | Cluster
+"""Where the tables of a build lie."""
+
+
+def machine_of(tables: Tables) -> DuckDB:
+    """The DuckDB connection on this machine, for what is small whatever the log."""
+    return tables if isinstance(tables, DuckDB) else tables.machine
+
+
+def brought(table: ir.Table, tables: Tables) -> ir.Table:
+    """A small table on this machine; it stays where it is where it is here."""
+    return table if isinstance(tables, DuckDB) else tables.bring(table)
+
+
+def sent(table: ir.Table, tables: Tables) -> ir.Table:
+    """A table of this machine where the others of a log lie."""
+    return table if isinstance(tables, DuckDB) else tables.send(table)
+
+
+def store(name: str, table: ir.Table, connection: Tables) -> ir.Table:
     """Compute a table now, and replace what was stored under its name.
 
     Args:
         name (`str`): One of our own names, never one from a file.
         table (`ibis.Table`): What to compute; it may not read the table it replaces.
-        connection (`ibis.backends.duckdb.Backend`): Where it is stored.
+        connection (`ibis.backends.duckdb.Backend` or [`Cluster`]): Where it is stored.
 
     Returns:
         `ibis.Table`: The stored table.
@@ -31,6 +79,8 @@ def store(name: str, table: ir.Table, connection: DuckDB) -> ir.Table:
         >>> int(store("toy", ibis.memtable({"a": [1, 2]}), connection).count().execute())
         2
     """
+    if not isinstance(connection, DuckDB):
+        return connection.store(name, table)
     drop_stored(name, connection)
     # Not create_table, which would make plain text of enumerations again.
     connection.raw_sql(f'CREATE TABLE {_DATABASE}.main."{name}" AS {to_sql(table, connection)}')
@@ -42,8 +92,11 @@ def _stored(name: str, schema: ibis.Schema, connection: DuckDB) -> ir.Table:
     return ops.DatabaseTable(name, schema, connection, ops.Namespace(catalog=_DATABASE, database="main")).to_expr()
 
 
-def drop_stored(name: str, connection: DuckDB) -> None:
+def drop_stored(name: str, connection: Tables) -> None:
     """Drop a stored table, or one that a reader of files created, where there is one."""
+    if not isinstance(connection, DuckDB):
+        connection.drop(name)
+        return
     connection.raw_sql(f"ATTACH IF NOT EXISTS ':memory:' AS {_DATABASE}")
     # Not drop_table or overwrite=True: ibis 12 with sqlglot 30 writes a DROP without the name.
     for table in (f'{_DATABASE}.main."{name}"', f'"{name}"'):
@@ -58,7 +111,7 @@ def to_sql(table: ir.Table, connection: DuckDB) -> str:
 
 
 @contextmanager
-def scratch_tables(connection: DuckDB, suffix: str) -> Iterator[Callable[[str, ir.Table], ir.Table]]:
+def scratch_tables(connection: Tables, suffix: str) -> Iterator[Callable[[str, ir.Table], ir.Table]]:
     """Store tables for a while: gives a function like [`store`] that adds `suffix` to every name."""
     names: list[str] = []
 
@@ -73,11 +126,14 @@ def scratch_tables(connection: DuckDB, suffix: str) -> Iterator[Callable[[str, i
             drop_stored(name, connection)
 
 
-def enumerate_texts(table: ir.Table, columns: Sequence[str], connection: DuckDB) -> None:
+def enumerate_texts(table: ir.Table, columns: Sequence[str], connection: Tables) -> None:
     """Turn text columns of a stored table into DuckDB enumerations: the same text to every reader, few bytes a row.
 
-    Collecting histories and sorting them is then several times as fast, because no text is copied.
+    Collecting histories and sorting them is then several times as fast, because no text is copied. Tables of a
+    cluster stay as they are; Parquet has dictionaries of its own.
     """
+    if not isinstance(connection, DuckDB):
+        return
     name = table.op().name
     home = connection.current_catalog
     for column in columns:

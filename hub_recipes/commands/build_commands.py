@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend as DuckDB
 
     from logs2lang.dataset_builders.build_options import BuildOptions
+    from logs2lang.dataset_builders.builder import OpenEngine
     from logs2lang.dataset_builders.raw_log import RawLog
 
     Source = Callable[[DuckDB], RawLog]
@@ -175,8 +176,29 @@ def build(
         int | None, typer.Option(min=1, help="Worker threads; all cores by default.", rich_help_panel=_RUN)
     ] = None,
     memory_limit: Annotated[
-        str, typer.Option(help="Memory limit of DuckDB; the rest is spilled to disk.", rich_help_panel=_RUN)
+        str,
+        typer.Option(
+            help="Memory limit of DuckDB (with Spark, of DuckDB in each task); the rest is spilled to disk.",
+            rich_help_panel=_RUN,
+        ),
     ] = "3GB",
+    engine: Annotated[
+        Literal["duckdb", "spark"],
+        typer.Option(
+            help="DuckDB on this machine, or Spark for logs that outgrow it (extra `spark`, Java 17); the rows are "
+            "the same.",
+            rich_help_panel=_RUN,
+        ),
+    ] = "duckdb",
+    master: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MASTER",
+            help="Where Spark runs, with --engine spark: local[2] (two cores of this machine), spark://HOST:7077, "
+            "yarn or k8s://HOST:PORT. All machines must see the folder of --output. By default local[*].",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
     *,
     source: "Source",
 ) -> None:
@@ -213,6 +235,8 @@ def build(
     if redistributable and license is None:
         raise InputError("--redistributable needs --license: give the licence under which the rows may be shared.")
     own = None if license is None else own_license(license, redistributable)
+    if master is not None and engine != "spark":
+        raise InputError(f"--master {master} is for Spark; add --engine spark.")
     with show_status() as say:
         report = build_dataset(
             source,
@@ -223,6 +247,7 @@ def build(
             memory_limit=memory_limit,
             license=own,
             progress=say,
+            engine=None if engine == "duckdb" else _on_spark(master, memory_limit),
         )
     Console().print(build_table(report))
     for note in report["notes"]:
@@ -230,6 +255,12 @@ def build(
     has_examples = any(split["examples"] for split in report["splits"].values())
     print(f"Written: {output}" + f"; load_dataset({str(output)!r}, 'examples') reads it." * has_examples)
     print(next_step(report, output))
+
+
+def _on_spark(master: str | None, memory_limit: str) -> "OpenEngine":
+    from logs2lang.dataset_builders.spark.spark_engine import on_spark
+
+    return on_spark(master or "local[*]", memory_limit)
 
 
 def next_step(report: Mapping[str, Any], output: Path) -> str:

@@ -61,7 +61,7 @@ def diagnose(*, timeout: float = NETWORK_TIMEOUT_S) -> list[Finding]:
     hub, index = _hub(timeout), _package_index(timeout)
     online = "ok" in (hub.status, index.status)
     data = [_base_model(online), _movielens(online), _metric()]
-    return [*machine, _accelerator(), *libraries, hub, index, *data, *_caches()]
+    return [*machine, _accelerator(), *libraries, _java(), hub, index, *data, *_caches()]
 
 
 def can_run(findings: Sequence[Finding]) -> bool:
@@ -189,6 +189,18 @@ def _library(requirement: Any, extra: str | None) -> Finding:
     if requirement.specifier.contains(version, prereleases=True):
         return Finding(requirement.name, "ok", version)
     return Finding(requirement.name, "note" if extra else "problem", f"{version}, not {requirement.specifier}", remedy)
+
+
+def _java() -> Finding:
+    """What Spark runs on; only builds with `--engine spark` need it."""
+    from logs2lang.dataset_builders.spark.java import MIN_JAVA, REMEDY, java_version
+
+    version = java_version()
+    if version is None:
+        return Finding("java", "note", "none (only for builds on Spark)", REMEDY)
+    if version < MIN_JAVA:
+        return Finding("java", "note", f"{version}, not >={MIN_JAVA} (only for builds on Spark)", REMEDY)
+    return Finding("java", "ok", str(version))
 
 
 def _hub(timeout: float) -> Finding:

@@ -2,10 +2,12 @@ from collections import Counter
 
 import pytest
 
+from logs2lang.dataset_builders import candidates
 from logs2lang.dataset_builders.build_options import BuildOptions
 from logs2lang.dataset_builders.builder import to_split_log
 from logs2lang.dataset_builders.candidates import draw_candidates, to_pool
 from logs2lang.dataset_builders.interactions import canonicalize
+from logs2lang.dataset_builders.raw_log import connect
 
 
 def drawn_by_example(source, connection, options):
@@ -31,6 +33,13 @@ def test_candidates_are_untouched_and_already_in_the_log(make_source, connection
         hour = (moment.day - 1) * 24 + moment.hour
         assert not items & touched[user]
         assert all(first_hour[item] <= hour for item in items)
+
+
+def test_a_line_too_long_for_memory_draws_the_same(make_source, connection, crowd, monkeypatch, tmp_path):
+    drawn = drawn_by_example(make_source(crowd), connection, BuildOptions())
+    monkeypatch.setattr(candidates, "LONGEST_LINE", 0)
+    (tmp_path / "other").mkdir()
+    assert drawn_by_example(make_source(crowd), connect(tmp_path / "other"), BuildOptions()) == drawn
 
 
 def test_candidates_are_nine_or_all_there_are(make_source, connection, crowd):

@@ -29,6 +29,13 @@ def test_neighbouring_keys_are_uncorrelated(grid):
     assert abs(along_users) < 0.01
 
 
+@pytest.mark.parametrize("seed", [44_489, 2**31 - 1])
+def test_large_seeds_draw_from_small_keys_too(seed):
+    """Keys are 32-bit integers, and their product with a multiplier is not."""
+    row = ibis.memtable({"user": [3]}, schema={"user": "int32"})
+    assert 0 <= row.select(drawn=draw(seed, row.user)).execute()["drawn"][0] < PRIME
+
+
 def test_another_seed_draws_otherwise():
     row = ibis.memtable({"user": [3], "item": [5]})
     drawn = row.select(first=draw(0, row.user, row.item), again=draw(0, row.user, row.item), other=draw(1, row.user))

@@ -90,6 +90,8 @@ def test_flags_of_the_map_win_over_the_mapping_file(run_main, log_file, tmp_path
         (["--interactions", "LOG", "--map", COLUMN_MAP, "--num-candidates", "11"], "num_candidates"),
         (["--interactions", "LOG", "--map", COLUMN_MAP, "--protocol", "temporal", "--cuts", "soon"], "two ISO times"),
         (["--interactions", "LOG", "--map", COLUMN_MAP, "--mapping", "absent.yaml"], "absent.yaml"),
+        (["--interactions", "LOG", "--map", COLUMN_MAP, "--master", "local[2]"], "add --engine spark"),
+        (["--interactions", "LOG", "--engine", "spark", "--master", "localhost"], "not the master of a Spark cluster"),
     ],
 )
 def test_a_wrong_request_is_one_line_and_exit_code_2(run_main, log_file, tmp_path, arguments, said):

@@ -78,6 +78,21 @@ def test_a_hub_that_cannot_be_reached_is_a_note_that_names_the_endpoint(monkeypa
     assert "ConnectionError" in found.found
 
 
+@pytest.mark.parametrize(
+    ("version", "status", "found"),
+    [
+        (None, "note", "none (only for builds on Spark)"),
+        (11, "note", "11, not >=17 (only for builds on Spark)"),
+        (21, "ok", "21"),
+    ],
+)
+def test_java_is_looked_for_and_the_main_job_runs_without_it(monkeypatch, version, status, found):
+    monkeypatch.setattr("logs2lang.dataset_builders.spark.java.java_version", lambda: version)
+    finding = doctor._java()
+    assert (finding.status, finding.found) == (status, found)
+    assert (finding.remedy is None) == (status == "ok")
+
+
 def test_links_of_a_cache_are_not_counted_twice(tmp_path):
     (tmp_path / "blob").write_bytes(b"12345")
     (tmp_path / "snapshot").symlink_to(tmp_path / "blob")
