@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from logs2lang.verbalizers.action import WITH_NEXT
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.training.distillation.action_student import Lesson
+from logs2lang.verbalizers.action import WITH_NEXT, ActionVerbalizer, Decisions, execute
 from logs2lang.verbalizers.decision_models import BoostedTrees, LinearModel
 from logs2lang.verbalizers.record_features import NUMBERS, LogFacts, feature_names
 from logs2lang.verbalizers.student import Student
@@ -41,3 +43,15 @@ def keep_newest_by_tree(log: LogFacts, newest: int = 2) -> Student:
         values=np.array([0, 1, -1], np.float32),
     )
     return Student(log, model, WITH_NEXT)
+
+
+def rule_lesson(dataset: BuiltDataset, split: str, teacher: ActionVerbalizer) -> Lesson:
+    """What a teacher with a plain rule would do: the newest record with its successors, the one before it kept."""
+    rows = dataset.examples(split).select(range(30))
+    shown = [history[-4:] for history in rows["history"]]
+    decided = [("drop",) * (len(history) - 2) + ("keep", "next")[-len(history) :] for history in shown]
+    texts = [
+        execute(Decisions(of_one, 0), history, teacher.items, teacher.successors, fold)
+        for of_one, history, fold in zip(decided, shown, rows["fold"], strict=True)
+    ]
+    return Lesson(shown, list(rows["fold"]), decided, texts)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_student import rule_lesson
 
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.training.distillation import action_student
 from logs2lang.training.distillation.action_student import Lesson, distil, open_teacher
-from logs2lang.verbalizers.action import ActionVerbalizer, Decisions, execute
+from logs2lang.verbalizers.action import ActionVerbalizer
 from logs2lang.verbalizers.student import StudentVerbalizer
 from logs2lang.verbalizers.verbalization_file import count_tokens
 
@@ -53,18 +54,6 @@ def test_the_student_opens_as_an_action_verbalizer_and_its_record_says_what_it_i
         assert told["tokens"][name] == sum(tokens)
     assert told["tokens"]["student"] <= told["tokens"]["teacher"]
     assert str(distilled.parent) not in (distilled / "run.json").read_text()
-
-
-def rule_lesson(dataset: BuiltDataset, split: str, teacher: ActionVerbalizer) -> Lesson:
-    """What a teacher with a plain rule would do: the newest record with its successors, the one before it kept."""
-    rows = dataset.examples(split).select(range(30))
-    shown = [history[-4:] for history in rows["history"]]
-    decided = [("drop",) * (len(history) - 2) + ("keep", "next")[-len(history) :] for history in shown]
-    texts = [
-        execute(Decisions(of_one, 0), history, teacher.items, teacher.successors, fold)
-        for of_one, history, fold in zip(decided, shown, rows["fold"], strict=True)
-    ]
-    return Lesson(shown, list(rows["fold"]), decided, texts)
 
 
 @pytest.fixture
