@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
+from datasets import Dataset
 from trl import DistillationConfig, GRPOConfig, SFTConfig, SFTTrainer
 
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
@@ -126,7 +127,11 @@ def _to_taught_rows(run: TrainingRun, dataset: BuiltDataset) -> Callable[..., An
         return to_warm_start_rows
     kind = LEARNED_VERBALIZERS[run.arguments.verbalizer]
     writer = kind.from_pretrained(teacher, dataset.items(), successors=dataset.known_successors())
-    return lambda examples, *others: to_warm_start_rows(examples, *others, completions=teacher_texts(writer, examples))
+
+    def to_rows(examples: Dataset, verbalizer: Any, language_model: LanguageModel) -> Dataset:
+        return to_warm_start_rows(examples, verbalizer, language_model, teacher_texts(writer, examples))
+
+    return to_rows
 
 
 def _distillation_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, verbalizer: Any) -> Any:
