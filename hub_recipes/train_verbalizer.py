@@ -1,5 +1,7 @@
 """Stage 1: teach a verbalizer, first by example (`method: sft`), then by what an oracle recommends (`method: grpo`).
 
+A smaller one can learn from one that was trained so (`method: distill`, or `sft` on its texts).
+
     logs2lang train verbalizer --config smollm2-135m/verbalizer/cpu.yaml --dataset data/mt --output_dir runs/verbalizer
     accelerate launch -m logs2lang.train_verbalizer --config ...   # the same, on several processes
 
@@ -12,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
-from trl import GRPOConfig, SFTConfig, SFTTrainer
+from datasets import Dataset
+from trl import DistillationConfig, GRPOConfig, SFTConfig, SFTTrainer
 
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.prompts import prompt_text
 
 from .console.log_level import is_quiet
 from .console.progress import show_status
 from .models.language_models import LanguageModel
+from .training.distillation.rewrite_student import open_teacher_model, teacher_texts, to_distillation_trainer
 from .training.grpo.grpo_run import to_grpo_trainer
 from .training.grpo.oracles import oracle_entry, oracle_hits, to_oracle
 from .training.objectives.prompt_rows import SAMPLED_TOKENS, to_verbalizer_rows, to_warm_start_rows
@@ -35,11 +40,16 @@ from .training.runs.arguments import (
 from .training.runs.dry_run import describe_run
 from .training.runs.resumable_trainer import ResumableTrainer
 from .training.runs.run_folder import TrainingRun
-from .training.runs.run_record import read_json, write_json
+from .training.runs.run_record import parent_entry, read_json, write_json
 from .verbalizers.action import WITH_NEXT, decision_token_ids
 from .verbalizers.learned import LEARNED_VERBALIZERS
+from .verbalizers.rewrite import RewriteVerbalizer
 
-CONFIGURATIONS = {"sft": (ChatTemplateArguments, SFTConfig), "grpo": (GRPOConfig,)}
+CONFIGURATIONS = {
+    "sft": (ChatTemplateArguments, SFTConfig),
+    "grpo": (GRPOConfig,),
+    "distill": (DistillationConfig,),
+}
 ORACLE_FILE = "oracle.json"
 ORACLE_USERS = {"own_users": "users it was trained on", "verbalizer_users": "users the verbalizer learns from"}
 """Whose examples the oracle's hits are counted on; see [`oracles.oracle_hits`]."""
@@ -75,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         policy = trainable_model(args, training_args.seed, chat_template_kwargs=switches)
         verbalizer = _verbalizer(args, dataset, policy)
         say("Writing the prompts")
-        to_trainer = {"sft": _sft_trainer, "grpo": _grpo_trainer}[args.method]
+        to_trainer = {"sft": _sft_trainer, "grpo": _grpo_trainer, "distill": _distillation_trainer}[args.method]
         trainer = to_trainer(run, dataset, policy, verbalizer)
     run.train(trainer)
     return run.finish(trainer, policy, dataset, _record(run, dataset), verbalizer.save_config)
@@ -96,9 +106,10 @@ def _verbalizer(args: VerbalizerArguments, dataset: BuiltDataset, policy: Langua
 def _sft_trainer(
     run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, verbalizer: Any
 ) -> ResumableSFTTrainer:
-    """Warm start: the first groups of GRPO should not be all noise."""
+    """Warm start: the first groups of GRPO should not be all noise. Or, with a teacher, learning its texts."""
     run.training_args.max_length = policy.max_prompt_tokens  # TRL's 1,024 would cut off what is to be learned
-    train, validation = (_rows(run, dataset, split, policy, verbalizer, to_warm_start_rows) for split in WATCHED)
+    to_rows = _to_taught_rows(run, dataset)
+    train, validation = (_rows(run, dataset, split, policy, verbalizer, to_rows) for split in WATCHED)
     return ResumableSFTTrainer(
         model=policy.model,
         args=run.training_args,
@@ -107,6 +118,33 @@ def _sft_trainer(
         processing_class=policy.tokenizer,
         callbacks=run.callbacks,
     )
+
+
+def _to_taught_rows(run: TrainingRun, dataset: BuiltDataset) -> Callable[..., Any]:
+    """What turns examples into rows to learn by heart: with the texts of the teacher, where there is one."""
+    teacher = run.arguments.teacher
+    if teacher is None:
+        return to_warm_start_rows
+    kind = LEARNED_VERBALIZERS[run.arguments.verbalizer]
+    writer = kind.from_pretrained(teacher, dataset.items(), successors=dataset.known_successors())
+
+    def to_rows(examples: Dataset, verbalizer: Any, language_model: LanguageModel) -> Dataset:
+        return to_warm_start_rows(examples, verbalizer, language_model, teacher_texts(writer, examples))
+
+    return to_rows
+
+
+def _distillation_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, verbalizer: Any) -> Any:
+    """A smaller model learns, on texts of its own, how probable its teacher finds each next token."""
+    if run.arguments.verbalizer != RewriteVerbalizer.name:
+        raise InputError(
+            "method distill is for rewrite. An action verbalizer is distilled with `logs2lang distill`, into a "
+            "student that needs no language model."
+        )
+    teacher = open_teacher_model(run.arguments.teacher, policy)
+    train, validation = (_rows(run, dataset, split, policy, verbalizer, to_verbalizer_rows) for split in WATCHED)
+    run.training_args.max_completion_length = verbalizer.max_new_tokens
+    return to_distillation_trainer(policy, teacher, run.training_args, train, validation, run.callbacks)
 
 
 def _grpo_trainer(run: TrainingRun, dataset: BuiltDataset, policy: LanguageModel, verbalizer: Any) -> Any:
@@ -178,6 +216,7 @@ def _record(run: TrainingRun, dataset: BuiltDataset) -> dict[str, Any]:
         "answer": None,
         "oracle": {**oracle_entry(args), **counts} if args.method == "grpo" else None,
         "prompts": {"verbalizer": prompt_text(_prompt_name(args))},
+        **({"teacher": parent_entry(args.teacher)} if args.teacher else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""The card of an adapter, filled from the record of its training, the results table and the build report alone.
+"""The card of an adapter or a student, filled from the record of its training, the results and the build report alone.
 
 This module imports nothing of the project, so that a card can be rendered wherever its three sources lie.
 """
@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
-from jinja2 import Environment, StrictUndefined, UndefinedError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
-TEMPLATE = Path(__file__).with_name("adapter.md.jinja")
+TEMPLATES = Path(__file__).parent
+ADAPTER_TEMPLATE = "adapter.md.jinja"
+STUDENT_TEMPLATE = "student.md.jinja"
 
 Document = Mapping[str, Any]
 
@@ -40,7 +42,7 @@ class Home:
 
 
 def render_adapter_card(run: Document, report: Document, results: Document | None, home: Home) -> str:
-    """Fill the card of one adapter.
+    """Fill the card of one adapter, or of one student.
 
     Args:
         run (`dict`): The content of `run.json`.
@@ -55,13 +57,19 @@ def render_adapter_card(run: Document, report: Document, results: Document | Non
     Raises:
         CardError: Something the card states is missing in its sources.
     """
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True)
+    student = run.get("student")
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True
+    )
     environment.filters |= {"number": number, "interval": interval, "duration": duration, "fenced": fenced}
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    environment.filters |= {"cell": cell, "strongest": strongest}
+    template = environment.get_template(ADAPTER_TEMPLATE if student is None else STUDENT_TEMPLATE)
+    sources = {"run": run, "report": report, "results": results, "home": home, "student": student}
+    noun = "adapter" if student is None else "student"
     try:
         rows = _rows(run, results)
-        data = card_data(run, report, results, home)
-        return template.render(card_data=data.to_yaml(), run=run, report=report, results=results, home=home, rows=rows)
+        data = (card_data if student is None else student_card_data)(run, report, results, home)
+        return template.render(card_data=data.to_yaml(), rows=rows, noun=noun, **sources)
     except UndefinedError as error:
         raise CardError(f"its sources lack something that the card needs ({error.message})") from error
     except KeyError as error:
@@ -81,6 +89,19 @@ def card_data(run: Document, report: Document, results: Document | None, home: H
         license="apache-2.0",
         pipeline_tag="text-generation",
         tags=["lora", "recommendation", "logs2lang", run["role"], run["method"]],
+    )
+
+
+def student_card_data(run: Document, report: Document, results: Document | None, home: Home) -> ModelCardData:
+    """The metadata of a student's card: it has no base model, and only logs2lang opens it."""
+    return ModelCardData(
+        model_name=run["name"],
+        datasets=[home.dataset] if home.dataset_revision else None,
+        eval_results=_eval_results(run, report, results, home) or None,
+        language="en",
+        library_name="logs2lang",
+        license="apache-2.0",
+        tags=["recommendation", "logs2lang", "distillation", run["role"]],
     )
 
 
@@ -114,14 +135,16 @@ def _eval_results(run: Document, report: Document, results: Document | None, hom
 
 
 def _rows(run: Document, results: Document | None) -> dict[str, Document]:
-    """The rows that the card shows: the adapter's own, the template's, and the best classical recommender's."""
+    """The rows that the card shows: the own one, a student's teacher, the template, the best classical recommender."""
     if results is None:
         return {}
     own = _row(results, run["results"]["row"])
     baselines = [row for row in results["rows"] if row["kind"] == "baseline"]
     best = max(baselines, key=lambda row: row["recall@1"], default=None)
     template = next((row for row in results["rows"] if row["row"] == "template"), None)
-    shown = {"own": own, "template": None if own is template else template, "baseline": best}
+    teacher = next((row for row in results["rows"] if "student" in run and row["row"] == run["verbalizer"]), None)
+    shown = {"own": own, "teacher": None if own is teacher else teacher}
+    shown |= {"template": None if own is template else template, "baseline": best}
     return {name: row for name, row in shown.items() if row is not None}
 
 
@@ -167,6 +190,26 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 7_200 else f"{seconds / 3_600:.1f} hours"
+
+
+def cell(text: str) -> str:
+    """A name as a cell of a table: it may come from a log, and must open neither a cell nor a tag.
+
+    Example:
+        >>> print(cell("event is a | <b>"))
+        event is a \\| &lt;b>
+    """
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
+
+
+def strongest(weights: Mapping[str, Mapping[str, float]]) -> list[tuple[str, Mapping[str, float]]]:
+    """Features with their weights, those first whose largest weight is largest.
+
+    Example:
+        >>> [name for name, _ in strongest({"age": {"drop": 0.1}, "place": {"drop": -0.5}})]
+        ['place', 'age']
+    """
+    return sorted(weights.items(), key=lambda pair: -max(map(abs, pair[1].values())))
 
 
 def fenced(text: str) -> str:

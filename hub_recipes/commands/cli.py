@@ -18,6 +18,7 @@ from ..console.log_level import LogLevel, set_log_level
 from .build_commands import build_app
 from .comparison_commands import comparison_app
 from .decision_commands import decision_app
+from .distill_commands import distill_app
 from .grid_commands import grid_app
 from .release_commands import release_app
 from .text_commands import text_app
@@ -47,6 +48,7 @@ app.add_typer(text_app)
 app.add_typer(comparison_app)
 app.add_typer(decision_app)
 app.add_typer(train_app, name="train")
+app.add_typer(distill_app)
 app.add_typer(metric_app, name="metric")
 app.add_typer(release_app)
 

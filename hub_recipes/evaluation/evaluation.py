@@ -35,6 +35,8 @@ from logs2lang.dataset_builders.schema import (
 from ..models.language_models import load_tokenizer
 from ..reasoners.ranking import Ranking
 from ..reasoners.reasoner import Reasoner
+from ..verbalizers.action import ActionVerbalizer
+from ..verbalizers.learned import STUDENT
 from .calibration import calibration_measures
 from .catalogue_popularity import CataloguePopularity, novelty_measures
 from .comparisons import compare_with
@@ -52,7 +54,16 @@ from .results import (
     Results,
     read_results,
 )
-from .row_measures import GAP, TextJudge, judge, measure, measure_gains, to_predictions
+from .row_measures import (
+    DECIDED,
+    GAP,
+    TextJudge,
+    judge,
+    measure,
+    measure_agreement,
+    measure_gains,
+    to_predictions,
+)
 from .seed_spread import seed_spread
 from .table_rows import TEMPLATE_ROW, NothingToGoOnError, Outcome, TableRow, to_rows
 from .trec_files import prepare_runs, write_run
@@ -170,7 +181,7 @@ def evaluate_rows(
             continue
         own = {FINGERPRINT: fingerprint, "run": {key: results.context[key] for key in _RECORD}}
         results = results.with_row({**entry, **own}, to_predictions(row.name, judged))
-        results = with_gains(results, row.name)
+        results = with_agreement(with_gains(results, row.name))
         if output is not None:
             write_run(output, row.name, examples, rankings)
             results.write(output)
@@ -233,6 +244,8 @@ class Bench:
         outcome = self._outcome(row, row.name, progress)
         entry = {ROW: row.name, "kind": row.kind, "seconds": perf_counter() - started, **outcome.details}
         judged = self._judged(row, outcome)
+        if outcome.decided is not None:
+            judged[DECIDED] = outcome.decided
         if outcome.texts is not None:
             folds = self.examples[FOLD][:] if FOLD in self.examples.column_names else None
             judged = judged.join(self.text_judge(self.examples[HISTORY][:], outcome.texts, folds))
@@ -288,6 +301,16 @@ def with_gains(results: Results, changed: str) -> Results:
         else row
         for row in results.rows
     ]
+    return replace(results, rows=rows)
+
+
+def with_agreement(results: Results) -> Results:
+    """Set how the row `student` compares with its teacher, the row `action`, where both are there and decide."""
+    student, teacher = (results.predictions_of(name) for name in (STUDENT, ActionVerbalizer.name))
+    if not all(len(one) and DECIDED in one and one[DECIDED].notna().all() for one in (student, teacher)):
+        return results
+    measures = measure_agreement(student, teacher, results.context["seed"])
+    rows = [{**row, **measures} if row[ROW] == STUDENT else row for row in results.rows]
     return replace(results, rows=rows)
 
 

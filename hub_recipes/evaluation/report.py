@@ -15,6 +15,7 @@ from .table_columns import (
     COLUMNS,
     DECISION_COLUMNS,
     NOISE_COLUMNS,
+    STUDENT_COLUMNS,
     TERMINAL_COLUMNS,
     Column,
     MeasureTable,
@@ -61,6 +62,12 @@ def results_table(document: Mapping[str, Any]) -> str:
         parts += [
             "What the verbalizer decided about the records:",
             markdown_table(decided, DECISION_COLUMNS),
+        ]
+    students = [row for row in rows if "agreement" in row]
+    if students:
+        parts += [
+            "What a student keeps of its teacher, the row `action`:",
+            markdown_table([row for row in rows if row[ROW] == "action"] + students, STUDENT_COLUMNS),
         ]
     return "\n\n".join(parts) + "\n"
 

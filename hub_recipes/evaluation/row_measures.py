@@ -43,6 +43,7 @@ from .results import GAP_NAMES, ROW
 _GAP_BOUNDS_S = (1, 60 * 60, 24 * 60 * 60)
 
 GAP = "gap"
+DECIDED = "decided"
 TOKENS = "tokens"
 TEMPLATE_TOKENS = "template_tokens"
 NAMED = "named_titles"
@@ -131,8 +132,9 @@ def _gap(example: dict[str, Any]) -> str | None:
 
 
 def to_predictions(name: str, judged: pd.DataFrame) -> pd.DataFrame:
-    """The lines of `predictions.parquet` for one row: opaque ids and ranks, no text and no history."""
-    kept = judged[[EXAMPLE_ID, IS_DISCOVERY, GAP, PICK, TARGET_RANK, PICK_PROBABILITY]]
+    """The lines of `predictions.parquet` for one row: opaque ids, ranks and decisions, no text and no history."""
+    decided = [DECIDED] if DECIDED in judged else []
+    kept = judged[[EXAMPLE_ID, IS_DISCOVERY, GAP, PICK, TARGET_RANK, PICK_PROBABILITY, *decided]]
     columns = kept.astype({TARGET_RANK: "Int32", PICK: "string", PICK_PROBABILITY: "Float64"})
     columns.insert(1, ROW, name)
     return columns
@@ -174,6 +176,32 @@ def measure_gains(predictions: pd.DataFrame, template: pd.DataFrame, seed: int) 
         "gain_interval": interval,
         "discovery_gain": discovery_gain,
         "discovery_gain_interval": discovery_interval,
+    }
+
+
+def measure_agreement(predictions: pd.DataFrame, teacher: pd.DataFrame, seed: int) -> dict[str, Any]:
+    """How a student compares with its teacher on the same examples.
+
+    Args:
+        predictions (`pandas.DataFrame`): The student's, as `to_predictions` returns them.
+        teacher (`pandas.DataFrame`): The teacher's, in the same order.
+        seed (`int`): Drives the bootstrap.
+
+    Returns:
+        `dict`: `agreement` (the share of records on which both decided alike, of those that both were shown),
+        `teacher_gain` (0.1 = ten percent more hits than the teacher) and its paired 95% interval.
+    """
+    pairs = [
+        pair
+        for ours, theirs in zip(predictions[DECIDED], teacher[DECIDED], strict=True)
+        # From the newest on: where a teacher's window was too short it has left out the oldest.
+        for pair in zip(reversed(ours.split()), reversed(theirs.split()), strict=False)
+    ]
+    gains = measure_gains(predictions, teacher, seed)
+    return {
+        "agreement": sum(one == other for one, other in pairs) / len(pairs) if pairs else None,
+        "teacher_gain": gains["gain"],
+        "teacher_gain_interval": gains["gain_interval"],
     }
 
 

@@ -70,6 +70,14 @@ DECISION_COLUMNS = (
     Column("Of the kept, undecided", number("undecided", "d")),
 )
 """For a verbalizer that decides on each record; see `verbalizers.action`."""
+STUDENT_COLUMNS = (
+    Column("Agreement with its teacher", number("agreement", ".1%")),
+    Column("Recall@1", with_interval("recall@1", ".3f")),
+    Column("Gain over its teacher", with_interval("teacher_gain", "+.1%")),
+    Column("Compression", number("compression", ".2f")),
+    Column("Histories per second", number("histories_per_second", ",.0f")),
+)
+"""For a student beside its teacher; see `row_measures.measure_agreement`."""
 TERMINAL_COLUMNS = (
     Column("Discovery Recall@1", with_interval("discovery_recall@1", ".3f")),
     Column("Gain", number("discovery_gain", "+.1%")),

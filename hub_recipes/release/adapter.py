@@ -13,7 +13,13 @@ from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.model_cards.render import CardError, Home, render_adapter_card
 
 from ..evaluation.results import read_document
-from ..models.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CHAT_TEMPLATE_CONFIG, VERBALIZER_CONFIG
+from ..models.model_folders import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    CHAT_TEMPLATE_CONFIG,
+    STUDENT_WEIGHTS,
+    VERBALIZER_CONFIG,
+)
 from ..training.runs.curves import CURVES_FILE
 from ..training.runs.run_record import RUN_FILE, read_run
 
@@ -27,6 +33,18 @@ ADAPTER_FILES = (CARD_FILE, RUN_FILE, CURVES_FILE, ADAPTER_CONFIG, ADAPTER_WEIGH
 KNOWN_FILES = frozenset({*ADAPTER_FILES, *TOKENIZER_FILES, VERBALIZER_CONFIG, CHAT_TEMPLATE_CONFIG})
 """What one may hold: a verbalizer's settings, switches of the chat template, and tokenizer files where they are not
 the base model's."""
+STUDENT_FILES = frozenset({CARD_FILE, RUN_FILE, STUDENT_WEIGHTS, VERBALIZER_CONFIG})
+"""What a released student holds, and all that it may hold."""
+
+
+def is_student(folder: Path) -> bool:
+    """Whether a folder holds a student of an action verbalizer in place of an adapter."""
+    return (folder / STUDENT_WEIGHTS).is_file()
+
+
+def known_files(folder: Path) -> frozenset[str]:
+    """The files that a released adapter, or a released student, may hold."""
+    return STUDENT_FILES if is_student(folder) else KNOWN_FILES
 
 
 @dataclass(frozen=True)
@@ -35,7 +53,8 @@ class ReleasedAdapter:
 
     Args:
         folder (`Path`): The folder with its files; results and build reports are in `results/` next to it.
-        run (`dict`): The content of its `run.json`, and the base model that `adapter_config.json` names.
+        run (`dict`): The content of its `run.json`; for an adapter also the base model that `adapter_config.json`
+            names.
     """
 
     folder: Path
@@ -43,7 +62,7 @@ class ReleasedAdapter:
 
     @classmethod
     def open(cls, folder: Path) -> "ReleasedAdapter":
-        """Open a folder that holds an adapter and the record of its training.
+        """Open a folder that holds an adapter or a student, and the record of its training.
 
         Raises:
             InputError: There is no `run.json`, it is damaged or of another version, or it describes another adapter.
@@ -54,6 +73,10 @@ class ReleasedAdapter:
                 f"{folder / RUN_FILE} is the record of {run.get('name')!r}; rename the folder to that name, which is "
                 "also the name of the Hub repository."
             )
+        if is_student(folder):
+            if "student" not in run:
+                raise InputError(f"{folder / RUN_FILE} is not the record of a student. Distill it again.")
+            return cls(folder, run)
         for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS):
             if not (folder / name).is_file():
                 raise InputError(f"{folder} has no {name}. Copy the adapter that training wrote into it.")

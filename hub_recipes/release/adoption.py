@@ -11,9 +11,10 @@ from logs2lang.dataset_builders.whole_files import move_aside, whole_folder
 
 from ..evaluation.charts import CHART_FILES
 from ..evaluation.results import RESULTS_FILE, read_document
-from ..models.model_folders import ADAPTER_WEIGHTS
+from ..models.model_folders import ADAPTER_WEIGHTS, STUDENT_WEIGHTS
 from ..training.runs.run_record import RUN_FILE, read_run, write_json
-from .adapter import KNOWN_FILES, RESULTS_FOLDER, differing_config
+from ..verbalizers.learned import STUDENT
+from .adapter import RESULTS_FOLDER, differing_config, is_student, known_files
 from .cards import require_its_dataset, write_cards
 
 EARLIER_FOLDER = "earlier"
@@ -30,11 +31,11 @@ def adopt_adapter(
     An earlier adapter of the same name with other weights is moved to a dated folder in `earlier/`.
 
     Args:
-        adapter (`Path`): The folder that training wrote, with `run.json`.
+        adapter (`Path`): The folder that training or `logs2lang distill` wrote, with `run.json`.
         results (`Path`): The folder that `logs2lang evaluate` wrote. What is copied of it is `results.json` and the
             charts, never the predictions.
-        row (`str`, *optional*): The row of the adapter; by default `verbalizer` of its `run.json`, which names of a
-            reasoner the texts it was trained on.
+        row (`str`, *optional*): The row of the adapter; by default `student` for a student, else `verbalizer` of its
+            `run.json`, which names of a reasoner the texts it was trained on.
         dataset (`Path`): The built dataset it was trained on.
         model_cards (`Path`): Where released adapters lie.
         name (`str`, *optional*): Of the results there; the name of the dataset's folder and the row by default.
@@ -47,7 +48,7 @@ def adopt_adapter(
             another dataset. Nothing is written then.
     """
     run, document = read_run(adapter), read_document(results / RESULTS_FILE)
-    row = row or run["verbalizer"]
+    row = row or (STUDENT if is_student(adapter) else run["verbalizer"])
     require_its_dataset(run["name"], run["dataset"]["report_sha256"], dataset)
     if document["dataset"]["name"] != run["dataset"]["name"]:
         raise InputError(
@@ -68,17 +69,18 @@ def adopt_adapter(
     folder = model_cards / run["name"]
     if _weights(folder) not in (None, _weights(adapter)):  # what was trained is not deleted
         move_aside(folder, model_cards / EARLIER_FOLDER)
-    with whole_folder(folder, KNOWN_FILES) as partial:
-        _copy(KNOWN_FILES, adapter, partial)
+    known = known_files(adapter)
+    with whole_folder(folder, known) as partial:
+        _copy(known, adapter, partial)
         write_json({**run, "results": {"path": (place / RESULTS_FILE).as_posix(), "row": row}}, partial / RUN_FILE)
     write_cards(folder, dataset)
     return folder
 
 
 def _weights(folder: Path) -> str | None:
-    """The hash of an adapter's weights, `None` where there are none."""
-    path = folder / ADAPTER_WEIGHTS
-    return sha256_of(path) if path.is_file() else None
+    """The hash of an adapter's or a student's weights, `None` where there are none."""
+    found = [folder / name for name in (ADAPTER_WEIGHTS, STUDENT_WEIGHTS) if (folder / name).is_file()]
+    return sha256_of(found[0]) if found else None
 
 
 def _copy(names: Iterable[str], source: Path, target: Path) -> None:

@@ -14,16 +14,17 @@ from ..training.runs.curves import CURVES_FILE, are_curves_current, curves_figur
 from ..training.runs.run_record import RUN_FILE
 from .adapter import (
     CARD_FILE,
-    KNOWN_FILES,
     RESULTS_FOLDER,
     ReleasedAdapter,
     find_adapters,
+    is_student,
+    known_files,
 )
 from .results_page import has_page, page_troubles, write_page
 
 
 def write_cards(folder: Path, dataset: Path | None = None) -> list[Path]:
-    """Write the card and the picture of an adapter, or the card of a built dataset, or those of all folders below.
+    """Write the card and the picture of an adapter, the card of a student or a built dataset, or all those below.
 
     Args:
         folder (`Path`): An adapter, a built dataset, or a folder that holds several of them.
@@ -39,8 +40,10 @@ def write_cards(folder: Path, dataset: Path | None = None) -> list[Path]:
             adapter = ReleasedAdapter.open(place)
             if dataset is not None:
                 written.append(_keep_report(adapter, dataset))
-            _refuse_empty_curves(adapter)
-            written += [draw_curves(place), write_text(place / CARD_FILE, adapter.card())]
+            if not is_student(place):
+                _refuse_empty_curves(adapter)
+                written.append(draw_curves(place))
+            written.append(write_text(place / CARD_FILE, adapter.card()))
         else:
             write_card(place, BuiltDataset.open(place).report)
             written.append(place / CARD_FILE)
@@ -78,12 +81,12 @@ def _troubles(place: Path) -> Iterator[str]:
     if (place / RUN_FILE).is_file():
         adapter = ReleasedAdapter.open(place)
         expected = adapter.card()
-        if not are_curves_current(place):
+        if not is_student(place) and not are_curves_current(place):
             yield (
                 f"{place / CURVES_FILE} does not show the history in {RUN_FILE}; run `logs2lang cards render {place}`."
             )
         for path in sorted(place.iterdir()):
-            if path.name not in KNOWN_FILES:
+            if path.name not in known_files(place):
                 yield f"{path} is not part of a released adapter; move it elsewhere."
     else:
         expected = render_card(place, BuiltDataset.open(place).report)

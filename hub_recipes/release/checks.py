@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import CONFIG_FEATURES, USER, USER_ID
 
+from ..verbalizers.student import Student
+from .adapter import is_student
 from .plan import AdapterRepo, DatasetRepo, Links, PlannedRepo, ReleaseFile
 
 USER_HASH = "^[0-9a-f]{16}$"
@@ -87,10 +89,13 @@ def check_file(file: ReleaseFile, folder: str, token: str | None = None) -> None
 
 
 def _is_pickle(file: ReleaseFile) -> bool:
-    head = file.source[:4] if isinstance(file.source, bytes) else _head(file.source, 4)
+    head = file.source[:9] if isinstance(file.source, bytes) else _head(file.source, 9)
+    # Safetensors begin with the length of their header, whose bytes may be those that pickles begin with.
+    if head[8:] == b"{" and int.from_bytes(head[:8], "little") < file.size:
+        return False
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return True
-    if head != b"PK\x03\x04" or isinstance(file.source, bytes):
+    if head[:4] != b"PK\x03\x04" or isinstance(file.source, bytes):
         return False
     with zipfile.ZipFile(file.source) as archive:  # torch.save writes a zip around a pickle
         return any(name.endswith(".pkl") for name in archive.namelist())
@@ -179,6 +184,9 @@ def _check_adapter_folder(repo: AdapterRepo) -> None:
             "model_cards contains the adapter, its card, its picture, run.json and tokenizer files that differ from "
             "the base model's; move everything else elsewhere."
         )
+    if is_student(repo.folder):
+        Student.load(repo.folder)  # anything could be called so
+        return
     base = repo.adapter.run["base_model"]
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", base) or Path(base).exists():
         raise InputError(f"{repo.folder} names the base model {base!r}; expected its Hub id, such as owner/name.")

@@ -29,7 +29,7 @@ from logs2lang.dataset_builders.schema import CONFIGS, SPLITS
 from logs2lang.model_cards.render import Home
 
 from ..evaluation.metric import METRIC, metric_folder
-from .adapter import KNOWN_FILES, ReleasedAdapter, find_adapters
+from .adapter import ReleasedAdapter, find_adapters, known_files
 
 RepoType = Literal["dataset", "model", "space"]
 
@@ -214,9 +214,8 @@ class AdapterRepo(PlannedRepo):
 
     def unknown_files(self) -> list[str]:
         """Files that no released adapter has."""
-        return [
-            str(path.relative_to(self.folder)) for path in _files_below(self.folder) if path.name not in KNOWN_FILES
-        ]
+        known = known_files(self.folder)
+        return [str(path.relative_to(self.folder)) for path in _files_below(self.folder) if path.name not in known]
 
 
 @dataclass(frozen=True)

@@ -32,13 +32,16 @@ SAMPLED_TOKENS = "sampled_tokens"
 logger = logging.get_logger(__name__)
 
 
-def to_warm_start_rows(examples: Dataset, verbalizer: Any, language_model: LanguageModel) -> Dataset:
-    """Prompts with the completion that a warm start teaches.
+def to_warm_start_rows(
+    examples: Dataset, verbalizer: Any, language_model: LanguageModel, completions: Mapping[str, str] | None = None
+) -> Dataset:
+    """Prompts with the completion that a warm start teaches, or a teacher.
 
     Args:
         examples (`datasets.Dataset`): Rows of `EXAMPLE_FEATURES`.
         verbalizer ([`LanguageModelVerbalizer`]): Asks, and says what to learn first.
         language_model ([`LanguageModel`]): Its tokenizer decides what text is harmless.
+        completions (`dict[str, str]`, *optional*): By example id; the verbalizer's warm start by default.
 
     Returns:
         `datasets.Dataset`: `prompt` and `completion`, both conversational, and `chat_template_kwargs` if there are
@@ -48,7 +51,8 @@ def to_warm_start_rows(examples: Dataset, verbalizer: Any, language_model: Langu
     beside = {CHAT_TEMPLATE_KWARGS: switches} if switches else {}
 
     def to_row(example: Mapping[str, Any]) -> dict[str, Any]:
-        said = [{"role": "assistant", "content": language_model.harmless(verbalizer.warm_start(example))}]
+        answer = verbalizer.warm_start(example) if completions is None else completions[example[EXAMPLE_ID]]
+        said = [{"role": "assistant", "content": language_model.harmless(answer)}]
         return {PROMPT: harmless_prompt(verbalizer.prompt(example), language_model), COMPLETION: said, **beside}
 
     return _mapped(_fitted(examples, verbalizer), to_row, keep=())

@@ -68,8 +68,15 @@ class RunArguments(AdapterArguments):
 class VerbalizerArguments(RunArguments):
     """Arguments of `train verbalizer`."""
 
-    method: Literal["sft", "grpo"] = option(
-        "grpo", "sft: warm start on profile text or on random decisions. grpo: rewarded by the oracle's accuracy."
+    method: Literal["sft", "grpo", "distill"] = option(
+        "grpo",
+        "sft: warm start on profile text or on random decisions, or learning a teacher's texts. grpo: rewarded by the "
+        "oracle's accuracy. distill: learns a teacher's probabilities on texts of its own (rewrite only).",
+    )
+    teacher: str | None = option(
+        None,
+        "sft, distill: verbalizer to learn from, by Hub id or folder. For distill its base model must have the same "
+        "vocabulary.",
     )
     verbalizer: Literal["rewrite", "action"] = option("rewrite", "rewrite: free text. action: a decision per record.")
     decisions: Literal[3, 4] = option(

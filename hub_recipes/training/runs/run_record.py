@@ -69,6 +69,7 @@ def inputs_entry(arguments: Any) -> dict[str, Any]:
         arguments ([`RunArguments`]): Of the role that is trained.
     """
     models = {"base_model": arguments.base_model, "adapter": arguments.adapter}
+    models["teacher"] = getattr(arguments, "teacher", None)
     if getattr(arguments, "oracle_url", None) is None:
         models["oracle"] = getattr(arguments, "oracle", None)
     models |= dict(word.strip().split("=", 1) for word in arguments.verbalizer.split(",") if "=" in word)

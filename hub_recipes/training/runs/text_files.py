@@ -16,6 +16,7 @@ from logs2lang.dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
 
 from ...console.exit_codes import UNFINISHED
 from ...console.progress import Report, show_progress
+from ...models.language_models import load_tokenizer
 from ...verbalizers.learned import LEARNED_VERBALIZERS
 from ...verbalizers.verbalization_file import to_verbalizations, write_parquet
 from .run_record import read_run
@@ -96,7 +97,8 @@ class TextFiles:
         return self.folder / f"{split}.parquet"
 
     def _verbalized(self, examples: Dataset, progress: Callable[[int], None]) -> pd.DataFrame:
-        tokenizer = self.verbalizer.language_model.tokenizer
+        writer = self.verbalizer.language_model  # a student has none
+        tokenizer = load_tokenizer() if writer is None else writer.tokenizer
         histories, folds = examples[HISTORY][:], examples[FOLD][:]
         return to_verbalizations(examples[EXAMPLE_ID][:], histories, self.verbalizer, tokenizer, progress, folds)
 

@@ -4,10 +4,12 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.numpy import save_file
 from small_release import ADAPTER, DATASET, write_json
 
 from logs2lang.dataset_builders.input_error import InputError
@@ -107,6 +109,17 @@ def test_a_pickle_under_another_name_does_not_pass(tmp_path):
     torch.save({"a": torch.zeros(2)}, tmp_path / "tokenizer.json")
     with pytest.raises(InputError, match="may be a pickle"):
         check_file(ReleaseFile("tokenizer.json", tmp_path / "tokenizer.json"), "adapter")
+
+
+@pytest.mark.parametrize("length", [0x280, 0x380, 0x480, 0x580])
+def test_weights_whose_header_is_as_long_as_a_pickle_begins_pass(tmp_path, length):
+    path = tmp_path / "adapter_model.safetensors"
+    weights = {"weight": np.zeros(2, np.float32)}
+    save_file(weights, path, {"filling": ""})
+    missing = length - int.from_bytes(path.read_bytes()[:8], "little")
+    save_file(weights, path, {"filling": "x" * missing})
+    assert path.read_bytes()[:2] == length.to_bytes(2, "little")
+    check_file(ReleaseFile(path.name, path), "adapter")
 
 
 @pytest.mark.parametrize(
