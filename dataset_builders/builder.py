@@ -2,6 +2,7 @@
 
     source -> canonicalize -> key_log -> to_targets -> draw_candidates, to_windows -> to_examples -> prompt configs
                                                     -> successors
+                                      -> to_newest_histories
 
 `build_dataset` writes a folder that `load_dataset` reads.
 """
@@ -19,7 +20,6 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from ibis.backends.duckdb import Backend as DuckDB
@@ -29,11 +29,13 @@ from .candidates import CandidatePool, draw_candidates, to_pool
 from .checks import check_accounting, check_examples, count_rules
 from .dataset_folder.export import (
     CARD_FILE,
+    HISTORIES_FOLDER,
     ITEMS_QUARANTINE_FILE,
     QUARANTINE_FILE,
     REPORT_FILE,
     TRUTH_FOLDER,
     content_hashes,
+    count_examples,
     shard_path,
     shards_of,
     write_card,
@@ -46,13 +48,15 @@ from .events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log,
 from .examples import to_decisions, to_examples, to_windows
 from .input_error import InputError
 from .interactions import CanonicalLog, canonicalize
+from .newest_histories import to_newest_histories
 from .prompting.prompt_configs import to_prompt_rows
 from .raw_log import OWN_LOG, LogLicense, RawLog, connect
 from .schema import (
     CONFIG_FEATURES,
     DATASET_VERSION,
     EXAMPLE_FEATURES,
-    IS_DISCOVERY,
+    HISTORY,
+    HISTORY_HASH,
     ITEM_FEATURES,
     ITEM_ID,
     SPLITS,
@@ -188,6 +192,7 @@ def _build(
     _write_catalogue(split_log, folder, connection)
     tell("Step 4 of 7: drawing candidates and cutting histories")
     write_examples(split_log, folder, options, connection)
+    write_histories(split_log.keyed, folder, options, connection)
     _write_truth(raw, split_log.keyed, folder, connection)
     tell("Step 5 of 7: counting successors")
     write_successors(split_log, folder, options, connection)
@@ -295,6 +300,18 @@ def _write_group(
             write_table(of_split.order_by(USER_KEY, POSITION).select(*EXAMPLE_FEATURES), path, connection)
 
 
+def write_histories(log: KeyedLog, folder: Path, options: BuildOptions, connection: DuckDB) -> None:
+    """Write the newest records of every user, one shard per group of users."""
+    groups = to_user_groups(log)
+
+    def build(shard: int, own: DuckDB) -> None:
+        users = to_newest_histories(groups[shard].log(log), options).order_by(USER_KEY)
+        path = shard_path(folder, HISTORIES_FOLDER, "train", shard, len(groups))
+        write_table(users.select(USER, HISTORY, HISTORY_HASH), path, own)
+
+    build_groups(build, len(groups), connection)
+
+
 def write_successors(log: SplitLog, folder: Path, options: BuildOptions, connection: DuckDB) -> None:
     """Write the config `successors`, one shard per fold."""
     tables = successor_tables(log.training, log.keyed.users, log.keyed.items, options, connection)
@@ -342,7 +359,7 @@ def _write_truth(raw: RawLog, log: KeyedLog, folder: Path, connection: DuckDB) -
 def _to_report(
     raw: RawLog, log: CanonicalLog, split_log: SplitLog, folder: Path, options: BuildOptions
 ) -> dict[str, Any]:
-    splits = {split: _count_examples(folder, split) for split in SPLITS}
+    splits = {split: count_examples(folder, split) for split in SPLITS}
     num_users = int(split_log.keyed.users.count().execute())
     served = int(split_log.targets.filter(split_log.targets[SPLIT] == "test")[USER_KEY].nunique().execute())
     targets = int(split_log.targets.count().execute())
@@ -448,12 +465,6 @@ def _counts_note(rules: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _count_examples(folder: Path, split: str) -> dict[str, int]:
-    tables = [pq.read_table(shard, columns=[IS_DISCOVERY]) for shard in shards_of(folder, "examples", split)]
-    flags = pa.concat_tables(tables)[IS_DISCOVERY]
-    return {"examples": len(flags), "discovery": sum(flags.to_pylist())}
-
-
 def _refuse_foreign_folder(output: Path) -> None:
     require_folder_place(output)
     if output.exists() and any(output.iterdir()) and not (output / REPORT_FILE).exists():
@@ -468,7 +479,7 @@ def _refuse_foreign_folder(output: Path) -> None:
 def _files_of_others(output: Path) -> list[Path]:
     """The files of a built dataset's folder that a build does not write, as paths within it."""
     written = {CARD_FILE, REPORT_FILE, QUARANTINE_FILE, ITEMS_QUARANTINE_FILE}
-    tables = {*CONFIG_FEATURES, TRUTH_FOLDER}
+    tables = {*CONFIG_FEATURES, TRUTH_FOLDER, HISTORIES_FOLDER}
     found = (path.relative_to(output) for path in sorted(output.rglob("*")) if not path.is_dir())
     return [
         path

@@ -5,11 +5,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from logs2lang.dataset_builders.input_error import InputError
+
+S = TypeVar("S", bound="Store")
 
 
 class TextKey(NamedTuple):
@@ -52,7 +53,7 @@ class Lease(Protocol):
 
 
 class Store(Protocol):
-    """Keeps one text per user. Threads may share one; so may processes, each with a store of its own.
+    """Keeps one text per user. Threads may share one; processes open one each. As a context it is closed at the end.
 
     Every method raises [`StoreError`] where the store cannot be reached.
     """
@@ -89,11 +90,11 @@ class Store(Protocol):
     def close(self) -> None:
         """Give back connections."""
 
-    def __enter__(self) -> "Store": ...
+    def __enter__(self: S) -> S:
+        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 def open_store(place: str) -> Store:
@@ -114,7 +115,7 @@ def open_store(place: str) -> Store:
         ...     store.get(["ann", "bob"])["ann"].text
         'Fargo, Heat'
     """
-    scheme = urlsplit(place).scheme if "://" in place else ""
+    scheme = place.partition("://")[0] if "://" in place else ""
     if scheme in ("postgresql", "postgres"):
         _require_client("psycopg", scheme)
         from .postgres_store import PostgresStore
