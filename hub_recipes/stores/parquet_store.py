@@ -158,6 +158,7 @@ class ParquetStore(Store):
     def lease(self, part: int) -> Iterator[Lease | None]:
         lock = FileLock(self.folder / _LEASES / f"{part:06d}.lock")
         with self._reachable(), suppress(Timeout):
+            self._require_folder()
             lock.acquire(timeout=0)
         try:
             yield _FileLease(lock) if lock.is_locked else None
@@ -181,7 +182,7 @@ class ParquetStore(Store):
     @contextmanager
     def _changing(self) -> Iterator[list[_File]]:
         """The folder's files, oldest first, while no other process may change it."""
-        with self._turn, self._reachable(), FileLock(self.folder / _LOCK, poll_interval=_LOOK_AGAIN_S):
+        with self._turn, self._reachable(), self._lock():
             for left in self.folder.glob(f".*{_PARTIAL}"):  # of a process that was killed
                 left.unlink()
             found = _files_in(self.folder)
@@ -189,6 +190,14 @@ class ParquetStore(Store):
             for outdone in set(found) - set(current):
                 (self.folder / outdone.name).unlink()
             yield current
+
+    def _lock(self) -> FileLock:
+        self._require_folder()
+        return FileLock(self.folder / _LOCK, poll_interval=_LOOK_AGAIN_S)
+
+    def _require_folder(self) -> None:
+        """Raise what reading would: a lock would make the folder anew where its disk is gone, and texts with it."""
+        os.stat(self.folder / _LEASES)
 
     def _write(self, file: _File, tables: Sequence[pa.Table] | Iterator[pa.Table]) -> int:
         """Write a file as a whole, and say how many rows it has."""

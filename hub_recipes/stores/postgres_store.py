@@ -144,9 +144,10 @@ class PostgresStore(Store):
         except psycopg.Error as error:
             if self._connection is not None and (self._connection.broken or self._connection.closed):
                 self.close()
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            shown = without_password(self._url)
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0].replace(self._url, shown)
             raise StoreError(
-                f"The store {without_password(self._url)} cannot be used ({reason}). Check that PostgreSQL is "
+                f"The store {shown} cannot be used ({reason}). Check that PostgreSQL is "
                 "running, and the URL; a password may also be given in PGPASSWORD."
             ) from error
 

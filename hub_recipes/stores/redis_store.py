@@ -12,6 +12,8 @@ from redis.exceptions import LockError, RedisError
 from redis.lock import Lock as RedisLock
 from redis.retry import Retry
 
+from logs2lang.dataset_builders.input_error import InputError
+
 from .store import Lease, Store, StoredText, StoreError, TextKey, without_password
 
 _PREFIX = "logs2lang:text:"
@@ -30,12 +32,13 @@ class RedisStore(Store):
         url (`str`): As redis-py takes it, such as `redis://:secret@localhost:6379/0`.
 
     Raises:
+        InputError: This is no such URL.
         StoreError: The server cannot be reached, or does not let us in.
     """
 
     def __init__(self, url: str):
         self._url = url
-        with self._reachable():
+        try:
             self._client = redis.Redis.from_url(
                 url,
                 decode_responses=True,
@@ -43,6 +46,11 @@ class RedisStore(Store):
                 socket_connect_timeout=_TIMEOUT_S,
                 retry=Retry(ExponentialBackoff(), 3),  # a second at most: whoever asks decides whether to wait longer
             )
+        except ValueError as error:
+            raise InputError(
+                f"{without_password(url)} is no URL of Redis ({error}). Give one such as redis://localhost:6379/0."
+            ) from error
+        with self._reachable():
             self._client.ping()
         self._held: set[_RenewedLease] = set()
         self._turn = Lock()
@@ -112,7 +120,7 @@ class RedisStore(Store):
     def _reachable(self) -> Iterator[None]:
         try:
             yield
-        except (RedisError, ValueError) as error:  # a ValueError is about the URL
+        except RedisError as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise StoreError(
                 f"The store {without_password(self._url)} cannot be used ({reason}). Check that Redis is running, and "

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from logs2lang.dataset_builders.input_error import InputError
 
@@ -151,7 +150,7 @@ def without_password(url: str) -> str:
         >>> without_password("redis://:secret@localhost:6379/0")
         'redis://localhost:6379/0'
     """
-    parts = urlsplit(url)
-    login, sign, place = parts.netloc.rpartition("@")
+    scheme, _, rest = url.partition("://")
+    login, sign, place = rest.rpartition("@")
     user = login.partition(":")[0]
-    return f"{parts.scheme}://{user}{sign if user else ''}{place}{parts.path}"
+    return f"{scheme}://{user}{sign if user else ''}{place.partition('?')[0]}"

@@ -32,7 +32,7 @@ class Server:
 
     def start(self) -> None:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen(self.command, user=self.user, group=self.user and "nogroup", **quiet)
+        self._process = subprocess.Popen(self.command, user=self.user, **quiet)
         until = time.monotonic() + _START_S
         while not self.answers(self.port):
             assert self._process.poll() is None, f"{self.command[0]} ended at once"
@@ -73,7 +73,7 @@ def postgres(programs: Path) -> Iterator[Server]:
             shutil.chown(secret, user)
         login = ["--auth=scram-sha-256", f"--pwfile={secret}", "--username=tester"]
         make = [programs / "initdb", f"--pgdata={data}", "--encoding=UTF8", "--no-locale", "--no-sync", *login]
-        subprocess.run(make, check=True, capture_output=True, user=user, group=user and "nogroup", cwd=folder)
+        subprocess.run(make, check=True, capture_output=True, user=user, cwd=folder)
         port = free_port()
         settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "shared_buffers=16MB"]
         command = [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
