@@ -8,7 +8,7 @@ LIMIT ?= 150
 ROWS ?= template,successors,action:newest-3,popularity,item-knn-lift,markov-counts,markov-lift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools browser java quickstart test bench lint types clean
+.PHONY: help setup tools browser java services quickstart test bench lint types clean
 
 help: ## Show the available targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 $(VENV)/.tools: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[dev,embeddings,space,spark,train]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,embeddings,space,spark,stores,train]'
 	touch $@
 
 quickstart: setup ## Build MovieLens-100K, write logs as text, recommend from each text, print the table
@@ -49,9 +49,18 @@ java: ## Install Java 17 for the tests of builds on Spark
 		$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openjdk-17-jre-headless >/dev/null; } || \
 	echo "Java was not found and could not be installed: the tests of builds on Spark will be skipped."
 
+# Stores of texts are tested on the real servers, which the tests start themselves, on ports and folders of their own.
+services: ## Install PostgreSQL and Redis for the tests of `logs2lang refresh`
+	@have() { ls /usr/lib/postgresql/*/bin/postgres || command -v postgres; }; \
+	if have && command -v redis-server; then exit 0; fi >/dev/null 2>&1; \
+	as_root=$$([ "$$(id -u)" = 0 ] || echo "sudo -n"); \
+	{ command -v apt-get >/dev/null && $$as_root apt-get update -qq && \
+		$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql redis-server >/dev/null; } || \
+	echo "PostgreSQL and Redis were not found and could not be installed: their tests will be skipped."
+
 # Two workers on two cores: more threads per worker would only compete with each other. Tests that share a Spark go to
 # one of them.
-test: tools browser java lint ## Lint, then run every test
+test: tools browser java services lint ## Lint, then run every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 bench: tools ## Measure speed as ratios, side by side in one run

@@ -2,6 +2,7 @@
 
     source -> canonicalize -> key_log -> to_targets -> draw_candidates, to_windows -> to_examples -> prompt configs
                                                     -> successors
+                                      -> to_newest_histories
 
 `build_dataset` writes a folder that `load_dataset` reads.
 """
@@ -28,11 +29,13 @@ from .candidates import CandidatePool, draw_candidates, to_pool
 from .checks import check_accounting, check_examples, count_rules
 from .dataset_folder.export import (
     CARD_FILE,
+    HISTORIES_FOLDER,
     ITEMS_QUARANTINE_FILE,
     QUARANTINE_FILE,
     REPORT_FILE,
     TRUTH_FOLDER,
     content_hashes,
+    count_examples,
     shard_path,
     shards_of,
     write_card,
@@ -46,13 +49,15 @@ from .examples import to_decisions, to_examples, to_windows
 from .filters import FILTERED_TABLE
 from .input_error import InputError
 from .interactions import CanonicalLog, canonicalize
+from .newest_histories import to_newest_histories
 from .prompting.prompt_configs import prompt_configs, to_prompt_rows
 from .raw_log import OWN_LOG, LogLicense, RawLog, connect
 from .schema import (
     CONFIG_FEATURES,
     DATASET_VERSION,
     EXAMPLE_FEATURES,
-    IS_DISCOVERY,
+    HISTORY,
+    HISTORY_HASH,
     ITEM_FEATURES,
     ITEM_ID,
     SPLITS,
@@ -231,6 +236,7 @@ class ThisMachine:
         path = shard_path(folder, "interactions", "train", 0, 1)
         write_table(named_training(log), path, self.machine)
         write_examples(log, folder, options, self.machine)
+        write_histories(log.keyed, folder, options, self.machine)
 
     def write_successors(self, log: "SplitLog", folder: Path, options: BuildOptions) -> None:
         write_successors(log, folder, options, self.machine)
@@ -385,6 +391,23 @@ def write_group(
             write_table(of_split.order_by(USER_KEY, POSITION).select(*EXAMPLE_FEATURES), path, connection)
 
 
+def write_histories(log: KeyedLog, folder: Path, options: BuildOptions, connection: DuckDB) -> None:
+    """Write the newest records of every user, one shard per group of users."""
+    groups = to_user_groups(log)
+
+    def build(shard: int, own: DuckDB) -> None:
+        path = shard_path(folder, HISTORIES_FOLDER, "train", shard, len(groups))
+        write_group_histories(groups[shard].log(log), path, options, own)
+
+    build_groups(build, len(groups), connection)
+
+
+def write_group_histories(part: KeyedLog, path: Path, options: BuildOptions, connection: DuckDB) -> None:
+    """Write the newest records of some users."""
+    users = to_newest_histories(part, options).order_by(USER_KEY)
+    write_table(users.select(USER, HISTORY, HISTORY_HASH), path, connection)
+
+
 def write_successors(log: SplitLog, folder: Path, options: BuildOptions, connection: DuckDB) -> None:
     """Write the config `successors`, one shard per fold."""
     tables = successor_tables(log.training, log.keyed.users, log.keyed.items, options, connection)
@@ -451,7 +474,7 @@ def _write_truth(raw: RawLog, log: KeyedLog, folder: Path, engine: Engine) -> No
 def _to_report(
     raw: RawLog, log: CanonicalLog, split_log: SplitLog, folder: Path, options: BuildOptions
 ) -> dict[str, Any]:
-    splits = {split: _count_examples(folder, split) for split in SPLITS}
+    splits = {split: count_examples(folder, split) for split in SPLITS}
     num_users = int(split_log.keyed.users.count().execute())
     served = int(split_log.targets.filter(split_log.targets[SPLIT] == "test")[USER_KEY].nunique().execute())
     targets = int(split_log.targets.count().execute())
@@ -567,13 +590,6 @@ def _counts_note(rules: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _count_examples(folder: Path, split: str) -> dict[str, int]:
-    # Shard by shard: in one without rows DuckDB marks columns as never null, and in others not.
-    shards = shards_of(folder, "examples", split)
-    flags = [pq.read_table(shard, columns=[IS_DISCOVERY])[IS_DISCOVERY] for shard in shards]
-    return {"examples": sum(map(len, flags)), "discovery": sum(sum(flag.to_pylist()) for flag in flags)}
-
-
 def _refuse_foreign_folder(output: Path) -> None:
     require_folder_place(output)
     if output.exists() and any(output.iterdir()) and not (output / REPORT_FILE).exists():
@@ -588,7 +604,7 @@ def _refuse_foreign_folder(output: Path) -> None:
 def _files_of_others(output: Path) -> list[Path]:
     """The files of a built dataset's folder that a build does not write, as paths within it."""
     written = {CARD_FILE, REPORT_FILE, QUARANTINE_FILE, ITEMS_QUARANTINE_FILE}
-    tables = {*CONFIG_FEATURES, TRUTH_FOLDER}
+    tables = {*CONFIG_FEATURES, TRUTH_FOLDER, HISTORIES_FOLDER}
     found = (path.relative_to(output) for path in sorted(output.rglob("*")) if not path.is_dir())
     return [
         path

@@ -4,6 +4,7 @@ Raw ids end here. An item's id is replaced by its rank under a seeded hash and a
 carry order (MovieLens numbers films as they were added) and a template would show it to the reasoner.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import ibis
@@ -36,6 +37,7 @@ TIE = "tie"
 FIRST_SEEN = "first_seen"
 
 IMPRESSION = "impression"
+_HASH_CHARS = 16
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,29 @@ def tie_shares(events: ir.Table, targets: ir.Table, split: str = "test") -> dict
 
 def to_users(interactions: ir.Table, options: BuildOptions) -> ir.Table:
     """One row per user: the raw id, the salted hash that replaces it, and its rank."""
-    salt = f"seed {options.seed}" if options.salt is None else options.salt
     users = interactions.select(USER_ID).distinct()
-    users = users.mutate(user=(ibis.literal(f"{salt}|") + users[USER_ID]).hexdigest("sha256").left(16))
+    hashed = (ibis.literal(_salt(options.seed, options.salt)) + users[USER_ID]).hexdigest("sha256")
+    users = users.mutate(user=hashed.left(_HASH_CHARS))
     return users.mutate(user_key=_rank(USER, USER_ID))
+
+
+def user_hash(user_id: str, seed: int, salt: str | None = None) -> str:
+    """What a dataset calls a user.
+
+    Args:
+        user_id (`str`): As the log has it.
+        seed (`int`): Of the build.
+        salt (`str`, *optional*): Of the build.
+
+    Example:
+        >>> user_hash("ann", seed=0)
+        '8d6b9ec28a6be88b'
+    """
+    return hashlib.sha256(f"{_salt(seed, salt)}{user_id}".encode()).hexdigest()[:_HASH_CHARS]
+
+
+def _salt(seed: int, salt: str | None) -> str:
+    return f"seed {seed}|" if salt is None else f"{salt}|"
 
 
 def to_keyed_items(items: ir.Table, seed: int) -> ir.Table:

@@ -8,15 +8,15 @@ import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
 from .build_options import BuildOptions
-from .events import ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log
+from .events import USER_KEY, key_log
 from .interactions import CanonicalLog, canonicalize
+from .newest_histories import to_newest_histories
 from .raw_log import connect
-from .schema import HISTORY, ITEM_ID, RECORD_FEATURES, TITLE, USER, Record
+from .schema import HISTORY, USER, Record
 from .sources.viewing_history.personal_log import read_viewing_history
 from .tables.stored_tables import store
 
@@ -95,15 +95,5 @@ def to_histories(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -
         ['Haze', 'Fog']
     """
     keyed = key_log(log.interactions, log.items, options, connection)
-    newest = _newest(keyed, options.history)
-    named = newest.join(keyed.items.select(ITEM_KEY, ITEM_ID, TITLE), ITEM_KEY)
-    record = ibis.struct({name: named[name] for name in RECORD_FEATURES})
-    lists = named.group_by(USER_KEY).agg(history=record.collect(order_by=named[POSITION]))
-    users = keyed.users.select(USER_KEY, USER).join(lists, USER_KEY).order_by(USER_KEY)
+    users = to_newest_histories(keyed, options).order_by(USER_KEY)
     return store("histories", users.select(USER, HISTORY), connection)
-
-
-def _newest(log: KeyedLog, length: int) -> ir.Table:
-    ends = log.events.group_by(USER_KEY).agg(end=log.events[POSITION].max())
-    joined = log.events.join(ends, USER_KEY)
-    return joined.filter(joined[POSITION] > joined.end - length).drop("end")

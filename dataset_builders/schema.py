@@ -38,6 +38,9 @@ TARGET: Final = "target"
 TARGET_INDEX: Final = "target_index"
 IS_DISCOVERY: Final = "is_discovery"
 
+# Column of `histories`, beside `user` and `history`: one row per user.
+HISTORY_HASH: Final = "history_hash"
+
 # Columns of `successors`: one row per item, successor and fold.
 SUCCESSOR_ID: Final = "successor_id"
 RANK: Final = "rank"

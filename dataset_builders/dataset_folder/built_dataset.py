@@ -30,6 +30,7 @@ from ..schema import (
 from ..successor_lists import SuccessorLists
 from ..successors import fold_to_read
 from .export import REPORT_FILE, TRUTH_FOLDER, filled_splits, shards_of
+from .newest_histories import NewestHistories
 
 _SOURCES = {
     "movielens-100k": "movielens-100k",
@@ -168,6 +169,10 @@ class BuiltDataset:
     def training_interactions(self) -> pd.DataFrame:
         """What a model may be fitted on: `user`, `item_id`, `timestamp`, ...; by user, then in time."""
         return cast(pd.DataFrame, self.config("interactions", "train").to_pandas())
+
+    def newest_histories(self) -> NewestHistories:
+        """The newest records of every user, up to the last one in the log."""
+        return NewestHistories(self.folder)
 
     def truth(self, name: str) -> pd.DataFrame | None:
         """A table of what the simulator knows, or `None` for a log of the real world."""

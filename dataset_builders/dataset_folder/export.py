@@ -17,7 +17,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 from jinja2 import Environment, StrictUndefined
 
 from ..checksums import sha256_of
-from ..schema import CONFIG_FEATURES, CONFIGS, SPLITS
+from ..schema import CONFIG_FEATURES, CONFIGS, IS_DISCOVERY, SPLITS
 from ..splits import length_rule
 from ..tables.stored_tables import to_sql
 
@@ -25,6 +25,9 @@ REPORT_FILE = "build_report.json"
 QUARANTINE_FILE = "quarantine.parquet"
 ITEMS_QUARANTINE_FILE = "quarantine_items.parquet"
 TRUTH_FOLDER = "truth"
+HISTORIES_FOLDER = "histories"
+"""The newest records of every user, for texts that are kept up to date. No config, and never published: examples hold
+a user's records up to a target, these hold them all."""
 CARD_FILE = "README.md"
 ROW_GROUP_ROWS = 5_000
 _BATCH_ROWS = 500
@@ -99,6 +102,14 @@ def filled_splits(folder: Path, config: str) -> list[str]:
         for split in SPLITS
         if any(pq.read_metadata(shard).num_rows for shard in shards_of(folder, config, split))
     ]
+
+
+def count_examples(folder: Path, split: str) -> dict[str, int]:
+    """How many examples a split has, and how many of them are discoveries."""
+    # Shard by shard: in one without rows DuckDB marks columns as never null, and in others not.
+    shards = shards_of(folder, "examples", split)
+    flags = [pq.read_table(shard, columns=[IS_DISCOVERY])[IS_DISCOVERY] for shard in shards]
+    return {"examples": sum(map(len, flags)), "discovery": sum(sum(flag.to_pylist()) for flag in flags)}
 
 
 def content_hashes(folder: Path) -> dict[str, str]:

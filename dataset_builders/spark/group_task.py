@@ -14,13 +14,13 @@ import pyarrow as pa
 from ibis.backends.duckdb import Backend as DuckDB
 
 from ..build_options import BuildOptions
-from ..builder import SplitLog, named_training, write_group
+from ..builder import SplitLog, named_training, write_group, write_group_histories
 from ..candidates import lined_up
 from ..checks import count_broken
-from ..dataset_folder.export import shard_path, write_table
+from ..dataset_folder.export import HISTORIES_FOLDER, shard_path, write_table
 from ..events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog
 from ..raw_log import connect
-from ..schema import DEVICE, EVENT, ITEM_ID, SPLITS, TITLE, USER
+from ..schema import DEVICE, EVENT, ITEM_ID, SOURCE_ITEM_ID, SPLITS, TITLE, USER
 from ..splits import to_targets, training_events
 from ..tables.machine_limits import plain_limits
 from ..tables.stored_tables import drop_stored, enumerate_texts, store
@@ -99,6 +99,8 @@ class GroupTask:
             group = self.groups[number]
             paths = {name: shard_path(folder, "examples", name, number, len(self.groups)) for name in SPLITS}
             write_group(log, group, pool, paths, self.options, own)
+            newest = shard_path(folder, HISTORIES_FOLDER, "train", number, len(self.groups))
+            write_group_histories(group.log(log.keyed), newest, self.options, own)
             training = SplitLog(log.keyed, log.targets, group.rows(log.training), log.cuts, log.options)
             path = shard_path(folder, "interactions", "train", number, len(self.groups))
             write_table(named_training(training), path, own)
@@ -116,7 +118,7 @@ class GroupTask:
         impressions = store("impressions", happened.filter(seen).drop(POSITION), own)
         drop_stored(_ROWS, own)
         enumerate_texts(events, (EVENT, DEVICE), own)
-        items = own.read_parquet(f"{self.items}/*.parquet").select(ITEM_KEY, ITEM_ID, TITLE)
+        items = own.read_parquet(f"{self.items}/*.parquet").select(ITEM_KEY, ITEM_ID, SOURCE_ITEM_ID, TITLE)
         items = store("items", items, own)
         enumerate_texts(items, (ITEM_ID, TITLE), own)
         targets = store("targets", to_targets(events, self.options, self.cuts), own)

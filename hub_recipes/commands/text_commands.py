@@ -412,6 +412,25 @@ def _show(document: dict[str, Any], output: Path, tables: list[str], calibrated:
     print("Written: " + ", ".join(map(str, files)))
 
 
+def chosen_adapters(verbalizer: str, words: list[str] | None) -> dict[str, str]:
+    """The adapters that go with the one verbalizer that is to write texts.
+
+    Raises:
+        InputError: It writes no text, lacks an adapter, or the adapter is one for another verbalizer.
+    """
+    from ..evaluation.table_rows import VERBALIZER_ROWS, to_row_names
+    from ..verbalizers.by_rule import is_written_by_rule
+    from ..verbalizers.learned import to_adapters
+
+    adapters = to_adapters(words or ())
+    if adapters.keys() - {verbalizer}:
+        raise InputError(f"--verbalizer-adapter names {', '.join(adapters)}, but --verbalizer is {verbalizer}.")
+    to_row_names([verbalizer], adapters)  # says at once where an adapter is missing
+    if verbalizer not in VERBALIZER_ROWS and not is_written_by_rule(verbalizer):
+        raise InputError(f"{verbalizer!r} does not write text; choose --verbalizer from {', '.join(VERBALIZER_ROWS)}.")
+    return adapters
+
+
 @text_app.command()
 def verbalize(
     dataset: DatasetArgument,
@@ -444,20 +463,14 @@ def verbalize(
     from logs2lang.dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
 
     from ..console.progress import show_progress, show_status
-    from ..evaluation.table_rows import VERBALIZER_ROWS, to_row_names, to_verbalizer
+    from ..evaluation.table_rows import to_verbalizer
     from ..models.accelerators import set_matmul_precision
     from ..models.language_models import DEFAULT_BASE_MODEL, load_language_model
-    from ..verbalizers.by_rule import is_written_by_rule
-    from ..verbalizers.learned import load_adapters, to_adapters
+    from ..verbalizers.learned import load_adapters
     from ..verbalizers.verbalization_file import require_no_other_table, to_verbalizations, write_parquet
 
     disable_progress_bars()  # of `datasets`
-    adapters = to_adapters(verbalizer_adapter or ())
-    if adapters.keys() - {verbalizer}:
-        raise InputError(f"--verbalizer-adapter names {', '.join(adapters)}, but --verbalizer is {verbalizer}.")
-    to_row_names([verbalizer], adapters)  # says at once where an adapter is missing
-    if verbalizer not in VERBALIZER_ROWS and not is_written_by_rule(verbalizer):
-        raise InputError(f"{verbalizer!r} does not write text; choose --verbalizer from {', '.join(VERBALIZER_ROWS)}.")
+    adapters = chosen_adapters(verbalizer, verbalizer_adapter)
     require_file_place(output)
     if output.suffix != ".parquet":
         raise InputError(f"--output is {output}, but texts are written as Parquet. Use {output.stem}.parquet.")

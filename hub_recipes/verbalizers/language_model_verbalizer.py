@@ -57,6 +57,8 @@ class LanguageModelVerbalizer(ABC):
     name: ClassVar[str]
     choices: ClassVar[tuple[str, ...]] = ("history_length",)
     """What the constructor takes beside catalogue and model; each is an attribute of the same name."""
+    keeps_completions = True
+    """Whether completions are kept on disk; not where the texts have another place to be found and deleted."""
 
     def __init__(
         self,
@@ -210,6 +212,7 @@ class LanguageModelVerbalizer(ABC):
             [cache_key(ids, self._model.fingerprint, self.settings) for ids in prompts],
             lambda places: self._complete([prompts[place] for place in places], [examples[place] for place in places]),
             progress,
+            keep=self.keeps_completions,
         )
         return [
             Writing(example[HISTORY], completion, self.realize(completion, example), self.counts(completion, example))

@@ -54,3 +54,10 @@ def write_and_count(
         return verbalizer.verbalize(histories, progress=progress, **read), [{}] * len(histories)
     writings = verbalizer.write(histories, progress=progress, **read)
     return [writing.text for writing in writings], [writing.counts for writing in writings]
+
+
+def without_disk_cache(verbalizer: Any) -> Any:
+    """The same verbalizer, which leaves nothing on disk: where users can be deleted, texts have one place only."""
+    if hasattr(verbalizer, "keeps_completions"):
+        verbalizer.keeps_completions = False
+    return verbalizer

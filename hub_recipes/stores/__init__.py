@@ -1,0 +1,1 @@
+"""Where the text of each user is kept: a Parquet folder, PostgreSQL or Redis."""

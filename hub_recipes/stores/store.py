@@ -1,0 +1,156 @@
+"""What every store of texts offers, and how one is opened."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeVar
+
+from logs2lang.dataset_builders.input_error import InputError
+
+S = TypeVar("S", bound="Store")
+
+
+class TextKey(NamedTuple):
+    """What a text was written from and by: it is up to date where both are still the same.
+
+    Args:
+        history (`str`): Hash of the records that the text is about.
+        revision (`str`): Fingerprint of the verbalizer that wrote it.
+    """
+
+    history: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class StoredText:
+    """The text of one user.
+
+    Args:
+        user (`str`): The salted hash that a built dataset calls the user by.
+        key ([`TextKey`]): What the text was written from and by.
+        text (`str`): For a reasoner to read.
+    """
+
+    user: str
+    key: TextKey
+    text: str
+
+
+class StoreError(InputError):
+    """A store cannot be reached at the moment, or refuses. The same call may succeed later: a store opens its
+    connections anew."""
+
+
+class Lease(Protocol):
+    """The right to work on a part of the users, which one process has at a time."""
+
+    def is_held(self) -> bool:
+        """Whether it is still ours: it ends where the process is cut off from the store for too long."""
+
+
+class Store(Protocol):
+    """Keeps one text per user. Threads may share one; processes open one each. As a context it is closed at the end.
+
+    Every method raises [`StoreError`] where the store cannot be reached.
+    """
+
+    def get(self, users: Sequence[str]) -> dict[str, StoredText]:
+        """The texts of some users; users without one are left out.
+
+        Args:
+            users (`list[str]`): As a built dataset calls them.
+        """
+
+    def keys(self, users: Sequence[str]) -> dict[str, TextKey]:
+        """What the texts of some users were written from and by, without the texts."""
+
+    def put(self, texts: Sequence[StoredText]) -> None:
+        """Keep texts, in place of earlier ones of the same users: all of them, or none where it fails."""
+
+    def delete(self, user: str) -> bool:
+        """Forget a user; whether there was a text."""
+
+    def __iter__(self) -> Iterator[StoredText]:
+        """All texts, in no particular order."""
+
+    def lease(self, part: int) -> AbstractContextManager[Lease | None]:
+        """Take a part of the users for this process until the block ends; `None` where another process has it.
+
+        A process that dies gives back what it held: at once on one machine and in PostgreSQL, within half a minute in
+        Redis.
+
+        Args:
+            part (`int`): Any number that all processes understand alike.
+        """
+
+    def close(self) -> None:
+        """Give back connections."""
+
+    def __enter__(self: S) -> S:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def open_store(place: str) -> Store:
+    """Open a store; one that is new is made.
+
+    Args:
+        place (`str`): A folder for Parquet files; or `postgresql://USER:PASSWORD@HOST/DATABASE` (the extra `stores`
+            is needed), or `redis://HOST:PORT/NUMBER` and `rediss://` (the same).
+
+    Raises:
+        InputError: The URL is of another kind, a client is not installed, or the place cannot be used.
+        StoreError: The server cannot be reached.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, open_store(folder) as store:
+        ...     store.put([StoredText("ann", TextKey("h1", "template"), "Fargo, Heat")])
+        ...     store.get(["ann", "bob"])["ann"].text
+        'Fargo, Heat'
+    """
+    scheme = place.partition("://")[0] if "://" in place else ""
+    if scheme in ("postgresql", "postgres"):
+        _require_client("psycopg", scheme)
+        from .postgres_store import PostgresStore
+
+        return PostgresStore(place)
+    if scheme in ("redis", "rediss"):
+        _require_client("redis", scheme)
+        from .redis_store import RedisStore
+
+        return RedisStore(place)
+    if scheme:
+        raise InputError(
+            f"There is no store of the kind {scheme}://. Give a folder for Parquet files, postgresql://... or redis://..."
+        )
+    from .parquet_store import ParquetStore
+
+    return ParquetStore(Path(place))
+
+
+def _require_client(module: str, scheme: str) -> None:
+    if find_spec(module) is None:
+        raise InputError(
+            f"A store at {scheme}:// needs the package {module!r}. Install it with `pip install 'logs2lang[stores]'`."
+        )
+
+
+def without_password(url: str) -> str:
+    """A URL as messages may show it.
+
+    Example:
+        >>> without_password("postgresql://ann:secret@db/texts?sslmode=require")
+        'postgresql://ann@db/texts'
+        >>> without_password("redis://:secret@localhost:6379/0")
+        'redis://localhost:6379/0'
+    """
+    scheme, _, rest = url.partition("://")
+    login, sign, place = rest.rpartition("@")
+    user = login.partition(":")[0]
+    return f"{scheme}://{user}{sign if user else ''}{place.partition('?')[0]}"
