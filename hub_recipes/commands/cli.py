@@ -17,6 +17,7 @@ from logs2lang.dataset_builders.input_error import InputError
 from ..console.log_level import LogLevel, set_log_level
 from .build_commands import build_app
 from .release_commands import release_app
+from .serve_commands import serve_app
 from .text_commands import text_app
 from .train_commands import train_app
 
@@ -40,6 +41,7 @@ app = typer.Typer(
 metric_app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="The metric, for `evaluate.load`.")
 app.add_typer(build_app, name="build")
 app.add_typer(text_app)
+app.add_typer(serve_app)
 app.add_typer(train_app, name="train")
 app.add_typer(metric_app, name="metric")
 app.add_typer(release_app)

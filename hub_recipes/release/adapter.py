@@ -13,7 +13,13 @@ from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.model_cards.render import CardError, Home, render_adapter_card
 
 from ..evaluation.results import read_document
-from ..models.model_folders import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CHAT_TEMPLATE_CONFIG, VERBALIZER_CONFIG
+from ..models.model_folders import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    CHAT_TEMPLATE_CONFIG,
+    GOLDEN_FILE,
+    VERBALIZER_CONFIG,
+)
 from ..training.runs.curves import CURVES_FILE
 from ..training.runs.run_record import RUN_FILE, read_run
 
@@ -24,9 +30,9 @@ LOCAL_METRIC = "discovery_recall"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 ADAPTER_FILES = (CARD_FILE, RUN_FILE, CURVES_FILE, ADAPTER_CONFIG, ADAPTER_WEIGHTS)
 """What every released adapter holds."""
-KNOWN_FILES = frozenset({*ADAPTER_FILES, *TOKENIZER_FILES, VERBALIZER_CONFIG, CHAT_TEMPLATE_CONFIG})
-"""What one may hold: a verbalizer's settings, switches of the chat template, and tokenizer files where they are not
-the base model's."""
+KNOWN_FILES = frozenset({*ADAPTER_FILES, *TOKENIZER_FILES, VERBALIZER_CONFIG, CHAT_TEMPLATE_CONFIG, GOLDEN_FILE})
+"""What one may hold: a verbalizer's settings, switches of the chat template, what a server must answer, and tokenizer
+files where they are not the base model's."""
 
 
 @dataclass(frozen=True)

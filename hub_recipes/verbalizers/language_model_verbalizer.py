@@ -57,6 +57,8 @@ class LanguageModelVerbalizer(ABC):
     name: ClassVar[str]
     choices: ClassVar[tuple[str, ...]] = ("history_length",)
     """What the constructor takes beside catalogue and model; each is an attribute of the same name."""
+    keeps_completions: bool = True
+    """Whether completions are kept on disk. A service must not: what it is asked is about living users."""
 
     def __init__(
         self,
@@ -206,11 +208,7 @@ class LanguageModelVerbalizer(ABC):
         examples = [example for example, _ in fitted]
         self._warn_of_cuts(histories, [example[HISTORY] for example in examples])
         prompts = [ids for _, ids in fitted]
-        completions = write_missing(
-            [cache_key(ids, self._model.fingerprint, self.settings) for ids in prompts],
-            lambda places: self._complete([prompts[place] for place in places], [examples[place] for place in places]),
-            progress,
-        )
+        completions = self._complete_missing(prompts, examples, progress)
         return [
             Writing(example[HISTORY], completion, self.realize(completion, example), self.counts(completion, example))
             for completion, example in zip(completions, examples, strict=True)
@@ -225,6 +223,18 @@ class LanguageModelVerbalizer(ABC):
         if self.language_model is None:
             raise ValueError(f"{type(self).__name__} has no language model; load it with from_pretrained.")
         return self.language_model
+
+    def _complete_missing(
+        self, prompts: Sequence[Sequence[int]], examples: Sequence[Mapping[str, Any]], progress: Progress | None
+    ) -> list[str]:
+        """Completions from disk, and of the model where there are none."""
+        if not self.keeps_completions:
+            return self._complete(prompts, examples) if prompts else []
+        return write_missing(
+            [cache_key(ids, self._model.fingerprint, self.settings) for ids in prompts],
+            lambda places: self._complete([prompts[place] for place in places], [examples[place] for place in places]),
+            progress,
+        )
 
     def _complete(self, prompts: Sequence[Sequence[int]], examples: Sequence[Mapping[str, Any]]) -> list[str]:
         """Let the model answer prompts, given as token ids, each about one example."""
