@@ -3,7 +3,7 @@
 from datetime import datetime, timezone
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from logs2lang.dataset_builders.schema import DEFAULT_EVENT, NO_TIME, NUM_CANDIDATES
 
@@ -18,7 +18,18 @@ _NO_EXTRAS = ConfigDict(extra="forbid")
 
 ItemId = Annotated[str, Field(min_length=1, max_length=_ID_CHARS)]
 _Field = Annotated[str, Field(max_length=_FIELD_CHARS)]
-_Number = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+_Number = Annotated[float, Field(strict=True, ge=-1e9, le=1e9, allow_inf_nan=False)]
+_Seconds = Annotated[float, Field(strict=True, ge=0, le=1e9, allow_inf_nan=False)]
+
+
+def _only_text(value: Any) -> Any:
+    """The page promises times as text; pydantic alone would also read numbers."""
+    if isinstance(value, str | datetime):
+        return value
+    raise ValueError("expected a time as text, such as 2026-11-26T20:15:00Z")
+
+
+_Time = Annotated[AwareDatetime, BeforeValidator(_only_text)]
 
 
 class LogRecord(BaseModel):
@@ -30,13 +41,11 @@ class LogRecord(BaseModel):
     title: _Field | None = Field(
         None, description="Title in the log; that of the catalogue by default. An item that it lacks needs one."
     )
-    timestamp: AwareDatetime | None = Field(
+    timestamp: _Time | None = Field(
         None, description="When, with an offset from UTC. If one record has no time, no text shows any."
     )
     event: _Field = Field(DEFAULT_EVENT, description="What the user did, such as play, rate or trailer.")
-    duration_s: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] | None = Field(
-        None, description="Seconds that it was played."
-    )
+    duration_s: _Seconds | None = Field(None, description="Seconds that it was played.")
     value: _Number | None = Field(None, description="What the user gave it, such as a rating.")
     device: _Field | None = Field(None, description="On which device.")
 

@@ -112,7 +112,7 @@ def as_verbalizer() -> Callable[..., Path]:
     return say
 
 
-def wait_for(url: str, seconds: float = 120) -> None:
+def wait_for(url: str, seconds: float = 300) -> None:
     """Return once somebody answers."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
