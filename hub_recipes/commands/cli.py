@@ -16,6 +16,7 @@ from logs2lang.dataset_builders.input_error import InputError
 
 from ..console.log_level import LogLevel, set_log_level
 from .build_commands import build_app
+from .distill_commands import distill_app
 from .release_commands import release_app
 from .serve_commands import serve_app
 from .text_commands import text_app
@@ -43,6 +44,7 @@ app.add_typer(build_app, name="build")
 app.add_typer(text_app)
 app.add_typer(serve_app)
 app.add_typer(train_app, name="train")
+app.add_typer(distill_app)
 app.add_typer(metric_app, name="metric")
 app.add_typer(release_app)
 

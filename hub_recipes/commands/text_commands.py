@@ -36,7 +36,8 @@ AdapterOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=ID_OR_FOLDER",
-        help="The adapter for action or rewrite, such as rewrite=model_cards/x; may be given once for each.",
+        help="The adapter for action or rewrite, such as rewrite=model_cards/x, or the folder of a student; may be "
+        "given once for each.",
     ),
 ]
 
@@ -48,8 +49,8 @@ def evaluate(
     rows: Annotated[
         str,
         typer.Option(
-            help="Rows of the table: template, profile, successors, zero_shot, action, rewrite; decision rules "
-            "(action:random, action:keep, action:detail, action:next, action:newest-3); classical "
+            help="Rows of the table: template, profile, successors, zero_shot, action, rewrite, student; decision "
+            "rules (action:random, action:keep, action:detail, action:next, action:newest-3); classical "
             "recommenders, or `baselines` for all of them."
         ),
     ] = DEFAULT_ROWS,
@@ -282,8 +283,8 @@ def verbalize(
     verbalizer: Annotated[
         str,
         typer.Option(
-            help="Verbalizer: template, profile, successors, zero_shot, action or rewrite (both need an adapter), "
-            "or a decision rule such as action:next or action:newest-3."
+            help="Verbalizer: template, profile, successors, zero_shot, action, rewrite or student (these need an "
+            "adapter or a folder), or a decision rule such as action:next or action:newest-3."
         ),
     ] = "template",
     verbalizer_adapter: AdapterOption = None,

@@ -34,9 +34,20 @@ from logs2lang.dataset_builders.schema import (
 
 from ..models.language_models import load_tokenizer
 from ..reasoners.reasoner import Reasoner
+from ..verbalizers.action import ActionVerbalizer
+from ..verbalizers.learned import STUDENT
 from .noise_measures import noise_measures
 from .results import FINGERPRINT, GAP_NAMES, RESULTS_FILE, ROW, UNAVAILABLE, Results, read_results
-from .row_measures import GAP, TextJudge, judge, measure, measure_gains, to_predictions
+from .row_measures import (
+    DECIDED,
+    GAP,
+    TextJudge,
+    judge,
+    measure,
+    measure_agreement,
+    measure_gains,
+    to_predictions,
+)
 from .table_rows import TEMPLATE_ROW, NothingToGoOnError, TableRow, to_rows
 
 Progress = Callable[[str, str, int, int], None]
@@ -132,7 +143,7 @@ def evaluate_rows(
             continue
         own = {FINGERPRINT: fingerprint, "run": {key: results.context[key] for key in _RECORD}}
         results = results.with_row({**entry, **own}, to_predictions(row.name, judged))
-        results = with_gains(results, row.name)
+        results = with_agreement(with_gains(results, row.name))
         if output is not None:
             results.write(output)
     if not results.rows:
@@ -181,6 +192,8 @@ class Bench:
         outcome = row.run(self.examples, lambda stage, done: progress(row.name, stage, done, len(self.examples)))
         entry = {ROW: row.name, "kind": row.kind, "seconds": perf_counter() - started, **outcome.details}
         judged = judge(self.examples, outcome.rankings)
+        if outcome.decided is not None:
+            judged[DECIDED] = outcome.decided
         if outcome.texts is not None:
             folds = self.examples[FOLD][:] if FOLD in self.examples.column_names else None
             judged = judged.join(self.text_judge(self.examples[HISTORY][:], outcome.texts, folds))
@@ -208,6 +221,16 @@ def with_gains(results: Results, changed: str) -> Results:
         else row
         for row in results.rows
     ]
+    return replace(results, rows=rows)
+
+
+def with_agreement(results: Results) -> Results:
+    """Set how the row `student` compares with its teacher, the row `action`, where both are there and decide."""
+    student, teacher = (results.predictions_of(name) for name in (STUDENT, ActionVerbalizer.name))
+    if not all(len(one) and DECIDED in one and one[DECIDED].notna().all() for one in (student, teacher)):
+        return results
+    measures = measure_agreement(student, teacher, results.context["seed"])
+    rows = [{**row, **measures} if row[ROW] == STUDENT else row for row in results.rows]
     return replace(results, rows=rows)
 
 

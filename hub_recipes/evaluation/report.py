@@ -74,6 +74,14 @@ DECISION_COLUMNS = (
     Column("Of the kept, undecided", _number("undecided", "d")),
 )
 """For a verbalizer that decides on each record; see `verbalizers.action`."""
+STUDENT_COLUMNS = (
+    Column("Agreement with its teacher", _number("agreement", ".1%")),
+    Column("Recall@1", _with_interval("recall@1", ".3f")),
+    Column("Gain over its teacher", _with_interval("teacher_gain", "+.1%")),
+    Column("Compression", _number("compression", ".2f")),
+    Column("Histories per second", _number("histories_per_second", ",.0f")),
+)
+"""For a student beside its teacher; see `row_measures.measure_agreement`."""
 TERMINAL_COLUMNS = (
     Column("Discovery Recall@1", _with_interval("discovery_recall@1", ".3f")),
     Column("Gain", _number("discovery_gain", "+.1%")),
@@ -116,6 +124,12 @@ def results_table(document: Mapping[str, Any]) -> str:
         parts += [
             "What the verbalizer decided about the records:",
             markdown_table(decided, DECISION_COLUMNS),
+        ]
+    students = [row for row in rows if "agreement" in row]
+    if students:
+        parts += [
+            "What a student keeps of its teacher, the row `action`:",
+            markdown_table([row for row in rows if row[ROW] == "action"] + students, STUDENT_COLUMNS),
         ]
     return "\n\n".join(parts) + "\n"
 

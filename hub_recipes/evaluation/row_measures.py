@@ -44,6 +44,7 @@ PICK = "pick"
 PICK_POSITION = "pick_position"
 NUM_CANDIDATES = "num_candidates"
 TARGET_RANK = "target_rank"
+DECIDED = "decided"
 TOKENS = "tokens"
 TEMPLATE_TOKENS = "template_tokens"
 NAMED = "named_titles"
@@ -106,8 +107,10 @@ def _gap(example: dict[str, Any]) -> str | None:
 
 
 def to_predictions(name: str, judged: pd.DataFrame) -> pd.DataFrame:
-    """The lines of `predictions.parquet` for one row: opaque ids and ranks, no text and no history."""
-    columns = judged[[EXAMPLE_ID, IS_DISCOVERY, GAP, PICK, TARGET_RANK]].astype({TARGET_RANK: "Int16", PICK: "string"})
+    """The lines of `predictions.parquet` for one row: opaque ids, ranks and decisions, no text and no history."""
+    decided = [DECIDED] if DECIDED in judged else []
+    shown = judged[[EXAMPLE_ID, IS_DISCOVERY, GAP, PICK, TARGET_RANK, *decided]]
+    columns = shown.astype({TARGET_RANK: "Int16", PICK: "string"})
     columns.insert(1, ROW, name)
     return columns
 
@@ -157,6 +160,32 @@ def measure_gains(predictions: pd.DataFrame, template: pd.DataFrame, seed: int) 
         "gain_interval": interval,
         "discovery_gain": discovery_gain,
         "discovery_gain_interval": discovery_interval,
+    }
+
+
+def measure_agreement(predictions: pd.DataFrame, teacher: pd.DataFrame, seed: int) -> dict[str, Any]:
+    """How a student compares with its teacher on the same examples.
+
+    Args:
+        predictions (`pandas.DataFrame`): The student's, as `to_predictions` returns them.
+        teacher (`pandas.DataFrame`): The teacher's, in the same order.
+        seed (`int`): Drives the bootstrap.
+
+    Returns:
+        `dict`: `agreement` (the share of records on which both decided alike, of those that both were shown),
+        `teacher_gain` (0.1 = ten percent more hits than the teacher) and its paired 95% interval.
+    """
+    pairs = [
+        pair
+        for ours, theirs in zip(predictions[DECIDED], teacher[DECIDED], strict=True)
+        # From the newest on: where a teacher's window was too short it has left out the oldest.
+        for pair in zip(reversed(ours.split()), reversed(theirs.split()), strict=False)
+    ]
+    gains = measure_gains(predictions, teacher, seed)
+    return {
+        "agreement": sum(one == other for one, other in pairs) / len(pairs) if pairs else None,
+        "teacher_gain": gains["gain"],
+        "teacher_gain_interval": gains["gain_interval"],
     }
 
 

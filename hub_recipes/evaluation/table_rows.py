@@ -7,6 +7,7 @@ log, a ranking that knows the truth.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from time import perf_counter
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,20 +22,25 @@ from ..baselines import BASELINES, rankings_from_scores
 from ..models.language_models import load_language_model
 from ..reasoners.ranking import Ranking
 from ..reasoners.reasoner import Reasoner
+from ..verbalizers.action import ActionVerbalizer, parse_decisions
 from ..verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
-from ..verbalizers.learned import LEARNED_VERBALIZERS
+from ..verbalizers.learned import LOADED_VERBALIZERS, STUDENT
 from ..verbalizers.rewrite import RewriteVerbalizer
-from ..verbalizers.verbalizer import write_and_count
+from ..verbalizers.student import StudentVerbalizer
+from ..verbalizers.verbalizer import History, write_and_count
 
 TEMPLATE_ROW = "template"
 CEILING_ROW = "ceiling"
 RANDOM_ROW = "random"
-VERBALIZER_ROWS = (*TEXT_RULES, "zero_shot", *LEARNED_VERBALIZERS, *DECISION_RULES)
+VERBALIZER_ROWS = (*TEXT_RULES, "zero_shot", *LOADED_VERBALIZERS, *DECISION_RULES)
 ALL_BASELINES = "baselines"
 """Short for every classical baseline."""
 
 DECISIONS = "decisions"
 """Of a row in `results.json`: the number of records by what became of them, for verbalizers that decide on each."""
+
+HISTORIES_PER_SECOND = "histories_per_second"
+"""Of a student's row: how fast one process writes its texts."""
 
 Report = Callable[[str, int], None]
 """Called with what a row is doing and the number of finished examples."""
@@ -51,13 +57,15 @@ class Outcome:
     Args:
         rankings (`list[Ranking | None]`): One per example; `None` is an invalid answer.
         texts (`list[str]` or `None`): The verbalizations, for rows that write any.
-        details (`dict`): What else `results.json` tells of the row: the model that wrote, and over all examples how
-            many records were decided which way.
+        details (`dict`): What else `results.json` tells of the row: the model that wrote, over all examples how
+            many records were decided which way, and of a student how many histories it wrote per second.
+        decided (`list[str]` or `None`): The decision on each record, for rows that decide; oldest first.
     """
 
     rankings: Sequence[Ranking | None]
     texts: Sequence[str] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    decided: Sequence[str] | None = None
 
 
 class TableRow(Protocol):
@@ -104,11 +112,24 @@ class VerbalizerRow:
         report("writing", 0)
         folds = examples[FOLD][:] if FOLD in examples.column_names else None
         histories = examples[HISTORY][:]
+        is_student = isinstance(self.verbalizer, StudentVerbalizer)
+        if is_student:  # what is read once, such as successors, is no part of the time of a history
+            self.verbalizer.write(histories[:1], folds=folds and folds[:1])
+        started = perf_counter()
         texts, counts = write_and_count(self.verbalizer, histories, lambda done: report("writing", done), folds)
+        rate = {HISTORIES_PER_SECOND: len(texts) / (perf_counter() - started)} if is_student else {}
         candidates = [[self.items[candidate[ITEM_ID]] for candidate in shown] for shown in examples[CANDIDATES]]
         report("answering", 0)
         rankings = self.reasoner.rank(texts, candidates, progress=lambda done: report("answering", done))
-        return Outcome(rankings, texts, self._details(counts))
+        return Outcome(rankings, texts, {**self._details(counts), **rate}, self._decided(histories, folds))
+
+    def _decided(self, histories: Sequence[History], folds: Sequence[int] | None) -> list[str] | None:
+        """The decision on each record, for a verbalizer that decides; a language model's come from its cache."""
+        if not isinstance(self.verbalizer, ActionVerbalizer):
+            return None
+        known = self.verbalizer.known
+        writings = self.verbalizer.write(histories, folds=folds)
+        return [" ".join(parse_decisions(one.completion, len(one.shown), known).of_records) for one in writings]
 
     def _details(self, counts: Sequence[Mapping[str, int]]) -> dict[str, Any]:
         language_model = getattr(self.verbalizer, "language_model", None)
@@ -191,12 +212,17 @@ def to_row_names(words: Iterable[str], own: Collection[str] = ()) -> list[str]:
     if not names:
         raise InputError(f"No row was given; choose from {', '.join(known)}, or 'baselines' for all classical ones.")
     for name in names:
-        if name in LEARNED_VERBALIZERS and name not in own:
+        if name in LOADED_VERBALIZERS and name not in own:
             raise _without_adapter(name)
     return list(dict.fromkeys(names))
 
 
 def _without_adapter(name: str) -> InputError:
+    if name == STUDENT:
+        return InputError(
+            "'student' needs a folder, and none was given. Write one with `logs2lang distill`, then pass "
+            "--verbalizer-adapter student=FOLDER."
+        )
     return InputError(
         f"{name!r} needs a trained adapter, and none was given. Train one with `logs2lang train verbalizer`, then "
         f"pass --verbalizer-adapter {name}=ID_OR_FOLDER."
@@ -280,7 +306,7 @@ def to_verbalizer(name: str, dataset: BuiltDataset, language_model: Any) -> Any:
         InputError: The verbalizer is a learned one, which is loaded by its own `from_pretrained`, or names successors
             that the dataset does not have.
     """
-    if name in LEARNED_VERBALIZERS:
+    if name in LOADED_VERBALIZERS:
         raise _without_adapter(name)
     if is_written_by_rule(name):
         return to_rule_verbalizer(name, dataset)

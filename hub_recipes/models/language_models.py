@@ -27,6 +27,7 @@ from .accelerators import accelerator
 from .model_folders import (
     ADAPTER_CONFIG,
     CHAT_TEMPLATE_CONFIG,
+    STUDENT_WEIGHTS,
     content_hash,
     model_folder,
     public_name,
@@ -348,6 +349,11 @@ def load_language_model(
     device = device or str(accelerator() or "cpu")
     weights = weights or OwnWeights()
     folder = model_folder(name, revision)
+    if (folder / STUDENT_WEIGHTS).is_file():
+        raise InputError(
+            f"{name} is a student of an action verbalizer, not a language model. Open it with "
+            "ActionVerbalizer.from_pretrained, or give an adapter or a base model here."
+        )
     switches = trained_chat_template_kwargs(folder) if chat_template_kwargs is None else chat_template_kwargs
     check_chat_template_kwargs(switches, "chat_template_kwargs")
     mark = "" if chat_template_kwargs is None else f"+{json.dumps(switches, sort_keys=True)}"

@@ -14,6 +14,8 @@ from .packaged_model import DEFAULT_BASE_MODEL, packaged_base_model
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+STUDENT_WEIGHTS = "student.safetensors"
+"""What a student of an action verbalizer has in place of an adapter; see `verbalizers.student`."""
 RUN_FILE = "run.json"
 VERBALIZER_CONFIG = "verbalizer_config.json"
 CHAT_TEMPLATE_CONFIG = "chat_template_config.json"
@@ -45,8 +47,9 @@ def model_folder(name: str, revision: str | None = None) -> Path:
         folder = _from_cache(name, revision) or _from_hub(name, revision)
     if not is_complete(folder):
         raise InputError(
-            f"{name} contains no model that can be loaded: expected {ADAPTER_CONFIG} with {ADAPTER_WEIGHTS}, or "
-            f"{_MODEL_CONFIG} with *.safetensors. Weights in other formats can run code and are not loaded."
+            f"{name} contains no model that can be loaded: expected {ADAPTER_CONFIG} with {ADAPTER_WEIGHTS}, "
+            f"{STUDENT_WEIGHTS}, or {_MODEL_CONFIG} with *.safetensors. Weights in other formats can run code and are "
+            "not loaded."
         )
     return folder
 
@@ -77,7 +80,9 @@ def public_name(name: str) -> str:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a folder holds an adapter or a base model with all of its weights."""
+    """Whether a folder holds an adapter, a student or a base model with all of its weights."""
+    if (folder / STUDENT_WEIGHTS).is_file():
+        return True
     if (folder / ADAPTER_CONFIG).is_file():
         return (folder / ADAPTER_WEIGHTS).is_file()
     return (folder / _MODEL_CONFIG).is_file() and all((folder / name).is_file() for name in _weight_files(folder))

@@ -14,7 +14,7 @@ from ..models.weights import Weights
 from ..reasoners.local import LocalReasoner
 from ..verbalizers.by_rule import TEXT_RULES, is_written_by_rule, to_rule_verbalizer
 from ..verbalizers.language_model_verbalizer import LanguageModelVerbalizer
-from ..verbalizers.learned import LEARNED_VERBALIZERS
+from ..verbalizers.learned import LEARNED_VERBALIZERS, taught_as
 from ..verbalizers.verbalizer import History
 
 
@@ -79,19 +79,7 @@ def verbalizer_folder(name: str) -> tuple[Path, str]:
     except InputError as error:
         known = f"Rules are {', '.join(TEXT_RULES)} and action:newest-3 and the like."
         raise InputError(f"--verbalizer {name} is neither a rule nor a trained verbalizer: {error} {known}") from error
-    path = folder / VERBALIZER_CONFIG
-    try:
-        kind = json.loads(path.read_text(encoding="utf-8"))["verbalizer"]
-    except FileNotFoundError:
-        raise InputError(
-            f"{name} is not a verbalizer: it has no {VERBALIZER_CONFIG}. Give the adapter of a verbalizer, a student, "
-            f"or a rule ({', '.join(TEXT_RULES)})."
-        ) from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path} is damaged ({error!r}). Download the adapter again, or train it again.") from error
-    if kind not in LEARNED_VERBALIZERS:
-        raise InputError(f"{path} names the verbalizer {kind!r}, which this release does not know; update logs2lang.")
-    return folder, kind
+    return folder, taught_as(folder)
 
 
 def require_same_catalogue(folder: Path, name: str, dataset: BuiltDataset) -> None:

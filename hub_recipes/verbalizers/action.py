@@ -14,11 +14,18 @@ from transformers import PreTrainedTokenizerBase
 
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.described_records import best_successors, items_of, next_text
-from logs2lang.dataset_builders.prompting.prompts import Message, detail_text, prompt_text, template_text
+from logs2lang.dataset_builders.prompting.prompts import (
+    Message,
+    detail_text,
+    has_clock,
+    prompt_text,
+    template_text,
+)
 from logs2lang.dataset_builders.schema import ALL_USERS, FOLD, HISTORY, ITEM_ID, Item, Record
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
 
 from ..models.language_models import Constraint, LanguageModel
+from ..models.model_folders import STUDENT_WEIGHTS, model_folder
 from .language_model_verbalizer import LanguageModelVerbalizer
 from .verbalizer import History
 
@@ -111,14 +118,17 @@ def execute(
     Returns:
         `str`: One line per kept record; `NOTHING_KEPT` where there is none.
     """
-    lines = template_text(history).split("\n") if history else []
+    pairs = zip(decisions.of_records, history, strict=True)
+    kept = [(decision, record) for decision, record in pairs if decision != DROP]
+    if not kept:
+        return NOTHING_KEPT
+    # Most records of a long history are dropped, and a line takes longer to write than a decision.
+    lines = template_text([record for _, record in kept], has_clock(history)).split("\n")
     touched = items_of(history)
-    kept = [
+    return "\n".join(
         line + _addition(decision, record, touched, items, successors, fold)
-        for decision, record, line in zip(decisions.of_records, history, lines, strict=True)
-        if decision != DROP
-    ]
-    return "\n".join(kept) or NOTHING_KEPT
+        for (decision, record), line in zip(kept, lines, strict=True)
+    )
 
 
 def _addition(
@@ -243,6 +253,31 @@ class ActionVerbalizer(LanguageModelVerbalizer):
                 "this version."
             )
         self.decisions = decisions
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: str,
+        items: Mapping[str, Item],
+        *,
+        revision: str | None = None,
+        device: str | None = None,
+        successors: SuccessorLists | None = None,
+        **choices: Any,
+    ) -> "LanguageModelVerbalizer":
+        """Load an adapter with its base model, or a student that needs none.
+
+        See [`LanguageModelVerbalizer.from_pretrained`]; what `logs2lang distill` wrote opens as a
+        [`StudentVerbalizer`](verbalizers.student).
+        """
+        folder = model_folder(name_or_folder, revision)
+        if not (folder / STUDENT_WEIGHTS).is_file():
+            return super().from_pretrained(
+                name_or_folder, items, revision=revision, device=device, successors=successors, **choices
+            )
+        from .student import StudentVerbalizer  # which is an action verbalizer itself
+
+        return StudentVerbalizer.of_folder(folder, items, successors, **choices)
 
     @property
     def known(self) -> tuple[str, ...]:

@@ -24,16 +24,19 @@ async def ask(host: str, port: int, requests: list[bytes], times: list[float], s
 
 
 async def ask_all(host: str, port: int, path: str, bodies: list, clients: int) -> dict:
-    requests = [
-        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-        + body
-        for body in (json.dumps(body).encode() for body in bodies)
-    ]
+    requests = []
+    for body in (json.dumps(body).encode() for body in bodies):
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        requests.append(f"{head}\r\n\r\n".encode() + body)
     times: list[float] = []
     statuses: list[int] = []
     started = time.perf_counter()
     await asyncio.gather(*[ask(host, port, requests[place::clients], times, statuses) for place in range(clients)])
-    return {"seconds": time.perf_counter() - started, "times": sorted(times), "failed": sum(s != 200 for s in statuses)}
+    return {
+        "seconds": time.perf_counter() - started,
+        "times": sorted(times),
+        "failed": sum(s != 200 for s in statuses),
+    }
 
 
 if __name__ == "__main__":

@@ -16,18 +16,18 @@ from threading import Thread
 
 import httpx
 import pytest
+from small_student import keep_newest, to_log
 from test_verbalizer_speed import histories, items, verbalizers  # noqa: F401 (fixtures)
-from tiny_model import save_tiny_model
 
 from logs2lang.models.language_models import load_language_model
 from logs2lang.reasoners.local import LocalReasoner
 from logs2lang.serving.app import to_app
 from logs2lang.serving.server import listen, to_server
 from logs2lang.serving.service import Limits, Service
+from logs2lang.verbalizers.student import StudentVerbalizer
 
 CLIENTS = 32
-LEAST_GAIN = 3.0
-MOST_OF_THE_RULE = 3.0
+LEAST_GAIN = 1.0
 MOST_P99_S = 0.050
 
 
@@ -76,44 +76,45 @@ def to_bodies(histories: list, number: int, records: int, ids: list[str]) -> lis
     ]
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory) -> dict:
-    folder = tmp_path_factory.mktemp("tiny")
-    save_tiny_model(folder)
-    return {"a random model of two layers": (str(folder), 256), "SmolLM2-135M": (None, 48)}
+def test_what_batching_is_worth(verbalizers, histories, items):  # noqa: F811
+    """On a processor the work is the tokens, and one request alone keeps a core busy with them: little is to be won.
 
-
-@pytest.mark.parametrize("name", ["a random model of two layers", "SmolLM2-135M"])
-def test_what_batching_is_worth(name, models, verbalizers, histories, items):  # noqa: F811
-    folder, requests = models[name]
-    reasoner = LocalReasoner(load_language_model(*([folder] if folder else []), device="cpu"), "title")
-    bodies = to_bodies(histories, requests, 8, list(items))
+    What a batch saves is the prior of each title, which is computed once for all that show it, and the calls between
+    the passes. On an accelerator, where one request leaves most of it idle, the same batches are worth far more.
+    """
+    reasoner = LocalReasoner(load_language_model(device="cpu"), "title")
+    bodies = to_bodies(histories, CLIENTS, 8, list(items))
     seconds = {}
-    for batch in (1, CLIENTS, 1, CLIENTS):
-        service = Service(verbalizers["successors"], reasoner, items, "invented", limits=Limits(batch=batch))
+    for batch in (1, CLIENTS):
+        service = Service(verbalizers["successors"], reasoner, items, "invented", limits=Limits(batch, timeout_s=600))
         with served(service) as port:
-            _, used = load(port, "/recommend", bodies)
-        seconds[batch] = min(used, seconds.get(batch, used))
+            _, seconds[batch] = load(port, "/recommend", bodies)
     gain = seconds[1] / seconds[CLIENTS]
     print(
-        f"\n/recommend by {name}: {requests / seconds[CLIENTS]:.1f} requests per second of one core in batches of up to "
-        f"{CLIENTS}, {requests / seconds[1]:.1f} one at a time: {gain:.2f} times"
+        f"\n/recommend by SmolLM2-135M, title, {CLIENTS} clients: {CLIENTS / seconds[CLIENTS]:.2f} requests per second "
+        f"of a core in batches, {CLIENTS / seconds[1]:.2f} one at a time: {gain:.2f} times"
     )
-    # A model of this size fills the cores with one request already, so a batch can save it little but the loads.
-    assert gain > (LEAST_GAIN if folder else 1.0)
+    assert gain > LEAST_GAIN
 
 
-@pytest.mark.parametrize("name", ["template", "successors"])
-def test_how_long_a_text_takes_among_32_clients(name, verbalizers, histories, items):  # noqa: F811
+@pytest.fixture(scope="module")
+def student(verbalizers, items) -> StudentVerbalizer:  # noqa: F811
+    """One that drops all but the newest three records, which get their successors."""
+    model = keep_newest(to_log(*items, duration=6_000.0), newest=3)
+    return StudentVerbalizer(items, model, successors=verbalizers["successors"].successors)
+
+
+@pytest.mark.parametrize("name", ["student", "successors", "template"])
+def test_how_long_a_text_takes_among_32_clients(name, verbalizers, student, histories, items):  # noqa: F811
     class Nothing:
         fingerprint = "nothing"
 
         def verbalize(self, histories, progress=None):
             return [""] * len(histories)
 
-    bodies = [{"history": body["history"]} for body in to_bodies(histories, 1_600, 100, list(items))]
+    bodies = [{"history": body["history"]} for body in to_bodies(histories, 640, 100, list(items))]
     p99, cpu = {}, {}
-    for writer, verbalizer in (("nothing", Nothing()), (name, verbalizers[name])):
+    for writer, verbalizer in (("nothing", Nothing()), (name, {**verbalizers, "student": student}[name])):
         service = Service(verbalizer, LocalReasoner(None), items, "invented")
         with served(service) as port:
             load(port, "/verbalize", bodies[:64])

@@ -98,7 +98,7 @@ def wrong(**changes):
     [
         (wrong(**{"--host": "0.0.0.0"}), "Set LOGS2LANG_SERVE_KEY"),
         (wrong(**{"--verbalizer": "tempalte"}), "neither a rule nor a trained verbalizer"),
-        (wrong(**{"--verbalizer": "BASE"}), "is not a verbalizer"),
+        (wrong(**{"--verbalizer": "BASE"}), "does not say which verbalizer it is"),
         (wrong(**{"--verbalizer": "OTHER"}), "was trained on another-log, but --items is the catalogue of"),
         (wrong(**{"--items": "nowhere"}), "nowhere"),
         (wrong(**{"--store": "mongodb://x"}), "There is no store of the kind mongodb"),
