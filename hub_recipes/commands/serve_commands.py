@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -102,31 +103,24 @@ def serve(
             "word, or listen on 127.0.0.1."
         )
     _check_engine(engine, engine_verbalizer, engine_reasoner, reasoner, answer)
-    listening = listen(host, port)  # a port that is taken is said before models are loaded
-    with show_status() as say:
-        say("Reading the catalogue")
-        dataset = BuiltDataset.open(items)
-        opened = None if store is None else open_store(store)
-        say("Loading the models")
-        models = _load(verbalizer, reasoner, answer, dataset, engine, engine_verbalizer, engine_reasoner, timeout)
-        limits = Limits(batch, waiting, timeout, max_body_kb * 1_024)
-        service = Service(*models, dataset.items(), dataset.name, opened, limits)
-        app = to_app(service, key)
-    shown_host = f"[{host}]" if ":" in host else host
-    url = f"http://{shown_host}:{listening.getsockname()[1]}"
-    print(f"Serving {dataset.name}, {len(service.items):,} items; all endpoints with examples: {url}/docs\n")
-    examples = Examples(service)
-    bodies = {
-        "verbalize": {"history": examples.history},
-        "recommend": {"history": examples.history, "candidates": list(examples.candidates)},
-    }
-    for path, body in bodies.items():
-        print(_curl(f"{url}/{path}", body, with_key=key is not None), flush=True)
-    try:
+    with ExitStack() as open_things:
+        # A port that is taken is said before models are loaded.
+        listening = open_things.enter_context(listen(host, port))
+        with show_status() as say:
+            say("Reading the catalogue")
+            dataset = BuiltDataset.open(items)
+            opened = None if store is None else open_things.enter_context(closing(open_store(store)))
+            say("Loading the models")
+            models = _load(verbalizer, reasoner, answer, dataset, engine, engine_verbalizer, engine_reasoner, timeout)
+            limits = Limits(batch, waiting, timeout, max_body_kb * 1_024)
+            service = Service(*models, dataset.items(), dataset.name, opened, limits)
+            app = to_app(service, key)
+        shown_host = f"[{host}]" if ":" in host else host
+        url = f"http://{shown_host}:{listening.getsockname()[1]}"
+        print(f"Serving {dataset.name}, {len(service.items):,} items; all endpoints with examples: {url}/docs\n")
+        for path, body in Examples(service).first_try().items():
+            print(_curl(url + path, body, with_key=key is not None), flush=True)
         run(app, listening)
-    finally:
-        if opened is not None:
-            opened.close()
 
 
 def _require_extra() -> None:

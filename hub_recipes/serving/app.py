@@ -209,6 +209,13 @@ class Examples:
         """Three items that are not in the history, where the catalogue is that large."""
         return self.ids[2:5] or self.ids[:1]
 
+    def first_try(self) -> dict[str, dict[str, Any]]:
+        """One body for each endpoint that takes one, by its path."""
+        return {
+            "/verbalize": {"history": self.history},
+            "/recommend": {"history": self.history, "candidates": list(self.candidates)},
+        }
+
     def verbalize(self) -> dict[str, Any]:
         """Examples of bodies, as OpenAPI names them."""
         return {
@@ -218,7 +225,7 @@ class Examples:
 
     def recommend(self) -> dict[str, Any]:
         """Examples of bodies, as OpenAPI names them."""
-        of_history = {"history": self.history, "candidates": self.candidates}
+        of_history = self.first_try()["/recommend"]
         examples = {"history": {"summary": "A history and three candidates", "value": of_history}}
         if self.has_store:
             of_user = {"user": "0123456789abcdef", "candidates": self.candidates}

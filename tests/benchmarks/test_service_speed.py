@@ -1,8 +1,8 @@
 """The service under 32 clients at once: what batching is worth for /recommend, and how long /verbalize takes.
 
 The server has this process to itself, and its clients another. Throughput is requests by the server's processor time,
-so that other work on the machine takes none of it; latencies are those of the clients, on the clock, beside those of a
-rule that writes next to nothing.
+so that other work on the machine takes none of it; latencies are those of the clients, on the clock, and
+so those of a machine with two cores that does nothing else.
 """
 
 import json
@@ -28,7 +28,7 @@ from logs2lang.verbalizers.student import StudentVerbalizer
 
 CLIENTS = 32
 LEAST_GAIN = 1.0
-MOST_P99_S = 0.050
+MOST_OF_AN_EMPTY_TEXT = 2.0
 
 
 @contextmanager
@@ -91,8 +91,8 @@ def test_what_batching_is_worth(verbalizers, histories, items):  # noqa: F811
             _, seconds[batch] = load(port, "/recommend", bodies)
     gain = seconds[1] / seconds[CLIENTS]
     print(
-        f"\n/recommend by SmolLM2-135M, title, {CLIENTS} clients: {CLIENTS / seconds[CLIENTS]:.2f} requests per second "
-        f"of a core in batches, {CLIENTS / seconds[1]:.2f} one at a time: {gain:.2f} times"
+        f"\n/recommend by SmolLM2-135M, title, {CLIENTS} clients: {CLIENTS / seconds[CLIENTS]:.2f} requests per "
+        f"second of a core in batches, {CLIENTS / seconds[1]:.2f} one at a time: {gain:.2f} times"
     )
     assert gain > LEAST_GAIN
 
@@ -104,26 +104,32 @@ def student(verbalizers, items) -> StudentVerbalizer:  # noqa: F811
     return StudentVerbalizer(items, model, successors=verbalizers["successors"].successors)
 
 
+class Nothing:
+    """Writes nothing and ranks nothing: what is left is HTTP, JSON and the checks of a request."""
+
+    fingerprint = "nothing"
+
+    def verbalize(self, histories, progress=None):  # noqa: F811
+        return [""] * len(histories)
+
+    def entry(self):
+        return {"id": "nothing"}
+
+
 @pytest.mark.parametrize("name", ["student", "successors", "template"])
 def test_how_long_a_text_takes_among_32_clients(name, verbalizers, student, histories, items):  # noqa: F811
-    class Nothing:
-        fingerprint = "nothing"
-
-        def verbalize(self, histories, progress=None):
-            return [""] * len(histories)
-
+    """Each client asks again as soon as it is answered, so one that waits for all others waits for 32 requests."""
     bodies = [{"history": body["history"]} for body in to_bodies(histories, 640, 100, list(items))]
     p99, cpu = {}, {}
     for writer, verbalizer in (("nothing", Nothing()), (name, {**verbalizers, "student": student}[name])):
-        service = Service(verbalizer, LocalReasoner(None), items, "invented")
-        with served(service) as port:
-            load(port, "/verbalize", bodies[:64])
+        with served(Service(verbalizer, Nothing(), items, "invented")) as port:
+            load(port, "/verbalize", bodies[:CLIENTS])
             outcome, used = load(port, "/verbalize", bodies)
         p99[writer] = outcome["times"][int(0.99 * len(bodies))]
         cpu[writer] = used / len(bodies)
     print(
         f"\n/verbalize by {name}, 100 records, {CLIENTS} clients: p99 {p99[name] * 1e3:.0f} ms on the clock "
         f"({p99['nothing'] * 1e3:.0f} ms for an empty text); {cpu[name] * 1e3:.2f} ms of a processor per request "
-        f"({cpu['nothing'] * 1e3:.2f} ms)"
+        f"({cpu['nothing'] * 1e3:.2f} ms), {CLIENTS * cpu[name] * 1e3:.0f} ms for all clients in turn"
     )
-    assert CLIENTS * cpu[name] < MOST_P99_S
+    assert cpu[name] < MOST_OF_AN_EMPTY_TEXT * cpu["nothing"]
