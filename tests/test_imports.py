@@ -29,6 +29,7 @@ FLOORS = (
     ("hub_recipes/verbalizers", "hub_recipes/reasoners"),
     ("hub_recipes/baselines", "hub_recipes/stores"),
     ("hub_recipes/evaluation",),
+    ("hub_recipes/serving",),
     ("hub_recipes/training/runs",),
     ("hub_recipes/training/objectives",),
     ("hub_recipes/training/grpo", "hub_recipes/training/distillation"),
@@ -181,7 +182,8 @@ def test_the_main_job_needs_no_training_library():
         for module in modules_of(path):
             place = place_of(module)
             found = [ours[name] for name in (place, place.rpartition("/")[0]) if name in ours]
-            apart = {"train_commands", "distill_commands", "release_commands", "doctor"} | {
+            commands = ("train", "distill", "release", "serve")
+            apart = {"doctor", *(f"{command}_commands" for command in commands)} | {
                 "app",
                 "train_verbalizer",
                 "train_reasoner",
@@ -189,4 +191,4 @@ def test_the_main_job_needs_no_training_library():
             waiting += [other for other in found if other.stem not in apart]
             foreign.add(module.split(".")[0])
     assert ours["hub_recipes/evaluation/evaluation"] in reached
-    assert not foreign & {"trl", "gradio"}
+    assert not foreign & {"trl", "gradio", "fastapi", "uvicorn", "prometheus_client"}

@@ -82,6 +82,8 @@ def test_every_command_is_understood(words, monkeypatch, toy_folder):
         monkeypatch.setattr(f"logs2lang.release.cards.{name}", _stop)
     monkeypatch.setattr("logs2lang.release.adoption.adopt_adapter", _stop)
     monkeypatch.setattr("logs2lang.space.playground.app.serve", _stop)
+    for name in ("server.listen", "golden_prompts.write_golden_prompts", "verification.verify"):
+        monkeypatch.setattr(f"logs2lang.serving.{name}", _stop)
     try:
         assert run(words, monkeypatch) == 0
     except _ReachedError:

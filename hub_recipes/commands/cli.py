@@ -21,6 +21,7 @@ from .decision_commands import decision_app
 from .distill_commands import distill_app
 from .grid_commands import grid_app
 from .release_commands import release_app
+from .serve_commands import serve_app
 from .store_commands import store_app
 from .text_commands import text_app
 from .train_commands import train_app
@@ -49,6 +50,7 @@ app.add_typer(text_app)
 app.add_typer(comparison_app)
 app.add_typer(decision_app)
 app.add_typer(store_app)
+app.add_typer(serve_app)
 app.add_typer(train_app, name="train")
 app.add_typer(distill_app)
 app.add_typer(metric_app, name="metric")

@@ -12,10 +12,8 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from peft import PeftConfig, PeftModel, get_peft_model_state_dict
-from safetensors import safe_open
+from peft import PeftConfig
 from transformers import (
-    AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedTokenizerBase,
     StoppingCriteriaList,
@@ -28,7 +26,6 @@ from logs2lang.dataset_builders.prompting.prompts import Message
 from .accelerators import accelerator
 from .model_folders import (
     ADAPTER_CONFIG,
-    ADAPTER_WEIGHTS,
     CHAT_TEMPLATE_CONFIG,
     STUDENT_WEIGHTS,
     content_hash,
@@ -38,6 +35,7 @@ from .model_folders import (
 from .packaged_model import DEFAULT_BASE_MODEL
 from .token_batches import branch_batch, pad_left, refuse_trees, to_batches
 from .token_usage import TokenUsage
+from .weights import OwnWeights, Weights
 
 __all__ = ["DEFAULT_BASE_MODEL", "LanguageModel", "load_language_model", "load_tokenizer"]
 
@@ -337,6 +335,7 @@ def load_language_model(
     revision: str | None = None,
     device: str | None = None,
     chat_template_kwargs: Mapping[str, Any] | None = None,
+    weights: Weights | None = None,
 ) -> LanguageModel:
     """Load a base model, or an adapter together with the base model it names.
 
@@ -347,6 +346,8 @@ def load_language_model(
         device (`str`, *optional*): Where to; the accelerator if there is one, else the CPU.
         chat_template_kwargs (`dict`, *optional*): What every prompt passes to the chat template; by default what the
             adapter was trained with, and nothing for a base model.
+        weights ([`Weights`], *optional*): What loads the weights: [`SharedWeights`] for several adapters on one base
+            model; each with a base of its own by default.
 
     Returns:
         [`LanguageModel`]: In float32 on a CPU (bfloat16 without AVX512 is hundreds of times slower), else in bfloat16.
@@ -355,6 +356,7 @@ def load_language_model(
         InputError: The files are not to be had, have no chat template, or the adapter belongs to another base model.
     """
     device = device or str(accelerator() or "cpu")
+    weights = weights or OwnWeights()
     folder = model_folder(name, revision)
     if (folder / STUDENT_WEIGHTS).is_file():
         raise InputError(
@@ -365,11 +367,11 @@ def load_language_model(
     check_chat_template_kwargs(switches, "chat_template_kwargs")
     mark = "" if chat_template_kwargs is None else f"+{json.dumps(switches, sort_keys=True)}"
     if not (folder / ADAPTER_CONFIG).exists():
-        model = _load_base(folder, device)
+        model = weights.base(folder, device)
         return LanguageModel(model, _load_tokenizer(name, folder), name, None, content_hash(folder) + mark, switches)
     base_id = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
     base_folder = model_folder(base_id)
-    model = _with_adapter(_load_base(base_folder, device), folder, name, base_id)
+    model = weights.adapted(base_folder, folder, device, name, base_id)
     has_tokenizer = (folder / "tokenizer_config.json").exists()
     tokenizer = _load_tokenizer(name, folder if has_tokenizer else base_folder)
     fingerprint = f"{content_hash(base_folder)}+{content_hash(folder)}{mark}"
@@ -415,35 +417,8 @@ def load_tokenizer(name: str = DEFAULT_BASE_MODEL) -> PreTrainedTokenizerBase:
     return _load_tokenizer(name, model_folder(name))
 
 
-def _load_base(folder: Path, device: str) -> Any:
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
-    )
-    return model.to(device).eval()
-
-
 def _load_tokenizer(name: str, folder: Path) -> PreTrainedTokenizerBase:
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     if tokenizer.chat_template is None:
         raise InputError(f"The tokenizer of {name} has no chat template. Choose an instruction-tuned model.")
     return tokenizer
-
-
-def _with_adapter(base: Any, folder: Path, name: str, base_id: str) -> PeftModel:
-    """Put a LoRA adapter on a base model; one that was trained on another base is refused."""
-    try:
-        model = PeftModel.from_pretrained(base, folder, use_safetensors=True)
-    except (RuntimeError, ValueError) as error:  # other shapes, or no such modules
-        raise _misfit(name, base_id, str(error).strip().splitlines()[0]) from error
-    with safe_open(folder / ADAPTER_WEIGHTS, "pt") as stored:
-        unused = set(stored.keys()) ^ set(get_peft_model_state_dict(model))
-    if unused:  # peft only warns, and would answer as the base model alone
-        raise _misfit(name, base_id, f"{len(unused)} weights have no counterpart, such as {min(unused)}")
-    return model.eval()
-
-
-def _misfit(name: str, base_id: str, reason: str) -> InputError:
-    return InputError(
-        f"The adapter {name} does not fit its base model {base_id} ({reason}). Train it again on that base."
-    )

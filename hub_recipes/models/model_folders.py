@@ -19,10 +19,13 @@ STUDENT_WEIGHTS = "student.safetensors"
 RUN_FILE = "run.json"
 VERBALIZER_CONFIG = "verbalizer_config.json"
 CHAT_TEMPLATE_CONFIG = "chat_template_config.json"
+GOLDEN_FILE = "golden_prompts.json"
+"""Lies beside an adapter: what a server that runs it must answer; see `serving.golden_prompts`."""
 _MODEL_CONFIG = "config.json"
 
 # Weights as safetensors and nothing that runs: no pickle, no Python.
 _WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
+_SAID_OF_IT = (RUN_FILE, GOLDEN_FILE)  # of an adapter, and no part of it
 _ETAG_TIMEOUT_S = 5.0
 
 
@@ -122,5 +125,5 @@ def content_hash(folder: Path) -> str:
     """
     if folder.parent.name == "snapshots":
         return folder.name
-    parts = sorted(part for pattern in _WANTED for part in folder.glob(pattern) if part.name != RUN_FILE)
+    parts = sorted(part for pattern in _WANTED for part in folder.glob(pattern) if part.name not in _SAID_OF_IT)
     return hashlib.sha256("".join(f"{part.name} {sha256_of(part)}\n" for part in parts).encode()).hexdigest()

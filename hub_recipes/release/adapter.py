@@ -17,6 +17,7 @@ from ..models.model_folders import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,
     CHAT_TEMPLATE_CONFIG,
+    GOLDEN_FILE,
     STUDENT_WEIGHTS,
     VERBALIZER_CONFIG,
 )
@@ -30,9 +31,9 @@ LOCAL_METRIC = "discovery_recall"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 ADAPTER_FILES = (CARD_FILE, RUN_FILE, CURVES_FILE, ADAPTER_CONFIG, ADAPTER_WEIGHTS)
 """What every released adapter holds."""
-KNOWN_FILES = frozenset({*ADAPTER_FILES, *TOKENIZER_FILES, VERBALIZER_CONFIG, CHAT_TEMPLATE_CONFIG})
-"""What one may hold: a verbalizer's settings, switches of the chat template, and tokenizer files where they are not
-the base model's."""
+KNOWN_FILES = frozenset({*ADAPTER_FILES, *TOKENIZER_FILES, VERBALIZER_CONFIG, CHAT_TEMPLATE_CONFIG, GOLDEN_FILE})
+"""What one may hold: a verbalizer's settings, switches of the chat template, what a server must answer, and tokenizer
+files where they are not the base model's."""
 STUDENT_FILES = frozenset({CARD_FILE, RUN_FILE, STUDENT_WEIGHTS, VERBALIZER_CONFIG})
 """What a released student holds, and all that it may hold."""
 

@@ -57,8 +57,9 @@ class LanguageModelVerbalizer(ABC):
     name: ClassVar[str]
     choices: ClassVar[tuple[str, ...]] = ("history_length",)
     """What the constructor takes beside catalogue and model; each is an attribute of the same name."""
-    keeps_completions = True
-    """Whether completions are kept on disk; not where the texts have another place to be found and deleted."""
+    keeps_completions: bool = True
+    """Whether completions are kept on disk: not where texts have another place to be found and deleted, and not in a
+    service, which is asked about living users."""
 
     def __init__(
         self,

@@ -84,6 +84,7 @@ def test_every_kind_of_adapter_has_a_card(adapters, role, method, verbalizer, an
     assert "has no row in a results table" in text
     assert ModelCard(text).data.eval_results is None
     assert "\n\n\n" not in text
+    assert ("allowed_token_ids" in text) == (role == "verbalizer" and verbalizer == "action")
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
     compile(code, "card", "exec")
 
