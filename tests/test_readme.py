@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from logs2lang.commands.cli import main
+from logs2lang.evaluation.protocol_grid import grid_tables
 from logs2lang.evaluation.report import NOISE_COLUMNS, TERMINAL_COLUMNS, markdown_table, setting_line
 
 ROOT = Path(__file__).parents[1]
@@ -157,6 +158,24 @@ def test_the_number_on_the_front_page_is_that_of_the_results():
     assert f"{gain:+.0%} [{low:+.0%}, {high:+.0%}]" in promise
     assert f"of {document['n']} test targets" in promise
     assert f"{rows['successors']['compression']:.0%} of its length" in promise
+
+
+def test_the_front_page_says_of_the_protocols_what_the_grid_says():
+    folder = ROOT / "model_cards" / "results" / "movietweetings-100k"
+    document = json.loads((folder / "grid.json").read_text(encoding="utf-8"))
+    assert (folder / "grid.md").read_text(encoding="utf-8") == grid_tables(document)
+    said = " ".join(TEXTS[ROOT / "README.md"].split("## Does the ranking")[1].split("\n## ")[0].split())
+    cells, pairs = document["cells"], document["agreement"]
+    best = [max(cell["rows"], key=lambda name, cell=cell: cell["rows"][name]["ndcg@10"]) for cell in cells]
+    assert f"`{best[0]}` is best by NDCG@10 among ten candidates drawn by popularity, `{best[1]}` among ten" in said
+    assert f"and `{best[2]}` among all items" in said
+    taus = [f"{pair['kendall_tau']:.2f}" for pair in pairs]
+    assert f"is {taus[0]} for popularity against uniform candidates, {taus[1]} for popularity" in said
+    assert f"and {taus[2]} for uniform ones against all" in said
+    counts = [len(pair["reversed"]) for pair in pairs]
+    rows = len(cells[0]["rows"])
+    assert f"{counts[0]}, {counts[1]} and {counts[2]} of the {rows * (rows - 1) // 2} pairs" in said
+    assert f"on {cells[0]['n']:,} test targets" in said
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -168,6 +168,7 @@ def to_document(measured: Mapping[Cell, Results], unavailable: Mapping[str, str]
         "dataset": context["dataset"]["name"],
         "reasoner": context["reasoner"],
         "compared": COMPARED,
+        "command": context["command"],
         "cells": cells,
         "agreement": pairs,
         UNAVAILABLE: dict(unavailable),
