@@ -347,7 +347,8 @@ def _renamed(
             raise _headerless(log, ours, flags.columns)
         if theirs not in (*log.columns, *log.doubled):
             hint = did_you_mean(theirs, log.columns, f"It has {', '.join(log.columns)}.")
-            raise InputError(f"{log.shown} has no column {theirs!r} for {our_name}. {hint}")
+            hints = (hint, *_list_hints(log, flags, connection))
+            raise InputError(f"{log.shown} has no column {theirs!r} for {our_name}. {' '.join(hints)}")
     free = [theirs for theirs in (*log.columns, *log.doubled) if theirs not in mapping.values()]
     in_files = [theirs for theirs in free if theirs not in log.folder_columns]
     found = {
@@ -376,11 +377,9 @@ def _missing(log: NamedRows, missing: Sequence[str], flags: _Flags, connection: 
     hints = [f"Specify it: {flags.map} {said}."]
     if len(log.columns) == 1 and not log.folder_columns:
         hints.append(f"If its lines have several values, specify what separates them: {flags.separator} ';;'.")
-    lists = [] if flags == _ITEMS_FLAGS else _columns_of_lists(log, connection)
-    if lists:
-        hold = "holds lists" if len(lists) == 1 else "hold lists"
-        hints.append(f"{', '.join(lists)} {hold}; to read each element as a row, pass --explode {lists[0]}.")
-    if USER_ID in missing and not lists:
+    list_hints = _list_hints(log, flags, connection)
+    hints += list_hints
+    if USER_ID in missing and not list_hints:
         hints.append("To read a personal export, use `logs2lang build viewing-history`.")
     if TIMESTAMP in missing:
         hints.append("For a log without times, pass --order file.")
@@ -388,6 +387,14 @@ def _missing(log: NamedRows, missing: Sequence[str], flags: _Flags, connection: 
         f"{log.shown} has no column that is clearly {' or '.join(missing)}; it has "
         f"{', '.join(log.columns) or 'none'}. {' '.join(hints)}"
     )
+
+
+def _list_hints(log: NamedRows, flags: _Flags, connection: DuckDB) -> list[str]:
+    """What to say where the column that is looked for may be inside of another one."""
+    lists = [] if flags == _ITEMS_FLAGS else _columns_of_lists(log, connection)
+    hold = "holds lists" if len(lists) == 1 else "hold lists"
+    hint = f"{', '.join(lists)} {hold}; to read each element as a row, pass --explode {''.join(lists[:1])}."
+    return [hint] if lists else []
 
 
 def _with_shared_id(

@@ -89,6 +89,8 @@ def test_the_error_names_the_option_and_the_column(tmp_path, read):
     path = write_lines(tmp_path / "log.jsonl", {"session": 0, "events": [{"aid": 7, "ts": START}]})
     with pytest.raises(InputError, match=r"events holds lists; .*--explode events"):
         read(path)
+    with pytest.raises(InputError, match=r"no column 'ts' for timestamp\..* --explode events"):
+        read(path, columns={"timestamp": "ts"})
     with pytest.raises(InputError, match=r"no column 'event' to explode\. Did you mean 'events'"):
         read(path, explode=["event"])
     with pytest.raises(InputError, match=r"has no list in 'session'\. A list is written as JSON"):
