@@ -351,7 +351,8 @@ def _refuse_cuts_outside(cuts: tuple | None, events: ir.Table) -> None:
     """Stop where a part before, between or after the cut times holds nothing of the log."""
     if cuts is None:
         return
-    first, last = (events[TIMESTAMP].min().execute(), events[TIMESTAMP].max().execute())
+    ends = events.aggregate(first=events[TIMESTAMP].min(), last=events[TIMESTAMP].max()).to_pyarrow().to_pylist()[0]
+    first, last = ends["first"], ends["last"]  # as Arrow: Ibis has no time zone in what pandas gets from Spark
     if not first < cuts[0] < cuts[1] <= last:
         given = " and ".join(cut.date().isoformat() for cut in cuts)
         raise InputError(

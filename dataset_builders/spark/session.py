@@ -30,6 +30,14 @@ _SQL_SETTINGS = {
 }
 """What the rows of a build depend on."""
 
+_ALONE = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+}
+"""A Spark on this machine alone listens to no other."""
+
 _OUR_ERROR = re.compile(r"input_error\.InputError: (.+)")
 _NO_SPACE = "No space left on device"
 
@@ -108,9 +116,8 @@ def _started(master: str, log: Path) -> "SparkSession":
     builder = SparkSession.builder.appName("logs2lang").config("spark.driver.extraJavaOptions", " ".join(quoted))
     if master.startswith("local"):
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        alone = {"ui.enabled": "false", "driver.bindAddress": "127.0.0.1", "driver.host": "127.0.0.1"}
-        for name, value in alone.items():
-            builder = builder.config(f"spark.{name}", value)
+        for name, value in _ALONE.items():
+            builder = builder.config(name, value)
     with _errors_to(log):
         return builder.master(_retrying(master)).getOrCreate()
 
