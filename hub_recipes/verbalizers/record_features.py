@@ -54,7 +54,7 @@ _LENGTH_QUANTILE = 0.9
 _LARGEST = 1e6
 """A log may hold any number; beyond this one they are all alike."""
 
-_columns = itemgetter(ITEM_ID, EVENT, TIMESTAMP, DURATION, VALUE)
+_COLUMNS = tuple(map(itemgetter, (ITEM_ID, EVENT, TIMESTAMP, DURATION, VALUE)))
 
 
 def item_key(item_id: str) -> int:
@@ -197,10 +197,12 @@ class RecordFeatures:
     def _of_fold(self, histories: Sequence[History], fold: int) -> np.ndarray:
         """The features where all histories leave out the same users."""
         sizes = np.array([len(history) for history in histories], np.int64)
-        records = [_columns(record) for record in chain.from_iterable(histories)]
-        if not records:
+        if not sizes.sum():
             return np.empty((0, len(self.names)), np.float32)
-        ids, events, times, durations, values = zip(*records, strict=True)
+        # Column by column: a tuple for each record would keep the garbage collector busy.
+        ids, events, times, durations, values = (
+            list(map(column, chain.from_iterable(histories))) for column in _COLUMNS
+        )
         history = np.repeat(np.arange(len(sizes)), sizes)
         item, known = pd.factorize(np.array(ids, object))
         facts = [self._facts_of(item_id, fold) for item_id in known]
@@ -225,8 +227,9 @@ class RecordFeatures:
             np.log2(1 + lift),
             self._shared_tags([one.tags for one in facts], item, history, sizes),
         ]
-        event = np.array(events, object)
-        columns += [event == name for name in self.log.events]
+        codes = {name: code for code, name in enumerate(self.log.events)}
+        event = np.array([codes.get(name, -1) for name in events])
+        columns += [event == code for code in codes.values()]
         table = np.empty((len(item), len(columns)), np.float32)
         for place, column in enumerate(columns):
             table[:, place] = column

@@ -165,6 +165,7 @@ def damaged(folder: Path, header: dict | None = None, **arrays: np.ndarray) -> P
         ({"lefts": np.array([0, 0, 0], np.int32)}, "trees are no trees"),  # a walk without an end
         ({"rights": np.array([9, 0, 0], np.int32)}, "trees are no trees"),
         ({"features": np.array([99, -1, -1], np.int32)}, "trees are no trees"),
+        ({"rights": np.array([1, 0, 0], np.int32)}, "trees are no trees"),  # two ways to one node, and soon billions
         ({"decisions": np.array([4], np.int32)}, "trees are no trees"),
         ({"roots": np.array([2], np.int32)}, "trees are no trees"),
         ({"roots": np.array([-1], np.int32)}, "trees are no trees"),
