@@ -71,12 +71,11 @@ def refresh(
 
     disable_progress_bars()  # of `datasets`
     adapters = chosen_adapters(verbalizer, verbalizer_adapter)
+    built = BuiltDataset.open(dataset)
+    histories = built.newest_histories()
+    histories.hashes()  # says at once where there are none
     with open_store(store) as texts:
         with show_status() as say:
-            say("Reading the dataset")
-            built = BuiltDataset.open(dataset)
-            histories = built.newest_histories()
-            histories.hashes()  # says at once where there are none
             say("Loading the models")
             needs_model = not (adapters or is_written_by_rule(verbalizer))
             language_model = load_language_model(model or DEFAULT_BASE_MODEL) if needs_model else None
@@ -120,9 +119,9 @@ def forget(
     from ..stores.store import open_store
     from ..verbalizers.text_cache import cache_folder, empty_cache
 
+    built = BuiltDataset.open(dataset)
     if not Path(dataset).is_dir():
         raise InputError(f"{dataset} is not a folder; give the built dataset on this machine.")
-    built = BuiltDataset.open(dataset)
     with open_store(store) as texts:
         rows, had_text = forget_user(built, texts, user.strip(), salt)
     folders = [cache_folder()] if keep_answers else [cache_folder(), answers_folder()]
