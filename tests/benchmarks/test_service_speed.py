@@ -80,7 +80,7 @@ def test_what_batching_is_worth(verbalizers, histories, items):  # noqa: F811
     """On a processor the work is the tokens, and one request alone keeps a core busy with them: little is to be won.
 
     What a batch saves is the prior of each title, which is computed once for all that show it, and the calls between
-    the passes. On an accelerator, where one request leaves most of it idle, the same batches are worth far more.
+    the passes. They are meant for an accelerator, most of which one request leaves idle.
     """
     reasoner = LocalReasoner(load_language_model(device="cpu"), "title")
     bodies = to_bodies(histories, CLIENTS, 8, list(items))

@@ -20,6 +20,7 @@ MACHINES = {"m7g.large": (2, 0.0816), "g5.xlarge": (4, 1.006)}
 
 TEACHER_RECORDS = 8
 """Records that the recipes for a CPU show a teacher; rules and student read 100."""
+TEACHER_HISTORIES = 6
 LEAST_TIMES_THE_TEACHER = 100
 
 
@@ -53,7 +54,7 @@ def test_users_per_second_of_a_core_and_the_price_of_a_million(verbalizers, hist
     teacher.keeps_completions = False
     rates = {name: rate(verbalizers[name], histories) for name in ("template", "successors")}
     rates["student"] = rate(StudentVerbalizer(items, model, successors=successors), histories)
-    rates["teacher"] = rate(teacher, [history[-TEACHER_RECORDS:] for history in histories[:16]])
+    rates["teacher"] = rate(teacher, [history[-TEACHER_RECORDS:] for history in histories[:TEACHER_HISTORIES]])
     for name, of_one in rates.items():
         prices = ", ".join(f"{place} ${price_of_a_million(of_one, *of):.4f}" for place, of in MACHINES.items())
         print(f"\n{name}: {of_one:,.1f} users per second of a core; a million: {prices}")
