@@ -17,7 +17,7 @@ MEASURE_LINES = (
     "nothing; [bold]order_unchanged[/]: share of rankings that are that order (a hack that GR2 names, arXiv "
     "2602.07774).",
     "[bold]position_bias[/]: total variation distance of the picked places from even ones; [bold]position_p[/]: "
-    "Pearson's chi-squared test (1900) of that (GR2's other hack).",
+    "Pearson's chi-squared test (1900) of that (the other hack, arXiv 2606.31984).",
     "[bold]tokens_read, tokens_written, seconds_per_example[/]: counted and timed in batches; absent where a cache "
     "held part of the answers.",
     "[bold]compression[/]: tokens of a text divided by the template's. [bold]unsupported_title_rate[/]: titles that "

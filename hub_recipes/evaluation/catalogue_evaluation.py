@@ -122,8 +122,8 @@ def rank_summary(ranks: np.ndarray, is_discovery: np.ndarray, cut_offs: Sequence
         cut_offs (`list[int]`, *optional*): How many of the first places count, each in turn.
 
     Returns:
-        `dict`: The metric's own recall with its intervals, `mrr` and counts; `ndcg@k`, which with one target is
-        `1 / log2(1 + rank)` up to rank k (Järvelin and Kekäläinen, 2002); and `mean_rank` of the ranked targets.
+        `dict`: The metric's own recall with its intervals, NDCG, `mrr` and counts, and `mean_rank` of the ranked
+        targets.
 
     Example:
         >>> summary = rank_summary(np.array([1, 3, 0]), np.array([True, False, True]), [3])
@@ -132,20 +132,7 @@ def rank_summary(ranks: np.ndarray, is_discovery: np.ndarray, cut_offs: Sequence
     """
     scores = metric_scores()
     summary = scores.summarise(ranks, np.ones(len(ranks), dtype=bool), is_discovery, list(cut_offs))
-    for k in cut_offs:
-        summary[f"ndcg@{k}"] = scores.mean(discounted_gains(ranks, k))
-        summary[f"discovery_ndcg@{k}"] = scores.mean(discounted_gains(ranks[is_discovery], k))
     return {**summary, "mean_rank": scores.mean(ranks[ranks > 0])}
-
-
-def discounted_gains(ranks: np.ndarray, k: int) -> np.ndarray:
-    """NDCG at k of each example, whose one target has this rank; 0 below place k or where it was not ranked.
-
-    Example:
-        >>> discounted_gains(np.array([1, 3, 11, 0]), 10).tolist()
-        [1.0, 0.5, 0.0, 0.0]
-    """
-    return np.where((ranks > 0) & (ranks <= k), 1 / np.log2(1 + np.maximum(ranks, 1)), 0.0)
 
 
 def _context(

@@ -26,8 +26,9 @@ from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import EXAMPLE_ID, IS_DISCOVERY
 from logs2lang.dataset_builders.whole_files import write_text
 
-from .catalogue_evaluation import ALL, discounted_gains, evaluate_catalogue, rank_summary
+from .catalogue_evaluation import ALL, evaluate_catalogue, rank_summary
 from .evaluation import evaluate_rows
+from .metric import metric_scores
 from .results import ROW, UNAVAILABLE, Results
 from .row_measures import TARGET_RANK
 
@@ -199,6 +200,7 @@ def _entry(cell: Cell, results: Results, ranks: pd.DataFrame) -> dict[str, Any]:
 
 def _compare(first: Cell, second: Cell, tables: Mapping[Cell, pd.DataFrame]) -> dict[str, Any]:
     names = [str(name) for name in tables[first] if name in tables[second]]
+    discounted_gains = metric_scores().discounted_gains
     gains = [discounted_gains(tables[cell][names].to_numpy(), 10) for cell in (first, second)]
     means = [of_cell.mean(axis=0) for of_cell in gains]
     tau = kendalltau(*means).statistic if len(names) > 1 else np.nan

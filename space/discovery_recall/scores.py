@@ -106,7 +106,7 @@ def reciprocal_ranks(ranks: np.ndarray, k: int | None = None) -> np.ndarray:
         >>> reciprocal_ranks(np.array([1, 4, 0])).tolist(), reciprocal_ranks(np.array([1, 4, 0]), k=3).tolist()
         ([1.0, 0.25, 0.0], [1.0, 0.0, 0.0])
     """
-    return np.divide(1, ranks, out=np.zeros(len(ranks)), where=_is_among(ranks, k))
+    return np.divide(1, ranks, out=np.zeros(ranks.shape), where=_is_among(ranks, k))
 
 
 def discounted_gains(ranks: np.ndarray, k: int | None = None) -> np.ndarray:
@@ -125,7 +125,7 @@ def discounted_gains(ranks: np.ndarray, k: int | None = None) -> np.ndarray:
         >>> discounted_gains(np.array([1, 3, 0])).tolist(), discounted_gains(np.array([1, 3, 0]), k=2).tolist()
         ([1.0, 0.5, 0.0], [1.0, 0.0, 0.0])
     """
-    return np.divide(1, np.log2(ranks + 1), out=np.zeros(len(ranks)), where=_is_among(ranks, k))
+    return np.divide(1, np.log2(ranks + 1), out=np.zeros(ranks.shape), where=_is_among(ranks, k))
 
 
 def _is_among(ranks: np.ndarray, k: int | None) -> np.ndarray:
