@@ -205,6 +205,10 @@ def evaluate(
     wanted = _wanted_tables(tables)
     calibrated = _wanted_calibration(calibration, names)
     cut_offs, several = _to_numbers(k, "--k"), _to_numbers(seeds, "--seeds") or []
+    of_drawn = {"cut_offs": cut_offs, "seeds": several, "against": against}
+    if num_candidates == "all" and any(of_drawn.values()):
+        raise InputError("--k, --seeds and --against need drawn candidates. Leave them out, or --num-candidates all.")
+    run, own = (evaluate_catalogue, {}) if num_candidates == "all" else (evaluate_rows, of_drawn)
     told = _template_switches(chat_template_kwargs, no_thinking)
     settings = {
         "concurrency": concurrency,
@@ -228,10 +232,6 @@ def evaluate(
         set_matmul_precision(matmul_precision)
         verbalizers = load_adapters(adapters, built.items(), built.known_successors())
         model = (remote or _load_reasoner(reasoner, answer, seed, told or None)) if needs_reasoner(names) else None
-    of_drawn = {"cut_offs": cut_offs, "seeds": several, "against": against}
-    if num_candidates == "all" and any(of_drawn.values()):
-        raise InputError("--k, --seeds and --against need drawn candidates. Leave them out, or --num-candidates all.")
-    run, own = (evaluate_catalogue, {}) if num_candidates == "all" else (evaluate_rows, of_drawn)
     try:
         with show_progress() as report:
             results = run(
