@@ -154,7 +154,7 @@ def comparison_table(comparison: Mapping[str, Any]) -> MeasureTable:
     ]
     title = (
         f"Difference to {against} on the same examples: paired bootstrap interval, p of Fisher's randomisation test, "
-        f"and p corrected by Holm for {len(comparison['rows'])} comparisons"
+        f"and p corrected by Holm for {len(comparison['rows'])} compared"
     )
     return MeasureTable(title, COMPARISON_COLUMNS, rows)
 
