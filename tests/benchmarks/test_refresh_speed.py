@@ -21,7 +21,7 @@ from logs2lang.stores.refreshing import Refresher, to_revision
 from logs2lang.stores.store import open_store
 from logs2lang.verbalizers.template import TemplateVerbalizer
 
-USERS, RECORDS, ITEMS = 100_000, 30, 5_000
+USERS, RECORDS, ITEMS = 100_000, 100, 5_000
 CHANGED = USERS // 100
 
 
