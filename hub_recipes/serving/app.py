@@ -47,6 +47,7 @@ _WORK_ERRORS: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorAnswer, "description": "The store or the engine cannot be reached."},
     504: {"model": ErrorAnswer, "description": "There was no answer in time."},
 }
+_METRICS_TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 _KEY_ERROR: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorAnswer, "description": "The API key is missing or wrong."}
 }
@@ -132,7 +133,7 @@ def _add_health(app: FastAPI, service: Service, api_key: str | None) -> None:
         "/metrics",
         summary="Measures for Prometheus",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}} | (_KEY_ERROR if api_key else {}),
+        responses=_METRICS_TEXT | (_KEY_ERROR if api_key else {}),
         dependencies=_key_check(api_key),
     )
     async def metrics() -> Response:
