@@ -132,7 +132,7 @@ def user_hash(user_id: str, seed: int, salt: str | None = None) -> str:
 
     Example:
         >>> user_hash("ann", seed=0)
-        '8d6b9ec28a6be88b'
+        '538389d64cf0e748'
     """
     return hashlib.sha256(f"{_salt(seed, salt)}{user_id}".encode()).hexdigest()[:_HASH_CHARS]
 

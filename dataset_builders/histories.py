@@ -82,6 +82,7 @@ def to_histories(log: CanonicalLog, options: BuildOptions, connection: DuckDB) -
         most `options.history` records, oldest first.
 
     Example:
+        >>> import ibis
         >>> from tempfile import TemporaryDirectory
         >>> from logs2lang.dataset_builders.interactions import canonicalize
         >>> from logs2lang.dataset_builders.raw_log import OWN_LOG, RawLog, connect

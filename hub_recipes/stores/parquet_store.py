@@ -311,14 +311,15 @@ def _first_to_merge(sizes: Sequence[int]) -> int | None:
         sizes (`list[int]`): Size classes, oldest file first.
 
     Example:
-        >>> _first_to_merge([2, *[0] * 16]), _first_to_merge([2, *[0] * 15]), _first_to_merge([2, 1, *[0] * 15])
+        >>> _first_to_merge([2, *[0] * 16]), _first_to_merge([2, *[0] * 15]), _first_to_merge([2, 1, 1, *[0] * 14])
         (1, None, 1)
     """
     for size in sorted(set(sizes)):
         start = len(sizes)
         while start and sizes[start - 1] <= size:
             start -= 1
-        if len(sizes) - start >= _FILES_OF_A_SIZE:
+        # A large file is not written anew for the sake of small ones alone.
+        if len(sizes) - start >= _FILES_OF_A_SIZE and sizes[start:].count(size) > 1:
             return start
     return None
 
