@@ -147,13 +147,14 @@ def test_a_lease_of_a_session_ends_with_it(postgres_place):
         ("mysql://localhost/texts", "no store of the kind mysql"),
         ("postgresql://ann:do-not-show@[nowhere", "cannot be used"),
         ("redis://:do-not-show@localhost:no-port/0", "no URL of Redis"),
-        (postgres_url(free_port(), "texts"), "Check that PostgreSQL is running"),
-        (redis_url(free_port(), 0), "Check that Redis is running"),
+        (lambda: postgres_url(free_port(), "texts"), "Check that PostgreSQL is running"),
+        (lambda: redis_url(free_port(), 0), "Check that Redis is running"),
     ],
+    ids=["unknown kind", "no URL of PostgreSQL", "no URL of Redis", "no PostgreSQL there", "no Redis there"],
 )
 def test_a_wrong_address_is_one_sentence_without_the_password(address, said):
     with pytest.raises(InputError, match=said) as caught:
-        open_store(address)
+        open_store(address if isinstance(address, str) else address())
     assert PASSWORD not in str(caught.value)
     assert "\n" not in str(caught.value)
 
