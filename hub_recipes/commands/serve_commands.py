@@ -93,7 +93,7 @@ def serve(
     from ..serving.app import Examples, to_app
     from ..serving.server import is_loopback, listen, run
     from ..serving.service import Limits, Service
-    from ..stores.store import open_store
+    from ..stores.opening import open_store
 
     disable_progress_bars()  # of `datasets`
     key = os.environ.get(SERVE_KEY, "").strip() or None

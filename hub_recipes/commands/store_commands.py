@@ -63,8 +63,8 @@ def refresh(
     from ..console.progress import show_progress, show_status
     from ..evaluation.table_rows import to_verbalizer
     from ..models.language_models import DEFAULT_BASE_MODEL, load_language_model
+    from ..stores.opening import open_store
     from ..stores.refreshing import Refresher, to_revision
-    from ..stores.store import open_store
     from ..verbalizers.by_rule import is_written_by_rule
     from ..verbalizers.learned import load_adapters
     from ..verbalizers.verbalizer import without_disk_cache
@@ -115,8 +115,8 @@ def forget(
     from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 
     from ..reasoners.answer_cache import answers_folder
+    from ..stores.opening import open_store
     from ..stores.refreshing import forget_user
-    from ..stores.store import open_store
     from ..verbalizers.text_cache import cache_folder, empty_cache
 
     built = BuiltDataset.open(dataset)

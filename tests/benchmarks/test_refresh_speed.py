@@ -17,8 +17,8 @@ from logs2lang.dataset_builders.builder import write_histories
 from logs2lang.dataset_builders.dataset_folder.newest_histories import NewestHistories
 from logs2lang.dataset_builders.events import key_log
 from logs2lang.dataset_builders.raw_log import connect
+from logs2lang.stores.opening import open_store
 from logs2lang.stores.refreshing import Refresher, to_revision
-from logs2lang.stores.store import open_store
 from logs2lang.verbalizers.template import TemplateVerbalizer
 
 USERS, RECORDS, ITEMS = 100_000, 100, 5_000

@@ -12,7 +12,8 @@ import pytest
 import redis
 from servers import Server, postgres, postgres_programs, postgres_url, redis_server, redis_url
 
-from logs2lang.stores.store import Store, open_store
+from logs2lang.stores.opening import open_store
+from logs2lang.stores.store import Store
 
 _numbers = itertools.count()
 

@@ -17,8 +17,9 @@ from logs2lang.dataset_builders.events import user_hash
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.reasoners import answer_cache
 from logs2lang.stores import refreshing
+from logs2lang.stores.opening import open_store
 from logs2lang.stores.refreshing import Refresher, forget_user, to_revision
-from logs2lang.stores.store import StoreError, open_store
+from logs2lang.stores.store import StoreError
 from logs2lang.verbalizers import text_cache
 from logs2lang.verbalizers.template import TemplateVerbalizer
 

@@ -13,11 +13,12 @@ from servers import PASSWORD, free_port, postgres_url, redis_url
 
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.stores import redis_store
-from logs2lang.stores.store import StoredText, StoreError, TextKey, open_store
+from logs2lang.stores.opening import open_store
+from logs2lang.stores.store import StoredText, StoreError, TextKey
 
 HOLDER = """
 import sys, time
-from logs2lang.stores.store import open_store
+from logs2lang.stores.opening import open_store
 with open_store(sys.argv[1]) as store, store.lease(7) as lease:
     print("held" if lease else "busy", flush=True)
     time.sleep(600)
