@@ -15,7 +15,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from ..build_options import BuildOptions
 from ..builder import SplitLog, named_training, write_group, write_group_histories
-from ..candidates import lined_up
+from ..candidates import WEIGHT, lined_up
 from ..checks import count_broken
 from ..dataset_folder.export import HISTORIES_FOLDER, shard_path, write_table
 from ..events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog
@@ -92,7 +92,8 @@ class GroupTask:
 
     def _build(self, numbers: Sequence[int], made: Path, own: DuckDB) -> dict[str, int]:
         log = self._split_log(own)
-        pool = lined_up(store("weights", own.read_parquet(f"{self.weights}/*.parquet"), own), own)
+        weights = own.read_parquet(f"{self.weights}/*.parquet").cast({WEIGHT: "int64"})  # Spark writes 1 as 32 bits
+        pool = lined_up(store("weights", weights, own), own)
         broken: Counter[str] = Counter()
         for number in numbers:
             folder = made / str(number)

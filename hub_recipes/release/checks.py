@@ -26,7 +26,23 @@ PICKLE_SUFFIXES = frozenset(
     {".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".dill", ".npy", ".npz", ".h5", ".keras"}
 )
 _TEXT_SUFFIXES = frozenset(
-    {".md", ".json", ".py", ".txt", ".yaml", ".yml", ".toml", ".csv", ".svg", ".jinja", ".css", ".js", ".html", ".sh"}
+    [
+        ".md",
+        ".json",
+        ".py",
+        ".txt",
+        ".yaml",
+        ".yml",
+        ".toml",
+        ".csv",
+        ".svg",
+        ".jinja",
+        ".css",
+        ".js",
+        ".html",
+        ".sh",
+        ".properties",
+    ]
 )
 _BINARY_SUFFIXES = frozenset({".parquet", ".safetensors", ".png", ".jpg", ".gif", ".ico"})
 _SECRET_NAMES = re.compile(

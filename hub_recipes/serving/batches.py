@@ -50,7 +50,8 @@ class Batches(Generic[Question, Answer]):
         ...     with ThreadPoolExecutor(1) as worker:
         ...         async with Batches(lambda numbers: [number * 2 for number in numbers], worker) as batches:
         ...             return await asyncio.gather(batches.ask(1), batches.ask(2))
-        >>> asyncio.run(ask_two())
+        >>> with ThreadPoolExecutor(1) as thread:  # a loop of its own, also where one is running
+        ...     thread.submit(asyncio.run, ask_two()).result()
         [2, 4]
     """
 

@@ -110,7 +110,7 @@ def test_ties_are_not_broken_by_item_id(make_source, connection):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"history": 0}, {"num_candidates": 11}, {"seed": -1}, {"protocol": "random"}, {"candidates": "easy"}]
+    "wrong", [{"history": 0}, {"num_candidates": 101}, {"seed": -1}, {"protocol": "random"}, {"candidates": "easy"}]
 )
 def test_options_out_of_range_name_what_was_expected(wrong):
     with pytest.raises(InputError, match=f"Build option '{next(iter(wrong))}' is .*expected"):

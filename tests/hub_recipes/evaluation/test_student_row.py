@@ -58,7 +58,7 @@ class HitsLongTexts:
         target, is_lucky = self.found[frozenset(ids)]
         others = [item_id for item_id in ids if item_id != target]
         is_hit = is_lucky or text.count("\n") == 2
-        return Ranking([target, *others] if is_hit else [*others, target], None)
+        return Ranking([target, *others] if is_hit else [*others, target])
 
 
 def rule(dataset: BuiltDataset, newest: int) -> StudentVerbalizer:

@@ -108,12 +108,12 @@ def test_decisions_are_counted_and_an_empty_history_is_a_text(serve, to_service,
 
 
 def test_nothing_that_was_asked_is_kept_on_disk(serve, to_service, bodies, dataset, tiny_language_model, monkeypatch):
-    from logs2lang.verbalizers import language_model_verbalizer
+    from logs2lang.verbalizers import text_cache
 
     def refuse(*args):
         raise AssertionError("a completion goes to disk")
 
-    monkeypatch.setattr(language_model_verbalizer, "write_missing", refuse)
+    monkeypatch.setattr(text_cache, "Cache", refuse)
     verbalizer = ActionVerbalizer(dataset.items(), tiny_language_model)
     verbalizer.keeps_completions = False
     assert serve(to_service(verbalizer)).post("/verbalize", json=bodies["/verbalize"]).status_code == 200

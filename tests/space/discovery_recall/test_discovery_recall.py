@@ -44,6 +44,8 @@ def test_scores_of_five_examples(metric):
         "discovery_recall@1_interval",
         "recall@1",
         "recall@1_interval",
+        "discovery_ndcg@1",
+        "ndcg@1",
         "mrr",
         "n_discovery",
         "n",

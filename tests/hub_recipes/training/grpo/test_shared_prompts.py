@@ -93,7 +93,7 @@ def test_a_model_that_cannot_read_trees_learns_as_with_trl(train, monkeypatch):
 
 def test_experts_are_balanced_as_by_trl(train, monkeypatch):
     """Their loss counts how often each is asked, and a prompt that is read once asks them less."""
-    monkeypatch.setattr("logs2lang.models.language_models.AutoModelForCausalLM.from_pretrained", tiny_experts)
+    monkeypatch.setattr("logs2lang.models.weights.AutoModelForCausalLM.from_pretrained", tiny_experts)
     logged, learned, _ = train(ResumableGRPOTrainer, lora_target_modules="q_proj,v_proj")
     as_logged, as_learned, _ = train(GRPOTrainer, lora_target_modules="q_proj,v_proj")
     assert all("aux_loss" in row for row in logged)
