@@ -25,25 +25,8 @@ USER_HASH = "^[0-9a-f]{16}$"
 PICKLE_SUFFIXES = frozenset(
     {".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".dill", ".npy", ".npz", ".h5", ".keras"}
 )
-_TEXT_SUFFIXES = frozenset(
-    [
-        ".md",
-        ".json",
-        ".py",
-        ".txt",
-        ".yaml",
-        ".yml",
-        ".toml",
-        ".csv",
-        ".svg",
-        ".jinja",
-        ".css",
-        ".js",
-        ".html",
-        ".sh",
-        ".properties",
-    ]
-)
+_CODE_SUFFIXES = frozenset({".py", ".sh", ".css", ".js", ".html", ".jinja", ".properties"})
+_TEXT_SUFFIXES = _CODE_SUFFIXES | {".md", ".json", ".txt", ".yaml", ".yml", ".toml", ".csv", ".svg"}
 _BINARY_SUFFIXES = frozenset({".parquet", ".safetensors", ".png", ".jpg", ".gif", ".ico"})
 _SECRET_NAMES = re.compile(
     r"(^|/)(\.env|\.netrc|\.git-credentials|\.pypirc|id_(rsa|ed25519|ecdsa)|token|credentials)(\.[^/]*)?$|\.(pem|key)$"
