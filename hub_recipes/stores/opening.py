@@ -12,7 +12,7 @@ def open_store(place: str) -> Store:
     """Open a store; one that is new is made.
 
     Args:
-        place (`str`): A folder for Parquet files; or `postgresql://USER:PASSWORD@HOST/DATABASE` (the extra `stores`
+        place (`str`): A folder for Parquet files; or `postgresql://USER@HOST/DATABASE` (the extra `stores`
             is needed), or `redis://HOST:PORT/NUMBER` and `rediss://` (the same).
 
     Raises:

@@ -34,7 +34,7 @@ class PostgresStore(Store):
     Leases are advisory locks of the session that also writes, so whoever can still write still has its leases.
 
     Args:
-        url (`str`): As psycopg takes it, such as `postgresql://ann:secret@db/texts`. What it leaves out comes from the
+        url (`str`): As psycopg takes it, such as `postgresql://ann@db/texts`. What it leaves out comes from the
             environment: `PGPASSWORD`, `PGSSLMODE` and so on.
 
     Raises:

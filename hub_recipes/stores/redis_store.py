@@ -29,7 +29,7 @@ class RedisStore(Store):
     """Texts in one database of a Redis server, under keys that begin with `logs2lang:`.
 
     Args:
-        url (`str`): As redis-py takes it, such as `redis://:secret@localhost:6379/0`.
+        url (`str`): As redis-py takes it, such as `redis://localhost:6379/0`.
 
     Raises:
         InputError: This is no such URL.

