@@ -20,8 +20,8 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from .build_options import BuildOptions
 from .events import FIRST_SEEN, ITEM_KEY, POSITION, USER_KEY, WORK_KEY, KeyedLog
+from .filters import is_choice
 from .schema import NUM_CANDIDATES, TIMESTAMP
-from .splits import is_choice
 from .tables.seeded_draws import PRIME, draw
 from .tables.stored_tables import store
 

@@ -15,6 +15,7 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from .build_options import BuildOptions
 from .dataset_folder.export import QUARANTINE_FILE
+from .filters import is_choice
 from .schema import (
     CANDIDATES,
     EXAMPLE_ID,
@@ -26,7 +27,6 @@ from .schema import (
     TIMESTAMP,
     USER,
 )
-from .splits import is_choice
 
 
 def violations(examples: ir.Table, options: BuildOptions) -> dict[str, int]:

@@ -65,7 +65,7 @@ def keep_interactions(
     left_out |= {TOO_FEW: lost} if lost else {}
     for name in ("judged_by_filters", *_PAIRS):
         drop_stored(name, connection)
-    if not connection.execute(kept.filter(_is_choice(kept)).count()):  # what was only shown can be no target
+    if not connection.execute(kept.filter(is_choice(kept)).count()):  # what was only shown can be no target
         raise InputError(f"The filters leave no interaction of this log: {_listed(left_out)}. Loosen them.")
     return kept, left_out
 
@@ -79,8 +79,8 @@ def _reason(rows: ir.Table, options: BuildOptions) -> ir.StringValue:
         holds[OUTSIDE_DATES] = bounds[0] if len(bounds) == 1 else bounds[0] | bounds[1]
     if options.min_value is not None:
         # What was only shown or started is not rated; it is never a target either.
-        holds[UNRATED] = _is_choice(rows) & rows[VALUE].isnull()
-        holds[LOW_RATING] = _is_choice(rows) & (rows[VALUE] < options.min_value)
+        holds[UNRATED] = is_choice(rows) & rows[VALUE].isnull()
+        holds[LOW_RATING] = is_choice(rows) & (rows[VALUE] < options.min_value)
     if not holds:
         return ibis.null("string")
     return ibis.cases(*((condition, reason) for reason, condition in holds.items()))
@@ -95,7 +95,7 @@ def _with_enough(rows: ir.Table, options: BuildOptions, connection: Tables) -> i
     least = {side: number for side, number in asked.items() if number is not None}
     if not least:
         return rows
-    pairs = store(_PAIRS[0], rows.filter(_is_choice(rows)).select(USER_ID, ITEM_ID).distinct(), connection)
+    pairs = store(_PAIRS[0], rows.filter(is_choice(rows)).select(USER_ID, ITEM_ID).distinct(), connection)
     before, turn = -1, 0
     while (left := int(connection.execute(pairs.count()))) != before:
         before, turn = left, 1 - turn
@@ -112,8 +112,9 @@ def _pairs_with_enough(pairs: ir.Table, least: Mapping[str, int]) -> ir.Table:
     return pairs
 
 
-def _is_choice(rows: ir.Table) -> ir.BooleanValue:
-    return rows[EVENT].notin(NOISE_EVENTS)
+def is_choice(events: ir.Table) -> ir.BooleanValue:
+    """Whether an event is something the user chose, so that it can be a target and counts as popularity."""
+    return events[EVENT].notin(NOISE_EVENTS)
 
 
 def _count_by_reason(judged: ir.Table, connection: Tables) -> dict[str, int]:

@@ -21,7 +21,8 @@ import ibis.expr.types as ir
 
 from .build_options import BuildOptions
 from .events import POSITION, USER_KEY
-from .schema import EVENT, NOISE_EVENTS, TIMESTAMP
+from .filters import is_choice
+from .schema import TIMESTAMP
 from .tables.counted_quantiles import quantiles
 from .tables.seeded_draws import draw, in_drawn_order
 
@@ -117,11 +118,6 @@ def cut_times(events: ir.Table, options: BuildOptions) -> tuple[datetime, dateti
     counts = by_second.agg(events=lambda rows: rows.count()).order_by("second").to_pyarrow()
     found = quantiles(counts["second"].to_numpy(), counts["events"].to_numpy(), (0.8, 0.9))
     return tuple(datetime.fromtimestamp(int(second), timezone.utc) for second in found)  # type: ignore[return-value]
-
-
-def is_choice(events: ir.Table) -> ir.BooleanValue:
-    """Whether an event is something the user chose, so that it can be a target and counts as popularity."""
-    return events[EVENT].notin(NOISE_EVENTS)
 
 
 def _last_two(choices: ir.Table, options: BuildOptions) -> tuple[ir.Table, ir.Table]:

@@ -17,8 +17,8 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from .build_options import BuildOptions
 from .events import ITEM_KEY, POSITION, USER_KEY
+from .filters import is_choice
 from .schema import ALL_USERS, COUNT, FOLD, ITEM_ID, LIFT, RANK, SUCCESSOR_FEATURES, USER
-from .splits import is_choice
 from .tables.stored_tables import scratch_tables
 
 SUCCESSOR_KEY = "successor_key"

@@ -30,7 +30,7 @@ from ..schema import (
 from ..successor_lists import SuccessorLists
 from ..successors import fold_to_read
 from .export import REPORT_FILE, TRUTH_FOLDER, filled_splits, shards_of
-from .newest_histories import NewestHistories
+from .stored_histories import NewestHistories
 
 _SOURCES = {
     "movielens-100k": "movielens-100k",

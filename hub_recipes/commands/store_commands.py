@@ -7,7 +7,7 @@ import typer
 
 from logs2lang.dataset_builders.input_error import InputError
 
-from .text_commands import AdapterOption, ModelOption, chosen_adapters
+from .text_commands import AdapterOption, ModelOption, VerbalizerOption, chosen_adapters
 
 store_app = typer.Typer()
 
@@ -27,13 +27,7 @@ StoreOption = Annotated[
 def refresh(
     dataset: FolderArgument,
     store: StoreOption,
-    verbalizer: Annotated[
-        str,
-        typer.Option(
-            help="Verbalizer: template, profile, successors, zero_shot, action or rewrite (both need an adapter), "
-            "or a decision rule such as action:next or action:newest-3."
-        ),
-    ] = "successors",
+    verbalizer: VerbalizerOption = "successors",
     verbalizer_adapter: AdapterOption = None,
     model: ModelOption = None,
     edition: Annotated[

@@ -45,6 +45,13 @@ AdapterOption = Annotated[
         "given once for each.",
     ),
 ]
+VerbalizerOption = Annotated[
+    str,
+    typer.Option(
+        help="Verbalizer: template, profile, successors, zero_shot, action, rewrite or student (these need an adapter "
+        "or a folder), or a decision rule such as action:next or action:newest-3."
+    ),
+]
 PrecisionOption = Annotated[
     Literal["highest", "high", "medium"],
     typer.Option(
@@ -435,13 +442,7 @@ def chosen_adapters(verbalizer: str, words: list[str] | None) -> dict[str, str]:
 def verbalize(
     dataset: DatasetArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
-    verbalizer: Annotated[
-        str,
-        typer.Option(
-            help="Verbalizer: template, profile, successors, zero_shot, action, rewrite or student (these need an "
-            "adapter or a folder), or a decision rule such as action:next or action:newest-3."
-        ),
-    ] = "template",
+    verbalizer: VerbalizerOption = "template",
     verbalizer_adapter: AdapterOption = None,
     split: SplitOption = "test",
     limit: LimitOption = None,

@@ -3,9 +3,8 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from math import inf
 from pathlib import Path
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -20,17 +19,16 @@ from logs2lang.dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY, IS_DISC
 from ..baselines import BASELINES
 from ..reasoners.reasoner import Reasoner
 from ..verbalizers.verbalizer import write_and_count
-from .catalogue import Catalogue
 from .catalogue_ranks import CatalogueChoice, CatalogueRanks, ScoreCatalogue
-from .evaluation import Progress, RowsLeftError, resumed_results, to_context, to_fingerprint, with_gains
+from .evaluation import Progress, resumed_results, run_missing_rows, to_context
 from .metric import metric_scores
-from .results import FINGERPRINT, ROW, UNAVAILABLE, Results
+from .results import ROW, Results
 from .row_measures import GAP, PICK, TARGET_RANK
 from .table_rows import RANDOM_ROW, BaselineRow, NothingToGoOnError, TableRow, VerbalizerRow, to_rows
+from .whole_catalogue import Catalogue
 
 ALL = "all"
 CUT_OFFS = (1, 3, 5, 10, 100)
-_OF_RUN = ("command", "created", "versions")
 ALL_CANDIDATES = "all_candidates"
 """Of `results.json`: how many items the catalogue has, where all of them were candidates."""
 
@@ -86,28 +84,12 @@ def evaluate_catalogue(
         output,
         overwrite,
     )
-    deadline, has_run = inf if minutes is None else monotonic() + 60 * minutes, False
-    for place, row in enumerate(table):
-        fingerprint = to_fingerprint(row, results.context)
-        if results.holds(row.name, fingerprint):
-            continue
-        if has_run and monotonic() >= deadline:
-            raise RowsLeftError([left.name for left in table[place:]])
-        has_run = True
-        try:
-            entry, ranks = _run(row, examples, choice, progress)
-        except NothingToGoOnError as reason:
-            results = results.with_unavailable(row.name, str(reason))
-            continue
-        run = {key: results.context[key] for key in _OF_RUN}
-        own = {FINGERPRINT: fingerprint, "run": run}
-        results = results.with_row({**entry, **own}, _predictions(row.name, examples, ranks))
-        results = with_gains(results, row.name)
-        if output is not None:
-            results.write(output)
-    if not results.rows:
-        whys = "; ".join(f"{name}: {why}" for name, why in results.context[UNAVAILABLE].items())
-        raise InputError(f"None of these rows can be scored ({whys}). Choose others.")
+
+    def run(row: TableRow) -> tuple[dict[str, Any], pd.DataFrame]:
+        entry, ranks = _run(row, examples, choice, progress)
+        return entry, _predictions(row.name, examples, ranks)
+
+    results = run_missing_rows(results, table, run, output=output, minutes=minutes)
     if output is not None:
         results.write(output)
     return results

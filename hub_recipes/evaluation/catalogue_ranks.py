@@ -17,7 +17,7 @@ from datasets import Dataset
 from logs2lang.dataset_builders.schema import EXAMPLE_ID
 
 from ..reasoners.ranking import ROUNDING
-from .catalogue import Catalogue
+from .whole_catalogue import Catalogue
 
 EXAMPLES_AT_ONCE = 128
 """With ten thousand items, 10 MB per array of scores."""

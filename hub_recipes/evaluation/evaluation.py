@@ -166,6 +166,44 @@ def evaluate_rows(
     if output is not None:
         prepare_runs(output, examples, [row[ROW] for row in results.rows])
     bench = Bench(examples, dataset, reasoner and _tokenizer(reasoner), cuts, tuple(seeds))
+
+    def run(row: TableRow) -> tuple[dict[str, Any], pd.DataFrame]:
+        entry, judged, rankings = bench.run(row, progress or _silent)
+        if output is not None:
+            write_run(output, row.name, examples, rankings)
+        return entry, to_predictions(row.name, judged)
+
+    results = run_missing_rows(results, table, run, output=output, minutes=minutes, seeds=seeds)
+    if against is not None:
+        results = replace(results, context={**results.context, COMPARISON: compare_with(results, against, cuts)})
+    if output is not None:
+        results.write(output)
+    return results
+
+
+def run_missing_rows(
+    results: Results,
+    table: Sequence[TableRow],
+    run: Callable[[TableRow], tuple[dict[str, Any], pd.DataFrame]],
+    *,
+    output: Path | None = None,
+    minutes: float | None = None,
+    seeds: Sequence[int] = (),
+) -> Results:
+    """Run the rows that results lack, or hold of other inputs; each is written as soon as it is finished.
+
+    Args:
+        results ([`Results`]): What is there already.
+        table (`list[TableRow]`): The rows that are wanted.
+        run (`Callable`): Gives a row as `results.json` holds it, but for gains, and its predictions.
+        output (`Path`, *optional*): Folder to write after each row.
+        minutes (`float`, *optional*): Begin no further row after so many, but at least one.
+        seeds (`list[int]`, *optional*): Part of what a row is known by.
+
+    Raises:
+        RowsLeftError: The time was over before the last row.
+        InputError: No row can be scored.
+    """
     deadline, has_run = inf if minutes is None else monotonic() + 60 * minutes, False
     for place, row in enumerate(table):
         fingerprint = to_fingerprint(row, results.context, seeds)
@@ -175,23 +213,17 @@ def evaluate_rows(
             raise RowsLeftError([left.name for left in table[place:]])
         has_run = True
         try:
-            entry, judged, rankings = bench.run(row, progress or _silent)
+            entry, predictions = run(row)
         except NothingToGoOnError as reason:
             results = results.with_unavailable(row.name, str(reason))
             continue
         own = {FINGERPRINT: fingerprint, "run": {key: results.context[key] for key in _RECORD}}
-        results = results.with_row({**entry, **own}, to_predictions(row.name, judged))
-        results = with_agreement(with_gains(results, row.name))
+        results = with_agreement(with_gains(results.with_row({**entry, **own}, predictions), row.name))
         if output is not None:
-            write_run(output, row.name, examples, rankings)
             results.write(output)
     if not results.rows:
         whys = "; ".join(f"{name}: {why}" for name, why in results.context[UNAVAILABLE].items())
         raise InputError(f"None of these rows can be scored ({whys}). Choose others.")
-    if against is not None:
-        results = replace(results, context={**results.context, COMPARISON: compare_with(results, against, cuts)})
-    if output is not None:
-        results.write(output)
     return results
 
 

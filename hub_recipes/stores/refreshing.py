@@ -10,7 +10,7 @@ from time import monotonic, sleep
 
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.dataset_folder.erasure import erase_user
-from logs2lang.dataset_builders.dataset_folder.newest_histories import NewestHistories
+from logs2lang.dataset_builders.dataset_folder.stored_histories import NewestHistories
 from logs2lang.dataset_builders.events import user_hash
 from logs2lang.dataset_builders.input_error import InputError
 

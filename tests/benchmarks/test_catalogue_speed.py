@@ -15,8 +15,8 @@ from logs2lang.baselines.sasrec_settings import SasRecSettings
 from logs2lang.dataset_builders.build_options import BuildOptions
 from logs2lang.dataset_builders.builder import build_dataset
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
-from logs2lang.evaluation.catalogue import Catalogue
 from logs2lang.evaluation.catalogue_ranks import CatalogueChoice
+from logs2lang.evaluation.whole_catalogue import Catalogue
 
 EXAMPLES, ITEMS = 3_550, 10_000
 MOST_SECONDS = 10

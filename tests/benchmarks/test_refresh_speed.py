@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from logs2lang.dataset_builders.build_options import BuildOptions
 from logs2lang.dataset_builders.builder import write_histories
-from logs2lang.dataset_builders.dataset_folder.newest_histories import NewestHistories
+from logs2lang.dataset_builders.dataset_folder.stored_histories import NewestHistories
 from logs2lang.dataset_builders.events import key_log
 from logs2lang.dataset_builders.raw_log import connect
 from logs2lang.stores.opening import open_store

@@ -15,9 +15,9 @@ from logs2lang.dataset_builders.builder import build_dataset
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.evaluation import catalogue_ranks
-from logs2lang.evaluation.catalogue import Catalogue
 from logs2lang.evaluation.catalogue_evaluation import evaluate_catalogue, rank_summary
 from logs2lang.evaluation.catalogue_ranks import CatalogueChoice
+from logs2lang.evaluation.whole_catalogue import Catalogue
 from logs2lang.reasoners import local
 from logs2lang.reasoners.local import LocalReasoner
 

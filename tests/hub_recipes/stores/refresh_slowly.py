@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from logs2lang.dataset_builders.dataset_folder.newest_histories import NewestHistories
+from logs2lang.dataset_builders.dataset_folder.stored_histories import NewestHistories
 from logs2lang.stores import refreshing
 from logs2lang.stores.opening import open_store
 from logs2lang.stores.refreshing import Refresher, to_revision
