@@ -399,7 +399,7 @@ def to_core(k_core: int | None, of_users: int | None, of_items: int | None) -> d
     """The least numbers of interactions that `--k-core` or the two options beside it ask for.
 
     Raises:
-        InputError: Both ways were used.
+        InputError: Both ways were used, or a core of none was asked for.
 
     Example:
         >>> to_core(5, None, None)
@@ -409,6 +409,8 @@ def to_core(k_core: int | None, of_users: int | None, of_items: int | None) -> d
         raise InputError(
             "--k-core is short for --min-user-interactions and --min-item-interactions; give it, or give those."
         )
+    if k_core is not None and k_core < 1:
+        raise InputError(f"--k-core is {k_core}; expected at least 1.")
     least = (of_users, of_items) if k_core is None else (k_core, k_core)
     return dict(zip(("min_user_interactions", "min_item_interactions"), least, strict=True))
 

@@ -88,6 +88,7 @@ def test_flags_of_the_map_win_over_the_mapping_file(run_main, log_file, tmp_path
         (["--interactions", "LOG", "--map", "user=uid"], "Did you mean"),
         (["--interactions", "LOG", "--map", COLUMN_MAP, "--strict"], "without --strict"),
         (["--interactions", "LOG", "--map", COLUMN_MAP, "--num-candidates", "101"], "num_candidates"),
+        (["--interactions", "LOG", "--map", COLUMN_MAP, "--k-core", "0"], "--k-core is 0"),
         (["--interactions", "LOG", "--map", COLUMN_MAP, "--protocol", "temporal", "--cuts", "soon"], "two ISO times"),
         (["--interactions", "LOG", "--map", COLUMN_MAP, "--mapping", "absent.yaml"], "absent.yaml"),
         (["--interactions", "LOG", "--map", COLUMN_MAP, "--master", "local[2]"], "add --engine spark"),
