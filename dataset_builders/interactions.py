@@ -49,6 +49,9 @@ from .schema import (
 )
 from .tables.stored_tables import Tables, brought, drop_stored, machine_of, store
 
+# Why a row that could be read cannot be used; where several hold, the first. A value or a duration that is no number
+# costs no row: it is left out of it, and a note counts them. Rows that could not even be read come with the reason of
+# their reader; see `sources.delimited`.
 BROKEN_ENCODING = "broken encoding"
 EMPTY_USER = "empty user"
 EMPTY_ITEM = "empty item"
@@ -59,22 +62,6 @@ OTHER_UNIT = "time in another unit than most"
 IMPOSSIBLE_TIME = "time before 1970-01-02 or from 2100 on"
 IMPOSSIBLE_DURATION = "duration negative or over 7 days"
 NAMELESS_ITEM = "catalogue row without an item id"
-REASONS = (
-    BROKEN_ENCODING,
-    EMPTY_USER,
-    EMPTY_ITEM,
-    ROUNDED_ID,
-    EMPTY_TIME,
-    OTHER_UNIT,
-    UNREADABLE_TIME,
-    IMPOSSIBLE_TIME,
-    IMPOSSIBLE_DURATION,
-    NAMELESS_ITEM,
-)
-"""Why a row that could be read cannot be used; where several hold, the first. A value or a duration that is no number
-costs no row: it is left out of it, and a note counts them. Rows that could not even be read come
-with the reason of their reader; see `sources.delimited`."""
-
 MAX_DURATION_S = 7 * 24 * 3600
 
 QUARANTINE_TYPES = {SOURCE_FILE: "string", SOURCE_ROW: "int64", RAW: "string", REASON: "string"}
