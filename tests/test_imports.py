@@ -29,7 +29,7 @@ FLOORS = (
     ("hub_recipes/verbalizers", "hub_recipes/reasoners"),
     ("hub_recipes/baselines", "hub_recipes/stores"),
     ("hub_recipes/evaluation",),
-    ("hub_recipes/serving",),
+    ("hub_recipes/serving", "hub_recipes/bulk"),
     ("hub_recipes/training/runs",),
     ("hub_recipes/training/objectives",),
     ("hub_recipes/training/grpo", "hub_recipes/training/distillation"),

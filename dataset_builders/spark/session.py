@@ -118,7 +118,7 @@ def _started(master: str, log: Path) -> "SparkSession":
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         for name, value in _ALONE.items():
             builder = builder.config(name, value)
-    with _errors_to(log):
+    with errors_to(log):
         return builder.master(_retrying(master)).getOrCreate()
 
 
@@ -136,7 +136,7 @@ def _retrying(master: str) -> str:
 
 
 @contextmanager
-def _errors_to(log: Path) -> Iterator[None]:
+def errors_to(log: Path) -> Iterator[None]:
     """Send what programs that are started here write to standard error to a file; a JVM writes a lot."""
     sys.stderr.flush()
     own = os.dup(2)

@@ -18,6 +18,8 @@ text_app = typer.Typer()
 
 TABLES = ("main", "ranks", "discoveries", "behaviour", "costs", "groups", "seeds")
 
+_RAY = "Ray"
+
 DEFAULT_ROWS = "template,profile,successors,baselines"
 
 DatasetArgument = Annotated[
@@ -441,7 +443,12 @@ def chosen_adapters(verbalizer: str, words: list[str] | None) -> dict[str, str]:
 @text_app.command()
 def verbalize(
     dataset: DatasetArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file to write.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="Parquet file to write; with --engine ray a folder, for one file per shard."
+        ),
+    ],
     verbalizer: VerbalizerOption = "template",
     verbalizer_adapter: AdapterOption = None,
     split: SplitOption = "test",
@@ -451,11 +458,67 @@ def verbalize(
     discoveries: DiscoveriesOption = False,
     seed: Annotated[int, typer.Option(help="Seed for choosing examples.")] = 0,
     matmul_precision: PrecisionOption = "highest",
+    engine: Annotated[
+        Literal["here", "ray"],
+        typer.Option(
+            help="here: this process. ray: actors of Ray Data (extra `ray`), for more texts than one process can "
+            "write.",
+            rich_help_panel=_RAY,
+        ),
+    ] = "here",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|HOST:PORT",
+            help="The Ray cluster: auto for the one that this machine is part of, or HOST:PORT of its head. All its "
+            "machines must see the folders of DATASET and --output, and have logs2lang. By default a Ray of this "
+            "machine alone, for this run.",
+            rich_help_panel=_RAY,
+        ),
+    ] = None,
+    actors: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that write; by default one per CPU, or, for a language model, per GPU if there is any.",
+            rich_help_panel=_RAY,
+        ),
+    ] = None,
+    shard_rows: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Most texts of a shard; by default 10,000, or 512 for a language model. What is lost where an actor "
+            "dies is the shard that it was writing.",
+            rich_help_panel=_RAY,
+        ),
+    ] = None,
 ) -> None:
     """Write the histories of a dataset as text: one row per example, with its length in tokens.
 
+    With --engine ray, the texts of a split are written as shards, such as test-00000-of-00003.parquet, into a folder
+    that `load_dataset` and `texts` of a reasoner's recipe read. The same command resumes: a shard that is there is
+    not written again. The text of an example that fails is missing, and the column `error` says why.
+
     [bold]logs2lang verbalize data/ml --verbalizer profile --limit 20 --output texts.parquet[/]
+
+    [bold]logs2lang verbalize data/ml --verbalizer successors --split train --engine ray --output texts/ml[/]
     """
+    if engine == "ray":
+        _verbalize_on_ray(
+            dataset,
+            output,
+            verbalizer,
+            chosen_adapters(verbalizer, verbalizer_adapter),
+            {"split": split, "history_length": history_length, "matmul_precision": matmul_precision},
+            model,
+            {"limit": limit, "discoveries": discoveries, "seed": seed, "shard_rows": shard_rows},
+            {"address": address, "actors": actors},
+        )
+        return
+    for name, given in {"--address": address, "--actors": actors, "--shard-rows": shard_rows}.items():
+        if given is not None:
+            raise InputError(f"{name} {given} is for Ray; add --engine ray.")
     from datasets import disable_progress_bars
 
     from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
@@ -497,6 +560,55 @@ def verbalize(
         )
     write_parquet(frame, output)
     print(f"{len(frame)} texts, {frame['compression'].mean():.2f} of the template's tokens on average: {output}")
+
+
+def _verbalize_on_ray(
+    dataset: str,
+    output: Path,
+    verbalizer: str,
+    adapters: dict[str, str],
+    settings: dict[str, Any],
+    model: str | None,
+    choice: dict[str, Any],
+    cluster: dict[str, Any],
+) -> None:
+    from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+    from logs2lang.dataset_builders.dataset_folder.output_paths import require_folder_place
+
+    from ..bulk.bulk_texts import write_bulk_texts
+    from ..bulk.shard_writer import Writing
+    from ..console.progress import show_progress
+    from ..models.language_models import DEFAULT_BASE_MODEL
+
+    require_folder_place(output)
+    built = BuiltDataset.open(dataset)
+    writing = Writing(
+        dataset=built.folder.absolute(),
+        verbalizer=verbalizer,
+        adapter=_as_seen_elsewhere(adapters.get(verbalizer)),
+        model=_as_seen_elsewhere(model) or DEFAULT_BASE_MODEL,
+        **settings,
+    )
+    with show_progress() as report:
+        done = write_bulk_texts(
+            built,
+            output,
+            writing,
+            progress=lambda finished, total: report(verbalizer, "writing", finished, total),
+            **choice,
+            **cluster,
+        )
+    if done.compression is None:
+        raise InputError(f"None of the {done.failed} texts could be written, such as: {done.error}.")
+    average = f"{done.compression:.2f} of the template's tokens on average"
+    print(f"{done.texts} texts, {average}: {output}, {done.shards} shards, {done.written} of them written now")
+    if done.failed:
+        print(f"{done.failed} rows have an error in place of a text, such as: {done.error}", file=sys.stderr)
+
+
+def _as_seen_elsewhere(name: str | None) -> str | None:
+    """A model as another process finds it, which runs in another folder."""
+    return str(Path(name).absolute()) if name is not None and Path(name).is_dir() else name
 
 
 @text_app.command()

@@ -372,8 +372,7 @@ def load_language_model(
     base_id = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
     base_folder = model_folder(base_id)
     model = weights.adapted(base_folder, folder, device, name, base_id)
-    has_tokenizer = (folder / "tokenizer_config.json").exists()
-    tokenizer = _load_tokenizer(name, folder if has_tokenizer else base_folder)
+    tokenizer = _load_tokenizer(name, folder if _has_tokenizer(folder) else base_folder)
     fingerprint = f"{content_hash(base_folder)}+{content_hash(folder)}{mark}"
     return LanguageModel(model, tokenizer, base_id, name, fingerprint, switches)
 
@@ -413,8 +412,15 @@ def check_chat_template_kwargs(switches: Any, where: str) -> None:
 
 
 def load_tokenizer(name: str = DEFAULT_BASE_MODEL) -> PreTrainedTokenizerBase:
-    """The tokenizer of a base model alone, without its weights; see [`load_language_model`] for `name`."""
-    return _load_tokenizer(name, model_folder(name))
+    """The tokenizer of a model alone, without its weights; see [`load_language_model`] for `name`."""
+    folder = model_folder(name)
+    if (folder / ADAPTER_CONFIG).exists() and not _has_tokenizer(folder):
+        folder = model_folder(PeftConfig.from_pretrained(str(folder)).base_model_name_or_path)
+    return _load_tokenizer(name, folder)
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return (folder / "tokenizer_config.json").exists()
 
 
 def _load_tokenizer(name: str, folder: Path) -> PreTrainedTokenizerBase:

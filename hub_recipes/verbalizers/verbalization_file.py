@@ -18,6 +18,8 @@ from .verbalizer import write_and_count
 TEXT = "text"
 TOKENS = "tokens"
 COMPRESSION = "compression"
+ERROR = "error"
+"""Of texts that were written in bulk: why a row has no text."""
 
 
 def to_verbalizations(

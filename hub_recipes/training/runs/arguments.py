@@ -149,8 +149,8 @@ class ReasonerArguments(RunArguments):
     )
     texts: str | None = option(
         None,
-        "Instead of a verbalizer: folder with train.parquet and validation.parquet, as written by `logs2lang "
-        "verbalize`.",
+        "Instead of a verbalizer: folder with train.parquet and validation.parquet, or their shards, as written by "
+        "`logs2lang verbalize`.",
     )
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from datasets import Dataset
 
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.dataset_folder.export import shards_of
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
 
@@ -37,13 +38,19 @@ def training_texts(arguments: ReasonerArguments, dataset: BuiltDataset, examples
 
 
 def read_texts(path: Path, example_ids: Sequence[str]) -> list[str]:
-    """The text of each example from a file of `logs2lang verbalize`.
+    """The text of each example from a file of `logs2lang verbalize`, or from the shards that `--engine ray` wrote.
+
+    Args:
+        path (`Path`): The file, such as `texts/train.parquet`. Where it is missing, `texts/train-*-of-*.parquet`.
+        example_ids (`list[str]`): Whose texts.
 
     Raises:
         InputError: The file is missing or is no such file, or has no text for an example.
     """
+    files = [path] if path.exists() else shards_of(path.parent.parent, path.parent.name, path.stem)
     try:
-        frame = pd.read_parquet(path, columns=[EXAMPLE_ID, TEXT])
+        read = [pd.read_parquet(file, columns=[EXAMPLE_ID, TEXT]) for file in files or [path]]
+        frame = pd.concat(read).dropna(subset=TEXT)
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path} cannot be read as verbalizations ({str(error).splitlines()[0]}). Write it with `logs2lang "

@@ -6,7 +6,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.models.language_models import load_language_model
+from logs2lang.models.language_models import load_language_model, load_tokenizer
 
 TEXTS = ["a", "the second prompt", "one more, a longer prompt than all the others", "b"]
 
@@ -121,6 +121,11 @@ def test_an_adapter_loads_with_the_base_model_it_names(adapter_folder, tiny_mode
 
 def other_base(tiny_language_model, **changes) -> LlamaForCausalLM:
     return LlamaForCausalLM(LlamaConfig(**{**tiny_language_model.model.config.to_dict(), **changes}))
+
+
+def test_the_tokenizer_of_an_adapter_without_one_is_that_of_its_base(adapter_folder, tiny_model_folder):
+    assert not (adapter_folder / "tokenizer_config.json").exists()
+    assert load_tokenizer(str(adapter_folder)).get_vocab() == load_tokenizer(str(tiny_model_folder)).get_vocab()
 
 
 @pytest.mark.parametrize("changes", [{"hidden_size": 64}, {"num_hidden_layers": 3}, {"num_hidden_layers": 1}])

@@ -1,0 +1,1 @@
+"""Texts in bulk: many examples written by actors on Ray, shard by shard."""

@@ -1,0 +1,204 @@
+"""Texts of many examples, written by actors on Ray: Parquet shard by shard, and never a finished shard again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+from peft import PeftConfig
+
+from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
+from logs2lang.dataset_builders.input_error import InputError
+
+from ..models.model_folders import ADAPTER_CONFIG, STUDENT_WEIGHTS, VERBALIZER_CONFIG, content_hash, model_folder
+from ..verbalizers.by_rule import is_written_by_rule, to_rule_verbalizer
+from ..verbalizers.learned import LOADED_VERBALIZERS
+from ..verbalizers.verbalization_file import COMPRESSION, ERROR
+from .ray_session import ray_session, to_sentence
+from .shard_writer import ROWS, TROUBLE, ShardWriter, Writing, require_in_order
+from .text_shards import TextShards
+
+ROWS_PER_SHARD = 10_000
+ROWS_PER_MODEL_SHARD = 512
+"""Of a language model, which takes longer: a kill costs one shard of each actor at the most."""
+
+_LIVES = 3
+"""How often Ray gives a shard to another actor after one has died of it: one that no memory suffices for would
+otherwise be tried for ever."""
+
+
+@dataclass(frozen=True)
+class BulkTexts:
+    """What a run made.
+
+    Args:
+        texts (`int`): How many examples have a text, those of earlier runs included.
+        failed (`int`): How many have an error instead.
+        error (`str` or `None`): One of these errors.
+        compression (`float` or `None`): Tokens of a text over tokens of the template's, on average.
+        written (`int`): How many shards this run wrote.
+        shards (`int`): How many there are.
+    """
+
+    texts: int
+    failed: int
+    error: str | None
+    compression: float | None
+    written: int
+    shards: int
+
+
+def write_bulk_texts(
+    dataset: BuiltDataset,
+    folder: Path,
+    writing: Writing,
+    *,
+    limit: int | None = None,
+    discoveries: bool = False,
+    seed: int = 0,
+    shard_rows: int | None = None,
+    address: str | None = None,
+    actors: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> BulkTexts:
+    """Write the texts of a split as shards, with a pool of actors; shards that are there already stay as they are.
+
+    Memory is bounded: an actor holds `BATCH` examples and the verbalizer, and Ray passes on only numbers of shards. A
+    shard whose actor dies is written by another one.
+
+    Args:
+        dataset ([`BuiltDataset`]): Whose histories are written as text. All machines see its folder.
+        folder (`Path`): Where to; all machines see it. Several splits may lie side by side.
+        writing ([`Writing`]): Who writes.
+        limit, discoveries, seed: Which examples; see [`choose_examples`].
+        shard_rows (`int`, *optional*): Most texts of a shard; 10,000 by default, 512 with a language model.
+        address (`str`, *optional*): Where Ray runs; see [`ray_session`].
+        actors (`int`, *optional*): How many actors; as many as Ray has CPUs by default, or, for a language model,
+            GPUs, if it has any.
+        progress (`Callable[[int, int], None]`, *optional*): Called with how many texts are there, and of how many.
+
+    Raises:
+        InputError: Something cannot be loaded, other texts are in the way, another run is at work, or Ray fails.
+
+    Example:
+        >>> writing = Writing(Path("data/own"), "test", "successors")
+        >>> write_bulk_texts(BuiltDataset.open("data/own"), Path("texts/own"), writing)  # doctest: +SKIP
+    """
+    require_in_order(writing.verbalizer)
+    folder = folder.absolute()
+    by_model = _needs_model(writing)
+    rows = shard_rows or (ROWS_PER_MODEL_SHARD if by_model else ROWS_PER_SHARD)
+    written_by = _written_by(dataset, writing)
+    choice: dict[str, Any] = {"limit": limit, "discoveries": discoveries, "seed": seed}
+    texts = TextShards.of(dataset, writing.split, folder, rows, written_by, **choice)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / f".{writing.split}.lock", timeout=0):
+            missing = texts.missing()
+            if missing:
+                log = folder.parent / f"ray-{datetime.now(timezone.utc):%Y-%m-%dT%H-%M-%S}.log"
+                try:
+                    with ray_session(address, actors, log):
+                        _write(texts, missing, writing, _pool(by_model, actors, len(missing)), log, progress)
+                finally:  # what actors left that were killed
+                    for partial in folder.glob(f".{writing.split}-*.partial"):
+                        partial.unlink(missing_ok=True)
+            return _counted(texts, len(missing))
+    except Timeout as error:
+        raise InputError(
+            f"Another run is writing texts of the split {writing.split!r} to {folder}. Wait for it, or give another "
+            "--output."
+        ) from error
+
+
+def _needs_model(writing: Writing) -> bool:
+    if writing.adapter is None:
+        return not is_written_by_rule(writing.verbalizer)
+    return not (model_folder(writing.adapter) / STUDENT_WEIGHTS).is_file()
+
+
+def _written_by(dataset: BuiltDataset, writing: Writing) -> dict[str, Any]:
+    """What decides a text beside its example. Says at once where something is missing, without loading a model."""
+    if writing.adapter is not None:
+        folder = model_folder(writing.adapter)
+        LOADED_VERBALIZERS[writing.verbalizer].trained_choices(folder / VERBALIZER_CONFIG)
+        fingerprint = content_hash(folder)
+        if (folder / ADAPTER_CONFIG).exists():
+            base = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
+            fingerprint = f"{content_hash(model_folder(base))}+{fingerprint}"
+    elif is_written_by_rule(writing.verbalizer):
+        fingerprint = to_rule_verbalizer(writing.verbalizer, dataset).fingerprint
+    else:
+        fingerprint = content_hash(model_folder(writing.model))
+    return {
+        "verbalizer": writing.verbalizer,
+        "fingerprint": fingerprint,
+        "model": content_hash(model_folder(writing.model)),
+        "history_length": writing.history_length,
+    }
+
+
+def _pool(by_model: bool, actors: int | None, shards: int) -> dict[str, Any]:
+    """How many actors, and what each of them takes."""
+    import ray
+    from ray.data import ActorPoolStrategy
+
+    there = ray.cluster_resources()
+    on_gpus = by_model and there.get("GPU", 0) >= 1
+    most = actors or max(1, int(there.get("GPU" if on_gpus else "CPU", 1)))
+    return {"compute": ActorPoolStrategy(size=min(most, shards)), "num_gpus" if on_gpus else "num_cpus": 1}
+
+
+def _write(
+    texts: TextShards,
+    missing: list[int],
+    writing: Writing,
+    pool: dict[str, Any],
+    log: Path,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    import ray
+    from ray.data import DataContext
+
+    settings = DataContext.get_current()
+    settings.enable_progress_bars = False  # ours say how far it is
+    settings.print_on_execution_start = False
+    settings.execution_no_progress_timeout_s = -1  # a shard of a large model may take an hour
+    total = sum(len(shard.rows) for shard in texts.shards)
+    done = total - sum(len(texts.shards[number].rows) for number in missing)
+    # One number, one block, one task: an actor that dies takes no more than its own shards with it.
+    finished = ray.data.from_items(missing, override_num_blocks=len(missing)).map_batches(
+        ShardWriter,
+        fn_constructor_args=(writing, texts),
+        batch_size=1,
+        ray_remote_args_fn=partial(dict, max_task_retries=_LIVES),
+        **pool,
+    )
+    if progress is not None:
+        progress(done, total)
+    for batch in finished.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        if trouble := next(filter(None, batch[TROUBLE].to_pylist()), None):
+            log.write_text(trouble, encoding="utf-8")
+            raise InputError(to_sentence(trouble, log))
+        done += pc.sum(batch[ROWS]).as_py()
+        if progress is not None:
+            progress(done, total)
+
+
+def _counted(texts: TextShards, written: int) -> BulkTexts:
+    """Count what lies in the shards, one after the other."""
+    failed, ratios, error = 0, 0.0, None
+    for shard in texts.shards:
+        table = pq.read_table(shard.path, columns=[COMPRESSION, ERROR])
+        errors = table[ERROR].drop_null()
+        failed += len(errors)
+        error = error or (errors[0].as_py() if len(errors) else None)
+        ratios += pc.sum(table[COMPRESSION]).as_py() or 0.0
+    total = sum(len(shard.rows) for shard in texts.shards)
+    count = total - failed
+    return BulkTexts(count, failed, error, ratios / count if count else None, written, len(texts.shards))
