@@ -40,7 +40,7 @@ def choose_examples(
 
 
 def choose_places(
-    count: int, limit: int | None, seed: int, are_discoveries: Sequence[bool] | None
+    count: int, limit: int | None, seed: int, are_discoveries: Sequence[bool] | np.ndarray | None
 ) -> np.ndarray | None:
     """Which of a split's examples are used, by their place.
 

@@ -1,12 +1,13 @@
 """Texts of many examples, written by actors on Ray: Parquet shard by shard, and never a finished shard again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
@@ -181,7 +182,8 @@ def _write(
     )
     if progress is not None:
         progress(done, total)
-    for batch in finished.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+    told = finished.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+    for batch in cast(Iterable[pa.Table], told):
         if trouble := next(filter(None, batch[TROUBLE].to_pylist()), None):
             log.write_text(trouble, encoding="utf-8")
             raise InputError(to_sentence(trouble, log))

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.spark.session import errors_to
@@ -74,7 +75,7 @@ def _prepare(address: str | None) -> None:
 def _connect(address: str | None, cpus: int | None, log: Path) -> None:
     import ray
 
-    own = {"num_cpus": cpus or _usable_cpus(), "include_dashboard": False}
+    own: dict[str, Any] = {"num_cpus": cpus or _usable_cpus(), "include_dashboard": False}
     handled = signal.getsignal(signal.SIGTERM)
     try:
         with errors_to(log):  # its core says there what it does with our settings

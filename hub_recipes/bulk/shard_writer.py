@@ -137,7 +137,8 @@ class ShardWriter:
         histories = [example[HISTORY] if length is None else example[HISTORY][-length:] for example in examples]
         read = [fold_to_read(example[USER], self.writing.split, folds) for example in examples]
         ids = [example[EXAMPLE_ID] for example in examples]
-        return to_verbalizations(ids, histories, verbalizer, tokenizer, folds=read).to_dict("records")
+        frame = to_verbalizations(ids, histories, verbalizer, tokenizer, folds=read)
+        return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any, int]:
