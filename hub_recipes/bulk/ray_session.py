@@ -139,9 +139,9 @@ def to_sentence(trace: str, log: Path) -> str:
         log (`Path`): Where it can be read.
 
     Example:
-        >>> to_sentence("...\n  logs2lang.x.InputError: data has no items. Build it again.\n", Path("x.log"))
+        >>> to_sentence("...\\n  logs2lang.x.InputError: data has no items. Build it again.\\n", Path("x.log"))
         'data has no items. Build it again. The stack trace is in x.log.'
-        >>> to_sentence("Traceback:\n  ...\nActorDiedError: It died.\n", Path("x.log"))
+        >>> to_sentence("Traceback:\\n  ...\\nActorDiedError: It died.\\n", Path("x.log"))
         'Ray could not finish the texts: ActorDiedError: It died. The stack trace is in x.log.'
     """
     where = f"The stack trace is in {log}."
