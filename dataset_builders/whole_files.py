@@ -10,11 +10,12 @@ from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, writer: str = "") -> Iterator[Path]:
     """A path to write to; what was written takes the place of `path` once the block ends without an error.
 
     Args:
         path (`Path`): Where the file belongs. Its folder is made if it is missing.
+        writer (`str`, *optional*): A name of its own, where another process may be writing the same file.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -24,7 +25,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         ['a.txt']
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    mark = f".{writer}" if writer else ""
+    partial = path.with_name(f".{path.name}{mark}.partial")
     try:
         yield partial
         os.replace(partial, path)

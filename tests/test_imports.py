@@ -39,7 +39,7 @@ FLOORS = (
 """From the ground up; neighbours on one floor import nothing of one another."""
 STATIONS = (
     ("schema.py", "input_error.py", "whole_files.py"),
-    ("build_options.py", "checksums.py"),
+    ("build_options.py", "checksums.py", "engine_errors.py"),
     ("tables", "raw_log.py", "package_files.py", "web_files.py", "hub_files.py"),
     ("cells",),
     ("catalogue.py", "filters.py"),

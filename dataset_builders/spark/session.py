@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..engine_errors import errors_to, our_words
 from ..input_error import InputError
 from .java import MIN_JAVA, REMEDY, java_version
 
@@ -38,7 +39,6 @@ _ALONE = {
 }
 """A Spark on this machine alone listens to no other."""
 
-_OUR_ERROR = re.compile(r"input_error\.InputError: (.+)")
 _NO_SPACE = "No space left on device"
 
 
@@ -135,20 +135,6 @@ def _retrying(master: str) -> str:
     return f"local[{threads},{_ATTEMPTS}]"
 
 
-@contextmanager
-def errors_to(log: Path) -> Iterator[None]:
-    """Send what programs that are started here write to standard error to a file; a JVM writes a lot."""
-    sys.stderr.flush()
-    own = os.dup(2)
-    try:
-        with log.open("ab") as file:
-            os.dup2(file.fileno(), 2)
-        yield
-    finally:
-        os.dup2(own, 2)
-        os.close(own)
-
-
 def _sentence(error: str, log: Path) -> str:
     """What Spark says, as one sentence; what one of our own functions said on an executor, in its words.
 
@@ -157,8 +143,8 @@ def _sentence(error: str, log: Path) -> str:
         'a.csv cannot be read. Check it. The stack trace is in x.log.'
     """
     trace = f"The stack trace is in {log}."
-    if ours := _OUR_ERROR.search(error):
-        return f"{ours[1].strip()} {trace}"
+    if ours := our_words(error):
+        return f"{ours} {trace}"
     if _NO_SPACE in error:
         return f"A disk that Spark works on is full. Free some space, or set spark.local.dir to another one. {trace}"
     first = error.strip().splitlines()[0][:300] if error.strip() else "it stopped without a message"

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
-from peft import PeftConfig
 
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 
-from ..models.model_folders import ADAPTER_CONFIG, STUDENT_WEIGHTS, VERBALIZER_CONFIG, content_hash, model_folder
+from ..models.language_models import fingerprint_of
+from ..models.model_folders import STUDENT_WEIGHTS, VERBALIZER_CONFIG, content_hash, model_folder
 from ..verbalizers.by_rule import is_written_by_rule, to_rule_verbalizer
 from ..verbalizers.learned import LOADED_VERBALIZERS
 from ..verbalizers.verbalization_file import COMPRESSION, ERROR
@@ -107,8 +107,8 @@ def write_bulk_texts(
                     with ray_session(address, actors, log):
                         _write(texts, missing, writing, _pool(by_model, actors, len(missing)), log, progress)
                 finally:  # what actors left that were killed
-                    for partial in folder.glob(f".{writing.split}-*.partial"):
-                        partial.unlink(missing_ok=True)
+                    for begun in folder.glob(f".{writing.split}-*.partial"):
+                        begun.unlink(missing_ok=True)
             return _counted(texts, len(missing))
     except Timeout as error:
         raise InputError(
@@ -128,10 +128,7 @@ def _written_by(dataset: BuiltDataset, writing: Writing) -> dict[str, Any]:
     if writing.adapter is not None:
         folder = model_folder(writing.adapter)
         LOADED_VERBALIZERS[writing.verbalizer].trained_choices(folder / VERBALIZER_CONFIG)
-        fingerprint = content_hash(folder)
-        if (folder / ADAPTER_CONFIG).exists():
-            base = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
-            fingerprint = f"{content_hash(model_folder(base))}+{fingerprint}"
+        fingerprint = fingerprint_of(folder)
     elif is_written_by_rule(writing.verbalizer):
         fingerprint = to_rule_verbalizer(writing.verbalizer, dataset).fingerprint
     else:

@@ -15,13 +15,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from logs2lang.dataset_builders.engine_errors import errors_to, our_words
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.spark.session import errors_to
 
 _AUTO = "auto"
 _HOST_AND_PORT = re.compile(r"([^:/\s]+):(\d{1,5})")
 _REACH_S = 5.0
-_OUR_ERROR = re.compile(r"InputError: (.+)")
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 """Ray reports how it is used, and its core writes warnings to standard error, unless it is told otherwise."""
 _AUTH_MODE, _AUTH_TOKEN = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"
@@ -145,7 +144,7 @@ def to_sentence(trace: str, log: Path) -> str:
         'Ray could not finish the texts: ActorDiedError: It died. The stack trace is in x.log.'
     """
     where = f"The stack trace is in {log}."
-    if ours := _OUR_ERROR.search(trace):
-        return f"{ours[1].strip()} {where}"
+    if ours := our_words(trace):
+        return f"{ours} {where}"
     said = next((line for line in reversed(trace.splitlines()) if line.strip()), "it stopped without a message")
     return f"Ray could not finish the texts: {said.strip()[:300].rstrip('.')}. {where}"

@@ -2,8 +2,7 @@
 
 import os
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import EXAMPLE_ID, HISTORY, USER
 from logs2lang.dataset_builders.successors import fold_to_read
+from logs2lang.dataset_builders.whole_files import whole_file
 
 from ..evaluation.table_rows import to_verbalizer
 from ..models.accelerators import MatmulPrecision, set_matmul_precision
@@ -110,7 +110,9 @@ class ShardWriter:
         """
         shard = self.texts.shards[number]
         if not shard.path.exists():
-            with _own_partial(shard.path) as partial, pq.ParquetWriter(partial, self._schema) as file:
+            # Ray may give a shard to another actor while the first one, cut off from the network, still writes it.
+            own = f"{gethostname()}-{os.getpid()}"
+            with whole_file(shard.path, own) as partial, pq.ParquetWriter(partial, self._schema) as file:
                 for batch in shard.batches((EXAMPLE_ID, USER, HISTORY), BATCH):
                     file.write_table(pa.Table.from_pylist(self.rows(batch.to_pylist()), self._schema))
         return len(shard.rows)
@@ -152,19 +154,6 @@ class ShardWriter:
         kinds = {EXAMPLE_ID: pa.string(), TEXT: pa.string(), TOKENS: pa.int64(), COMPRESSION: pa.float64()}
         counted = dict.fromkeys(decided, pa.int64())
         return pa.schema({**kinds, **counted, ERROR: pa.string()}, self.texts.metadata)
-
-
-@contextmanager
-def _own_partial(path: Path) -> Iterator[Path]:
-    """Like [`whole_file`], under a name of this process alone: Ray may give a shard to another actor while the first
-    one, cut off from the network, is still writing it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{gethostname()}-{os.getpid()}.partial")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def require_in_order(verbalizer: str) -> None:

@@ -368,13 +368,29 @@ def load_language_model(
     mark = "" if chat_template_kwargs is None else f"+{json.dumps(switches, sort_keys=True)}"
     if not (folder / ADAPTER_CONFIG).exists():
         model = weights.base(folder, device)
-        return LanguageModel(model, _load_tokenizer(name, folder), name, None, content_hash(folder) + mark, switches)
-    base_id = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
+        return LanguageModel(model, _load_tokenizer(name, folder), name, None, fingerprint_of(folder) + mark, switches)
+    base_id = base_of(folder)
     base_folder = model_folder(base_id)
     model = weights.adapted(base_folder, folder, device, name, base_id)
     tokenizer = _load_tokenizer(name, folder if _has_tokenizer(folder) else base_folder)
-    fingerprint = f"{content_hash(base_folder)}+{content_hash(folder)}{mark}"
-    return LanguageModel(model, tokenizer, base_id, name, fingerprint, switches)
+    return LanguageModel(model, tokenizer, base_id, name, fingerprint_of(folder) + mark, switches)
+
+
+def base_of(folder: Path) -> str:
+    """The Hub id or folder of the base model that an adapter names."""
+    return PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
+
+
+def fingerprint_of(folder: Path) -> str:
+    """The content of a model's folder as a hash; of an adapter, its base model's and its own.
+
+    Args:
+        folder (`Path`): As [`model_folders.model_folder`] returns it.
+    """
+    own = content_hash(folder)
+    if not (folder / ADAPTER_CONFIG).exists():
+        return own
+    return f"{content_hash(model_folder(base_of(folder)))}+{own}"
 
 
 def trained_chat_template_kwargs(folder: Path) -> dict[str, Any]:
@@ -415,7 +431,7 @@ def load_tokenizer(name: str = DEFAULT_BASE_MODEL) -> PreTrainedTokenizerBase:
     """The tokenizer of a model alone, without its weights; see [`load_language_model`] for `name`."""
     folder = model_folder(name)
     if (folder / ADAPTER_CONFIG).exists() and not _has_tokenizer(folder):
-        folder = model_folder(PeftConfig.from_pretrained(str(folder)).base_model_name_or_path)
+        folder = model_folder(base_of(folder))
     return _load_tokenizer(name, folder)
 
 
