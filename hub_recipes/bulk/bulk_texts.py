@@ -1,5 +1,6 @@
 """Texts of many examples, written by actors on Ray: Parquet shard by shard, and never a finished shard again."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -170,13 +171,16 @@ def _write(
     total = sum(len(shard.rows) for shard in texts.shards)
     done = total - sum(len(texts.shards[number].rows) for number in missing)
     # One number, one block, one task: an actor that dies takes no more than its own shards with it.
-    finished = ray.data.from_items(missing, override_num_blocks=len(missing)).map_batches(
-        ShardWriter,
-        fn_constructor_args=(writing, texts),
-        batch_size=1,
-        ray_remote_args_fn=partial(dict, max_task_retries=_LIVES),
-        **pool,
-    )
+    with warnings.catch_warnings():
+        # Ray 2.64 removes the argument; until then nothing else limits how often a shard is tried.
+        warnings.filterwarnings("ignore", message="`ray_remote_args_fn` is deprecated")
+        finished = ray.data.from_items(missing, override_num_blocks=len(missing)).map_batches(
+            ShardWriter,
+            fn_constructor_args=(writing, texts),
+            batch_size=1,
+            ray_remote_args_fn=partial(dict, max_task_retries=_LIVES),
+            **pool,
+        )
     if progress is not None:
         progress(done, total)
     told = finished.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)

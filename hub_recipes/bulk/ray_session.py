@@ -6,6 +6,7 @@ import re
 import secrets
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import traceback
@@ -21,6 +22,7 @@ from logs2lang.dataset_builders.input_error import InputError
 _AUTO = "auto"
 _HOST_AND_PORT = re.compile(r"([^:/\s]+):(\d{1,5})")
 _REACH_S = 5.0
+_ANSWER_S = 20.0
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 """Ray reports how it is used, and its core writes warnings to standard error, unless it is told otherwise."""
 _AUTH_MODE, _AUTH_TOKEN = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"
@@ -103,7 +105,7 @@ def _connect(address: str | None, cpus: int | None, log: Path) -> None:
 
 
 def _require_reachable(address: str) -> None:
-    """Stop where nothing listens: Ray itself would try for most of a minute."""
+    """Stop where nothing listens, or something other than Ray: Ray itself would try for minutes."""
     if address == _AUTO:
         return
     found = _HOST_AND_PORT.fullmatch(address)
@@ -116,6 +118,20 @@ def _require_reachable(address: str) -> None:
             f"No Ray answers at {address} ({error}). Check the address and that the cluster is running, or leave out "
             "--address to use this machine alone."
         ) from error
+    status = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
+    try:
+        asked = subprocess.run(status, capture_output=True, text=True, timeout=_ANSWER_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise InputError(
+            f"Something listens at {address} and does not answer as Ray does within {_ANSWER_S:.0f} seconds. Check "
+            "the address, which `ray start --head` prints, or leave out --address to use this machine alone."
+        ) from error
+    if asked.returncode:
+        said = (asked.stderr.strip() or asked.stdout.strip() or "no reason").splitlines()[-1][:300].rstrip(".")
+        raise InputError(
+            f"The Ray at {address} cannot be used ({said}). Check `ray status --address {address}`, or leave out "
+            "--address to use this machine alone."
+        )
 
 
 def _usable_cpus() -> int:

@@ -40,6 +40,14 @@ def test_an_address_that_does_not_answer_is_named(refused):
     assert refused("--engine", "ray", "--address", address).startswith(f"No Ray answers at {address} (")
 
 
+def test_a_port_that_is_not_ray_is_told_from_one_that_is(refused, monkeypatch):
+    monkeypatch.setattr(ray_session, "_ANSWER_S", 3.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        said = refused("--engine", "ray", "--address", address)
+    assert said.startswith(f"Something listens at {address} and does not answer as Ray does within 3 seconds.")
+
+
 def test_a_missing_ray_is_said_with_what_installs_it(refused, monkeypatch):
     monkeypatch.setattr(ray_session, "find_spec", lambda name: None)
     said = refused("--engine", "ray")
