@@ -27,7 +27,7 @@ from logs2lang.dataset_builders.schema import (
     USER,
 )
 
-from ..verbalizers.action import WITH_NEXT, ActionVerbalizer, parse_decisions
+from ..verbalizers.action import WITH_NEXT, ActionVerbalizer
 
 DECISIONS_FILE = "decisions.json"
 USERS_FILE = "decisions_users.md"
@@ -82,10 +82,7 @@ def count_decisions(
     """
     histories, folds = examples[HISTORY][:], examples[FOLD][:]
     writings = {when: one.write(histories, folds=folds) for when, one in verbalizers.items()}
-    decided = {
-        when: [parse_decisions(one.completion, len(one.shown), verbalizers[when].known).of_records for one in of_when]
-        for when, of_when in writings.items()
-    }
+    decided = {when: verbalizers[when].decided(of_when, folds) for when, of_when in writings.items()}
     frames = [_records(when, examples, decided[when], _Known.of(dataset)) for when in verbalizers]
     records = pd.concat(frames, ignore_index=True)
     full = [

@@ -24,7 +24,7 @@ from ..baselines.sasrec_settings import SasRecSettings
 from ..models.language_models import load_language_model
 from ..reasoners.ranking import Ranking
 from ..reasoners.reasoner import Reasoner
-from ..verbalizers.action import ActionVerbalizer, parse_decisions
+from ..verbalizers.action import ActionVerbalizer
 from ..verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
 from ..verbalizers.learned import LOADED_VERBALIZERS, STUDENT
 from ..verbalizers.rewrite import RewriteVerbalizer
@@ -152,9 +152,8 @@ class VerbalizerRow:
         """The decision on each record, for a verbalizer that decides; a language model's come from its cache."""
         if not isinstance(self.verbalizer, ActionVerbalizer):
             return None
-        known = self.verbalizer.known
         writings = self.verbalizer.write(histories, folds=folds)
-        return [" ".join(parse_decisions(one.completion, len(one.shown), known).of_records) for one in writings]
+        return [" ".join(decided) for decided in self.verbalizer.decided(writings, folds)]
 
     def _details(self, counts: Sequence[Mapping[str, int]]) -> dict[str, Any]:
         language_model = getattr(self.verbalizer, "language_model", None)

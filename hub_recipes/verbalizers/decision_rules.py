@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.schema import Item
+from logs2lang.dataset_builders.schema import ALL_USERS, Item
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
 
 from .action import (
@@ -17,15 +17,18 @@ from .action import (
     Decisions,
     draw_decisions,
     execute,
+    strengths_of,
+    strongest_first,
 )
 from .language_model_verbalizer import folds_of
 from .verbalizer import History, Progress
 
 RANDOM = "random"
 NEWEST = "newest"
-RULES = (RANDOM, *WITH_NEXT[1:], f"{NEWEST}-3")
-"""The rules as a list of rows shows them; `newest-K` stands for any K."""
-_NEWEST = re.compile(rf"{NEWEST}-([1-9]\d?)")
+STRONGEST = "strongest"
+RULES = (RANDOM, *WITH_NEXT[1:], f"{NEWEST}-3", f"{STRONGEST}-3")
+"""The rules as a list of rows shows them; `newest-K` and `strongest-K` stand for any K."""
+_FIRST = re.compile(rf"({NEWEST}|{STRONGEST})-([1-9]\d?)")
 
 
 class RuleDecisions:
@@ -38,7 +41,8 @@ class RuleDecisions:
     Args:
         items (`dict[str, Item]`): The catalogue, for records in detail.
         rule (`str`, *optional*, defaults to `"random"`): `"random"`; one decision for every record (`"keep"`,
-            `"detail"`, `"next"`); or `"newest-K"`: `next` for the newest K records, the rest dropped.
+            `"detail"`, `"next"`); or `"newest-K"` or `"strongest-K"`: `next` for the K newest records, or for the K
+            that point most strongly to what comes next (`strengths_of`), the rest dropped.
         successors ([`SuccessorLists`], *optional*): What other users chose after each item; `next` needs it.
         seed (`int`, *optional*, defaults to 0): Decides random decisions; the same histories in the same order get the
             same texts.
@@ -79,7 +83,7 @@ class RuleDecisions:
         draws = np.random.default_rng(self.seed)
         texts = [
             execute(
-                Decisions(self.decide(len(history), draws), undecided=0), history, self.items, self.successors, fold
+                Decisions(self.decide(history, draws, fold), undecided=0), history, self.items, self.successors, fold
             )
             for history, fold in zip(histories, folds_of(histories, folds), strict=True)
         ]
@@ -91,19 +95,26 @@ class RuleDecisions:
     def _known(self) -> tuple[str, ...]:
         return DECISIONS if self.successors is None else WITH_NEXT
 
-    def decide(self, num_records: int, draws: np.random.Generator) -> tuple[str, ...]:
+    def decide(self, history: History, draws: np.random.Generator, fold: int = ALL_USERS) -> tuple[str, ...]:
         """One decision per record, oldest first.
 
         Args:
-            num_records (`int`): Length of the history.
+            history (`list[Record]`): Oldest first.
             draws (`np.random.Generator`): Decides where the rule is chance.
+            fold (`int`, *optional*, defaults to -1): Which users are left out of the counts of successors.
         """
         if self.rule == RANDOM:
-            return draw_decisions(draws, num_records, self._known)
-        if newest := _NEWEST.fullmatch(self.rule):
-            kept = min(int(newest[1]), num_records)
-            return (DROP,) * (num_records - kept) + (NEXT,) * kept
-        return (self.rule,) * num_records
+            return draw_decisions(draws, len(history), self._known)
+        if first := _FIRST.fullmatch(self.rule):
+            named = self._order(first[1], history, fold)[: int(first[2])]
+            return tuple(NEXT if place in named else DROP for place in range(len(history)))
+        return (self.rule,) * len(history)
+
+    def _order(self, by: str, history: History, fold: int) -> list[int]:
+        """The places of the records, from the one that the rule names first."""
+        if by == NEWEST or self.successors is None:
+            return list(reversed(range(len(history))))
+        return strongest_first(strengths_of(history, self.successors, fold))
 
 
 def needs_successors(rule: str) -> bool:
@@ -113,7 +124,7 @@ def needs_successors(rule: str) -> bool:
         >>> needs_successors("newest-3"), needs_successors("next"), needs_successors("random")
         (True, True, False)
     """
-    return rule == NEXT or _NEWEST.fullmatch(rule) is not None
+    return rule == NEXT or _FIRST.fullmatch(rule) is not None
 
 
 def is_rule(word: str) -> bool:
@@ -123,4 +134,4 @@ def is_rule(word: str) -> bool:
         >>> is_rule("newest-5"), is_rule("keep"), is_rule("drop"), is_rule("newest-0")
         (True, True, False, False)
     """
-    return word in RULES or _NEWEST.fullmatch(word) is not None
+    return word in RULES or _FIRST.fullmatch(word) is not None

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.schema import ALL_USERS, Item
+from logs2lang.dataset_builders.schema import ALL_USERS, HISTORY, Item
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
 from logs2lang.dataset_builders.whole_files import whole_file
 
@@ -196,6 +196,10 @@ class StudentVerbalizer(ActionVerbalizer):
         """The newest records of a history; there is no window that they would have to fit."""
         return self._shown(history)
 
+    def asked(self, example: Mapping[str, Any]) -> list[int]:
+        """The places of the shown records, from the oldest to the newest: nobody asks a student about them."""
+        return list(range(len(self._shown(example[HISTORY]))))
+
     def write(
         self, histories: Sequence[History], progress: Progress | None = None, folds: Sequence[int] | None = None
     ) -> list[Writing]:
@@ -226,4 +230,4 @@ class StudentVerbalizer(ActionVerbalizer):
     def _writing(self, history: History, decided: tuple[str, ...], fold: int) -> Writing:
         text = execute(Decisions(decided, undecided=0), history, self.items, self.successors, fold)
         counts = {decision: decided.count(decision) for decision in self.known}
-        return Writing(history, to_completion(decided, self.known), text, {**counts, UNDECIDED: 0})
+        return Writing(history, to_completion(decided), text, {**counts, UNDECIDED: 0})

@@ -12,7 +12,7 @@ from logs2lang.dataset_builders.schema import HISTORY, MAX_HISTORY
 from logs2lang.models.language_models import LanguageModel
 from logs2lang.models.model_folders import model_folder
 from logs2lang.reasoners.local import LocalReasoner, trained_choices
-from logs2lang.verbalizers.action import NEXT, ActionVerbalizer, parse_decisions
+from logs2lang.verbalizers.action import ActionVerbalizer
 from logs2lang.verbalizers.decision_rules import RuleDecisions
 from logs2lang.verbalizers.language_model_verbalizer import VERBALIZER_CONFIG, LanguageModelVerbalizer
 from logs2lang.verbalizers.learned import LEARNED_VERBALIZERS
@@ -125,7 +125,7 @@ def written_by_rules(decision: Decision, choices: Choices) -> Comparison:
     written = {name: Written("waiting", by_rules[name].verbalize([history])[0], by="rules") for name in by_rules}
     if not choices.action_adapter.strip():
         rule = RuleDecisions(items, ACTION_RULE, successors)
-        decided = rule.decide(len(history), np.random.default_rng(rule.seed))
+        decided = rule.decide(history, np.random.default_rng(rule.seed))
         written["action"] = Written("waiting", rule.verbalize([history])[0], by=BY_ACTION_RULE, decisions=decided)
     return {name: written.get(name, Written("waiting")) for name in choices.verbalizers}
 
@@ -249,13 +249,10 @@ def _to_written(
 ) -> Written:
     if not isinstance(verbalizer, ActionVerbalizer):
         return Written("writing", verbalizer.realize(completion, {HISTORY: history}), by=by)
-    made = parse_decisions(completion, len(history), verbalizer.known)
-    newest_first = NEXT in verbalizer.known
-    decided = slice(made.undecided, None) if newest_first else slice(len(history) - made.undecided)
-    text = verbalizer.realize(completion, {HISTORY: history[decided]})
+    text, decided = verbalizer.realize_begun(completion, {HISTORY: history})
     # Records that did not fit the model's window were never asked about, and were left out of the text.
-    unread = [""] * (len(decision.history) - len(history) + (made.undecided if newest_first else 0))
-    return Written("writing", text, by=by, decisions=[*unread, *made.of_records[decided]])
+    unread = [""] * (len(decision.history) - len(history))
+    return Written("writing", text, by=by, decisions=[*unread, *decided])
 
 
 def _counted(comparison: Comparison, names: Sequence[str], reasoner: LocalReasoner) -> Comparison:

@@ -27,7 +27,7 @@ from ...models.model_folders import (
     model_folder,
     public_name,
 )
-from ...verbalizers.action import ActionVerbalizer, parse_decisions
+from ...verbalizers.action import ActionVerbalizer
 from ...verbalizers.decision_models import BoostedTrees, LinearModel
 from ...verbalizers.record_features import LogFacts
 from ...verbalizers.student import Student, StudentVerbalizer, features_for
@@ -126,8 +126,7 @@ def ask(
     report(split, 0, len(histories))
     writings = teacher.write(histories, lambda done: report(split, done, len(histories)), folds)
     shown = [writing.shown for writing in writings]
-    decided = [parse_decisions(one.completion, len(one.shown), teacher.known).of_records for one in writings]
-    return Lesson(shown, folds, decided, [writing.text for writing in writings])
+    return Lesson(shown, folds, teacher.decided(writings, folds), [writing.text for writing in writings])
 
 
 @dataclass(frozen=True)

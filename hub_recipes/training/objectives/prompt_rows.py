@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from datasets import Dataset
+from datasets.fingerprint import generate_random_fingerprint
 from transformers.utils import logging
 
 from logs2lang.dataset_builders.prompting.prompts import Message, template_text, to_reasoner_prompt
@@ -135,4 +136,8 @@ def _fitted(examples: Dataset, verbalizer: Any) -> Dataset:
 
 def _mapped(examples: Dataset, to_row: Any, keep: Sequence[str]) -> Dataset:
     drop = [column for column in examples.column_names if column not in keep]
-    return examples.map(to_row, remove_columns=drop, keep_in_memory=True, desc="Writing prompts")
+    # A name of its own: `datasets` would make one by hashing the catalogue and all successors, which takes minutes.
+    own_name = generate_random_fingerprint()
+    return examples.map(
+        to_row, remove_columns=drop, keep_in_memory=True, desc="Writing prompts", new_fingerprint=own_name
+    )

@@ -13,7 +13,7 @@ from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.evaluation.decision_counts import count_decisions, decision_table, users_text
 from logs2lang.release.cards import stale_cards, write_cards
-from logs2lang.verbalizers.action import ActionVerbalizer, parse_decisions
+from logs2lang.verbalizers.action import ActionVerbalizer
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_decisions_are_counted_by_everything_that_is_known_of_a_record(adapters,
         writings = verbalizer.write(examples["history"][:], folds=examples["fold"][:])
         newest, events, few, followed = Counter(), Counter(), Counter(), Counter()
         for example, writing in zip(examples, writings, strict=True):
-            made = parse_decisions(writing.completion, 5, verbalizer.known).of_records
+            (made,) = verbalizer.decided([writing], [example["fold"]])
             newest[made[-1]] += 1
             for record, decision in zip(example["history"][-5:], made, strict=True):
                 events[record["event"], decision] += 1

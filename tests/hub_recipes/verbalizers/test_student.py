@@ -36,7 +36,7 @@ each_student = pytest.mark.parametrize("student", STUDENTS.values(), ids=STUDENT
 def test_what_it_decides_is_carried_out_as_a_teacher_would(student, to_history):
     history = to_history("Fargo", "Heat", "Alien")
     (writing,) = StudentVerbalizer(ITEMS, student, successors=LISTS).write([history])
-    assert writing.completion == "next next drop"  # newest record first, as a teacher that knows `next` writes
+    assert writing.completion == "drop next next"  # oldest record first
     assert writing.text == execute(Decisions(("drop", "next", "next"), 0), history, ITEMS, LISTS)
     assert writing.text.endswith("| Alien | next: Film 9")
     assert writing.counts == {"drop": 1, "keep": 0, "detail": 0, "next": 2, "undecided": 0}

@@ -1,4 +1,6 @@
 import pickle
+import re
+from collections import Counter
 
 import pytest
 
@@ -6,9 +8,17 @@ from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.prompts import record_line
 from logs2lang.dataset_builders.schema import ALL_USERS
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
-from logs2lang.verbalizers.action import ActionVerbalizer, DecisionGrammar, parse_decisions
+from logs2lang.verbalizers.action import (
+    NOTHING_KEPT,
+    ActionVerbalizer,
+    DecisionGrammar,
+    Decisions,
+    parse_decisions,
+    to_completion,
+)
 from logs2lang.verbalizers.by_rule import is_written_by_rule
 from logs2lang.verbalizers.decision_rules import RuleDecisions
+from logs2lang.verbalizers.language_model_verbalizer import Writing
 from logs2lang.verbalizers.learned import load_adapters
 from logs2lang.verbalizers.successors import SuccessorsVerbalizer
 from logs2lang.verbalizers.verbalizer import write_and_count
@@ -68,24 +78,74 @@ def test_next_names_the_best_successors_that_the_history_does_not_hold(lists, to
     history = to_history("Film 0", "Film 1", "Film 2", "Film 3")
     verbalizer = ActionVerbalizer(ITEMS, decisions=4, successors=lists)
     lines = [record_line(record) for record in history]
-    assert verbalizer.realize("next next drop next", {"history": history}).split("\n") == [
+    # Film 1 points to what comes next with a strength of 2 (its mean lift is 1.75), Film 0 likewise, Film 2 with 1.
+    assert verbalizer.asked({"history": history}) == [1, 0, 2, 3]
+    assert verbalizer.realize("drop next next next", {"history": history}).split("\n") == [
         f"{lines[0]} | next: Film 5; Film 6",  # Film 1 was watched
         f"{lines[2]} | next: Film 4; Film 5; Film 6; Film 7; Film 8",  # the first five of those that were not
         lines[3],  # nothing is known to follow it
     ]
-    assert verbalizer.counts("next next drop next", {"history": history})["next"] == 3
+    assert verbalizer.counts("drop next next next", {"history": history})["next"] == 3
 
 
-def test_the_prompt_says_how_strongly_each_record_points_to_what_comes_next(lists, to_history):
+def test_the_strongest_record_is_asked_about_first_and_of_equals_the_newest(lists, to_history):
     verbalizer = ActionVerbalizer(ITEMS, decisions=4, successors=lists)
-    history = to_history("Film 0", "Film 1", "Film 9")
-    (message,) = verbalizer.prompt({"history": history})
-    # Film 0: the mean lift of Film 5 and Film 6, (2 + 1.5) / 2, rounded; Film 1: (3 + 0.5) / 2; the third item: 1.
-    told = [line.rpartition(" | next ")[2] for line in message["content"].splitlines() if " | next " in line]
-    assert told == ["1", "2", "2"]  # the newest record first
-    (message,) = verbalizer.prompt({"history": history, "fold": 0})
-    told = [line.rpartition(" | next ")[2] for line in message["content"].splitlines() if " | next " in line]
-    assert told == ["0", "0", "2"]
+    history = to_history("Film 0", "Film 1", "Film 2", "Film 3")
+    # Mean lifts without what was watched, rounded. Film 0: (2 + 1.5) / 2; Film 1: (3 + 0.5) / 2; Film 2: 1.
+    assert asked_about(verbalizer, {"history": history}) == [
+        ("Film 1", "3 back", "next 2"),
+        ("Film 0", "4 back", "next 2"),
+        ("Film 2", "2 back", "next 1"),
+        ("Film 3", "1 back", "next 0"),
+    ]
+    # In fold 0, only the first successor of Film 0 is known.
+    of_fold = asked_about(verbalizer, {"history": history, "fold": 0})
+    assert [title for title, *_ in of_fold] == ["Film 0", "Film 3", "Film 2", "Film 1"]
+
+
+def asked_about(verbalizer, example) -> list[tuple[str, str, str]]:
+    """Title, age and strength of each record, in the order of the prompt."""
+    (message,) = verbalizer.prompt(example)
+    return re.findall(r"^\d+\. .*(Film \d+).* \| (\d+ back) \| (next \d)$", message["content"], re.MULTILINE)
+
+
+def test_an_answer_in_the_order_of_the_prompt_decides_on_the_records_it_lists(lists, to_history, text_cache):
+    verbalizer = ActionVerbalizer(ITEMS, decisions=4, successors=lists)
+    example = {"history": to_history("Film 0", "Film 1", "Film 2", "Film 3"), "fold": 0}
+    assert verbalizer.asked(example) == [0, 3, 2, 1]
+    made = verbalizer.decisions_of("next detail drop", example)
+    assert made == Decisions(("next", "keep", "drop", "detail"), undecided=1)
+    writing = Writing(example["history"], "next detail drop", "", {})
+    assert verbalizer.decided([writing], [0]) == [made.of_records]
+    assert to_completion(made.of_records, verbalizer.asked(example)) == "next detail drop keep"
+
+
+def test_a_text_grows_by_the_records_that_are_decided_on(lists, to_history):
+    verbalizer = ActionVerbalizer(ITEMS, decisions=4, successors=lists)
+    example = {"history": to_history("Film 0", "Film 1", "Film 2")}
+    lines = [record_line(record) for record in example["history"]]
+    text, decided = verbalizer.realize_begun(" keep next", example)
+    assert decided == ["next", "keep", ""]
+    assert text.split("\n") == [f"{lines[0]} | next: Film 5; Film 6", lines[1]]
+    assert verbalizer.realize_begun("", example) == (NOTHING_KEPT, ["", "", ""])
+    whole = " keep next drop"
+    assert verbalizer.realize_begun(whole, example)[0] == verbalizer.realize(whole, example)
+
+
+def test_a_warm_start_names_successors_where_they_are_strong(tmp_path, to_history):
+    lifts = {"i0": 0.4, "i1": 3.0, "i2": 9.0}
+    counted = {item: [Successor("i9", 5, lift)] for item, lift in lifts.items()}
+    verbalizer = ActionVerbalizer(ITEMS, decisions=4, successors=SuccessorLists(tmp_path, {ALL_USERS: counted}))
+    chosen = Counter()
+    for number in range(300):
+        history = to_history("Film 0", "Film 1", "Film 2", f"Nothing follows {number}")
+        made = verbalizer.decisions_of(verbalizer.warm_start({"history": history}), {"history": history})
+        assert made.undecided == 0
+        chosen.update(enumerate(made.of_records))
+    shares = [chosen[place, "next"] / 300 for place in range(4)]
+    assert shares[:3] == pytest.approx([0, 9 / 18, 81 / 90], abs=0.08)
+    assert shares[3] == 0
+    assert verbalizer.warm_start({"history": []}) == ""
 
 
 def test_three_decisions_stay_three(lists, to_history, tmp_path, save_adapter, text_cache):
@@ -122,12 +182,13 @@ def test_rules_decide_for_every_record(lists, to_history):
     lines = [record_line(record) for record in history]
     texts = {
         rule: RuleDecisions(ITEMS, rule, lists).verbalize([history])[0]
-        for rule in ("keep", "next", "newest-1", "newest-9")
+        for rule in ("keep", "next", "newest-1", "newest-9", "strongest-1", "strongest-9")
     }
     assert texts["keep"].split("\n") == lines
     assert texts["next"].split("\n")[0] == f"{lines[0]} | next: Film 5; Film 6"
     assert texts["newest-1"] == texts["next"].split("\n")[2]
-    assert texts["newest-9"] == texts["next"]  # there are no more than three
+    assert texts["newest-9"] == texts["strongest-9"] == texts["next"]  # there are no more than three
+    assert texts["strongest-1"] == texts["next"].split("\n")[1]  # as strong as Film 0, and newer
 
 
 def test_rules_that_do_not_exist_or_lack_successors_are_refused(lists):
