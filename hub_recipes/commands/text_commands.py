@@ -531,6 +531,7 @@ def verbalize(
     from ..models.accelerators import set_matmul_precision
     from ..models.language_models import DEFAULT_BASE_MODEL, load_language_model
     from ..verbalizers.learned import load_adapters
+    from ..verbalizers.text_record import examples_record, writer_record
     from ..verbalizers.verbalization_file import require_no_other_table, to_verbalizations, write_parquet
 
     disable_progress_bars()  # of `datasets`
@@ -545,9 +546,14 @@ def verbalize(
         examples = choose_examples(built.examples(split), limit, seed, history_length, discoveries)
         say("Loading the models")
         set_matmul_precision(matmul_precision)
-        language_model = load_language_model(model or DEFAULT_BASE_MODEL)
+        model = model or DEFAULT_BASE_MODEL
+        language_model = load_language_model(model)
         loaded = load_adapters(adapters, built.items(), built.known_successors())
     writer = loaded.get(verbalizer) or to_verbalizer(verbalizer, built, language_model)
+    record = {
+        **examples_record(built, split, limit, discoveries, seed),
+        **writer_record(built, verbalizer, adapters.get(verbalizer), model, history_length),
+    }
     with show_progress() as report:
         report(verbalizer, "writing", 0, len(examples))
         frame = to_verbalizations(
@@ -558,7 +564,7 @@ def verbalize(
             lambda done: report(verbalizer, "writing", done, len(examples)),
             examples[FOLD][:],
         )
-    write_parquet(frame, output)
+    write_parquet(frame, output, record)
     print(f"{len(frame)} texts, {frame['compression'].mean():.2f} of the template's tokens on average: {output}")
 
 
