@@ -16,10 +16,9 @@ from filelock import FileLock, Timeout
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 
-from ..models.language_models import fingerprint_of
-from ..models.model_folders import STUDENT_WEIGHTS, VERBALIZER_CONFIG, content_hash, model_folder
-from ..verbalizers.by_rule import is_written_by_rule, to_rule_verbalizer
-from ..verbalizers.learned import LOADED_VERBALIZERS
+from ..models.model_folders import STUDENT_WEIGHTS, model_folder
+from ..verbalizers.by_rule import is_written_by_rule
+from ..verbalizers.text_record import writer_record
 from ..verbalizers.verbalization_file import COMPRESSION, ERROR
 from .ray_session import ray_session, to_sentence
 from .shard_writer import ROWS, TROUBLE, ShardWriter, Writing, require_in_order
@@ -95,7 +94,7 @@ def write_bulk_texts(
     folder = folder.absolute()
     by_model = _needs_model(writing)
     rows = shard_rows or (ROWS_PER_MODEL_SHARD if by_model else ROWS_PER_SHARD)
-    written_by = _written_by(dataset, writing)
+    written_by = writer_record(dataset, writing.verbalizer, writing.adapter, writing.model, writing.history_length)
     choice: dict[str, Any] = {"limit": limit, "discoveries": discoveries, "seed": seed}
     texts = TextShards.of(dataset, writing.split, folder, rows, written_by, **choice)
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,24 +121,6 @@ def _needs_model(writing: Writing) -> bool:
     if writing.adapter is None:
         return not is_written_by_rule(writing.verbalizer)
     return not (model_folder(writing.adapter) / STUDENT_WEIGHTS).is_file()
-
-
-def _written_by(dataset: BuiltDataset, writing: Writing) -> dict[str, Any]:
-    """What decides a text beside its example. Says at once where something is missing, without loading a model."""
-    if writing.adapter is not None:
-        folder = model_folder(writing.adapter)
-        LOADED_VERBALIZERS[writing.verbalizer].trained_choices(folder / VERBALIZER_CONFIG)
-        fingerprint = fingerprint_of(folder)
-    elif is_written_by_rule(writing.verbalizer):
-        fingerprint = to_rule_verbalizer(writing.verbalizer, dataset).fingerprint
-    else:
-        fingerprint = content_hash(model_folder(writing.model))
-    return {
-        "verbalizer": writing.verbalizer,
-        "fingerprint": fingerprint,
-        "model": content_hash(model_folder(writing.model)),
-        "history_length": writing.history_length,
-    }
 
 
 def _pool(by_model: bool, actors: int | None, shards: int) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Which shard holds which texts, and which shards are there: what a run that goes on need not write again."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +15,7 @@ from logs2lang.dataset_builders.dataset_folder.export import shard_path, shards_
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import IS_DISCOVERY
 
-_WRITTEN_BY = b"logs2lang"
-"""Of the metadata of a shard: the settings that decide its texts, as JSON."""
+from ..verbalizers.text_record import examples_record, read_record, to_metadata
 
 
 @dataclass(frozen=True)
@@ -112,13 +109,13 @@ class TextShards:
             TextShard(shard_path(folder.parent, folder.name, split, number, len(of_files)), file, own)
             for number, (file, own) in enumerate(of_files)
         ]
-        choice = {"split": split, "limit": limit, "seed": limit and seed, "discoveries": discoveries}
-        return cls(shards, {"dataset": _content(dataset), **choice, "shard_rows": rows, **written_by})
+        examples = examples_record(dataset, split, limit, discoveries, seed)
+        return cls(shards, {**examples, "shard_rows": rows, **written_by})
 
     @property
     def metadata(self) -> dict[bytes, bytes]:
         """Of the schema of every shard."""
-        return {_WRITTEN_BY: json.dumps(self.written_by, sort_keys=True).encode()}
+        return to_metadata(self.written_by)
 
     def missing(self) -> list[int]:
         """The numbers of the shards that are still to be written.
@@ -133,11 +130,8 @@ class TextShards:
         return [number for number, shard in enumerate(self.shards) if shard.path not in there]
 
     def _require_own(self, path: Path) -> None:
-        try:
-            found = json.loads((pq.read_schema(path).metadata or {}).get(_WRITTEN_BY, b"null"))
-        except (pa.ArrowInvalid, OSError, ValueError):
-            found = None
-        if not isinstance(found, dict):
+        found = read_record(path)
+        if found is None:
             raise InputError(
                 f"{path} exists and does not contain texts of --engine ray, so nothing is written beside it. Give "
                 "another --output, or move it."
@@ -148,9 +142,3 @@ class TextShards:
                 f"{path} holds texts that were written with another choice of {', '.join(other)}. Give another "
                 f"--output, or delete the files of the split {self.written_by['split']!r} there."
             )
-
-
-def _content(dataset: BuiltDataset) -> str:
-    """What decides the texts of a dataset, as one hash."""
-    hashes = dataset.report.get("content_sha256", {})
-    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()

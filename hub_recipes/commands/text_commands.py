@@ -85,6 +85,14 @@ def evaluate(
         ),
     ] = "built",
     verbalizer_adapter: AdapterOption = None,
+    texts: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE_OR_FOLDER",
+            help="A further row, of texts that are there already: the file that `logs2lang verbalize` wrote, or the "
+            "folder of its --engine ray. May be given several times.",
+        ),
+    ] = None,
     reasoner: ModelOption = None,
     answer: Annotated[
         Literal["label", "title", "tags", "generate", "embedding"] | None,
@@ -192,6 +200,8 @@ def evaluate(
     Finished rows are kept: running the same command again computes only what is missing or has changed.
 
     [bold]logs2lang evaluate data/ml --rows template,profile,markov-lift --limit 60 --output results/ml[/]
+
+    [bold]logs2lang evaluate data/ml --rows template --texts bulk=texts/ml --output results/ml[/]
     """
     from dataclasses import replace
 
@@ -204,13 +214,15 @@ def evaluate(
     from ..console.progress import show_progress, show_status
     from ..evaluation.catalogue_evaluation import evaluate_catalogue
     from ..evaluation.evaluation import RowsLeftError, evaluate_rows
-    from ..evaluation.table_rows import CEILING_ROW, needs_reasoner, to_row_names
+    from ..evaluation.table_rows import CEILING_ROW, needs_reasoner, to_row_names, to_text_places
     from ..models.accelerators import set_matmul_precision
     from ..verbalizers.learned import load_adapters, to_adapters
+    from ..verbalizers.written_texts import text_files
 
     disable_progress_bars()  # of `datasets`; ours say which row is at work
     adapters = to_adapters(verbalizer_adapter or ())
-    names = to_row_names([*rows.split(","), *adapters], adapters)
+    places = to_text_places(texts or ())
+    names = to_row_names([*rows.split(","), *adapters, *places], [*adapters, *places])
     wanted = _wanted_tables(tables)
     calibrated = _wanted_calibration(calibration, names)
     cut_offs, several = _to_numbers(k, "--k"), _to_numbers(seeds, "--seeds") or []
@@ -237,6 +249,8 @@ def evaluate(
         built = replace(built, reverse_candidates=reverse_candidates) if reverse_candidates else built
         if rows == DEFAULT_ROWS and built.truth("tastes") is not None:
             names.append(CEILING_ROW)
+        for place in places.values():
+            text_files(place, split)  # before models are loaded for nothing
         say("Loading the models")
         set_matmul_precision(matmul_precision)
         verbalizers = load_adapters(adapters, built.items(), built.known_successors())
@@ -250,6 +264,7 @@ def evaluate(
                 limit=limit,
                 reasoner=model,
                 verbalizers=verbalizers,
+                texts=places,
                 history_length=history_length,
                 discoveries=discoveries,
                 seed=seed,
@@ -497,8 +512,9 @@ def verbalize(
     """Write the histories of a dataset as text: one row per example, with its length in tokens.
 
     With --engine ray, the texts of a split are written as shards, such as test-00000-of-00003.parquet, into a folder
-    that `load_dataset` and `texts` of a reasoner's recipe read. The same command resumes: a shard that is there is
-    not written again. The text of an example that fails is missing, and the column `error` says why.
+    that `load_dataset` reads. The same command resumes: a shard that is there is not written again. The text of an
+    example that fails is missing, and the column `error` says why. `logs2lang evaluate --texts` and `texts` of a
+    reasoner's recipe read files and folders.
 
     [bold]logs2lang verbalize data/ml --verbalizer profile --limit 20 --output texts.parquet[/]
 
@@ -531,6 +547,7 @@ def verbalize(
     from ..models.accelerators import set_matmul_precision
     from ..models.language_models import DEFAULT_BASE_MODEL, load_language_model
     from ..verbalizers.learned import load_adapters
+    from ..verbalizers.text_record import examples_record, writer_record
     from ..verbalizers.verbalization_file import require_no_other_table, to_verbalizations, write_parquet
 
     disable_progress_bars()  # of `datasets`
@@ -545,9 +562,14 @@ def verbalize(
         examples = choose_examples(built.examples(split), limit, seed, history_length, discoveries)
         say("Loading the models")
         set_matmul_precision(matmul_precision)
-        language_model = load_language_model(model or DEFAULT_BASE_MODEL)
+        model = model or DEFAULT_BASE_MODEL
+        language_model = load_language_model(model)
         loaded = load_adapters(adapters, built.items(), built.known_successors())
     writer = loaded.get(verbalizer) or to_verbalizer(verbalizer, built, language_model)
+    record = {
+        **examples_record(built, split, limit, discoveries, seed),
+        **writer_record(built, verbalizer, adapters.get(verbalizer), model, history_length),
+    }
     with show_progress() as report:
         report(verbalizer, "writing", 0, len(examples))
         frame = to_verbalizations(
@@ -558,7 +580,7 @@ def verbalize(
             lambda done: report(verbalizer, "writing", done, len(examples)),
             examples[FOLD][:],
         )
-    write_parquet(frame, output)
+    write_parquet(frame, output, record)
     print(f"{len(frame)} texts, {frame['compression'].mean():.2f} of the template's tokens on average: {output}")
 
 

@@ -14,17 +14,25 @@ from datasets import Dataset
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.dataset_folder.chosen_examples import choose_examples
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY, IS_DISCOVERY
+from logs2lang.dataset_builders.schema import EXAMPLE_ID, IS_DISCOVERY
 
 from ..baselines import BASELINES
 from ..reasoners.reasoner import Reasoner
-from ..verbalizers.verbalizer import write_and_count
 from .catalogue_ranks import CatalogueChoice, CatalogueRanks, ScoreCatalogue
 from .evaluation import Progress, resumed_results, run_missing_rows, to_context
 from .metric import metric_scores
-from .results import ROW, Results
+from .results import ROW, TEXTS, Results
 from .row_measures import GAP, PICK, TARGET_RANK
-from .table_rows import RANDOM_ROW, BaselineRow, NothingToGoOnError, TableRow, VerbalizerRow, to_rows
+from .table_rows import (
+    RANDOM_ROW,
+    BaselineRow,
+    NothingToGoOnError,
+    TableRow,
+    VerbalizerRow,
+    WrittenRow,
+    read_row_texts,
+    to_rows,
+)
 from .whole_catalogue import Catalogue
 
 ALL = "all"
@@ -41,6 +49,7 @@ def evaluate_catalogue(
     limit: int | None = None,
     reasoner: Reasoner | None = None,
     verbalizers: Mapping[str, Any] | None = None,
+    texts: Mapping[str, Path] | None = None,
     history_length: int | None = None,
     discoveries: bool = False,
     seed: int = 0,
@@ -57,8 +66,8 @@ def evaluate_catalogue(
         dataset ([`BuiltDataset`]): What to evaluate on, whatever candidates its examples have.
         rows (`list[str]`): As in `evaluate_rows`. A text needs a reasoner that answers by title or tags; the row
             `ceiling` has no number here, because it is computed for drawn candidates.
-        split, limit, reasoner, verbalizers, history_length, discoveries, seed, output, overwrite, command, created,
-            progress, minutes: As in `evaluate_rows`.
+        split, limit, reasoner, verbalizers, texts, history_length, discoveries, seed, output, overwrite, command,
+            created, progress, minutes: As in `evaluate_rows`.
 
     Returns:
         [`Results`]: Of each row recall and NDCG at 1, 3, 5, 10 and 100, the reciprocal and the mean rank.
@@ -67,8 +76,9 @@ def evaluate_catalogue(
         RowsLeftError: The time was over before the last row.
         InputError: A row is unknown or needs another reasoner, or no row can be scored.
     """
-    table = to_rows(rows, dataset, reasoner, verbalizers, seed)
     examples = choose_examples(dataset.examples(split), limit, seed, history_length, discoveries)
+    there = read_row_texts(texts or {}, dataset, split, examples, history_length)
+    table = to_rows(rows, dataset, reasoner, {**(verbalizers or {}), **there}, seed)
     choice = CatalogueChoice.of(examples, Catalogue.of(dataset), seed)
     results = resumed_results(
         {
@@ -144,7 +154,8 @@ def _run(
     ranks = choice.rank(_scorer(row, examples, choice.catalogue, report), lambda done: report("ranking", done))
     if not ranks.tells_apart and row.name != RANDOM_ROW:
         raise NothingToGoOnError("all candidates of every example have the same score")
-    entry = {ROW: row.name, "kind": row.kind, "seconds": perf_counter() - started}
+    origin = {TEXTS: row.verbalizer.entry()} if isinstance(row, WrittenRow) else {}
+    entry = {ROW: row.name, "kind": row.kind, "seconds": perf_counter() - started, **origin}
     summary = rank_summary(ranks.target_ranks, np.asarray(examples[IS_DISCOVERY][:], dtype=bool))
     places = {"position_bias": None, "picks_by_position": None}  # a catalogue has no places
     return {**entry, **summary, **places, "by_gap": {}}, ranks
@@ -167,10 +178,7 @@ def _scorer(
             f"Row {row.name} cannot rank a whole catalogue: its reasoner answers by {answer}, and every item has to "
             "be scored. Use a local reasoner with --answer title or --answer tags."
         )
-    report("writing", 0)
-    folds = examples[FOLD][:] if FOLD in examples.column_names else None
-    written, _ = write_and_count(row.verbalizer, examples[HISTORY][:], lambda done: report("writing", done), folds)
-    texts = dict(zip(examples[EXAMPLE_ID][:], written, strict=True))
+    texts = dict(zip(examples[EXAMPLE_ID][:], row.to_texts(examples, report).texts, strict=True))
     shown = [row.items[item_id] for item_id in item_ids]
 
     def score(some: Dataset) -> np.ndarray:

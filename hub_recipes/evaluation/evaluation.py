@@ -65,7 +65,7 @@ from .row_measures import (
     to_predictions,
 )
 from .seed_spread import seed_spread
-from .table_rows import TEMPLATE_ROW, NothingToGoOnError, Outcome, TableRow, to_rows
+from .table_rows import TEMPLATE_ROW, NothingToGoOnError, Outcome, TableRow, read_row_texts, to_rows
 from .trec_files import prepare_runs, write_run
 
 Progress = Callable[[str, str, int, int], None]
@@ -103,6 +103,7 @@ def evaluate_rows(
     limit: int | None = None,
     reasoner: Reasoner | None = None,
     verbalizers: Mapping[str, Any] | None = None,
+    texts: Mapping[str, Path] | None = None,
     history_length: int | None = None,
     discoveries: bool = False,
     cut_offs: Sequence[int] | None = None,
@@ -126,6 +127,8 @@ def evaluate_rows(
         reasoner ([`Reasoner`], *optional*): Reads the texts; baselines do without.
         verbalizers (`dict[str, Verbalizer]`, *optional*): Your own, by row name, beside those built in. One without a
             `fingerprint` is run every time.
+        texts (`dict[str, Path]`, *optional*): Files or folders of texts that are there already, by row name; see
+            [`WrittenTexts`].
         history_length (`int`, *optional*): Keep only so many of the newest records of each history.
         discoveries (`bool`, *optional*, defaults to `False`): Only examples whose target the user never touched.
         cut_offs (`list[int]`, *optional*): How many of the first places count, each in turn; 1, 3, 5 and 10 by
@@ -149,10 +152,12 @@ def evaluate_rows(
     Raises:
         RowsLeftError: The time was over before the last row.
         InputError: A row is unknown or needs a reasoner, no row can be scored, a cut-off is above the number of
-            candidates, or `output` holds results of other examples or of another reasoner.
+            candidates, texts do not go with the examples, or `output` holds results of other examples or of another
+            reasoner.
     """
-    table = to_rows(rows, dataset, reasoner, verbalizers, seed)
     examples = choose_examples(dataset.examples(split), limit, seed, history_length, discoveries)
+    there = read_row_texts(texts or {}, dataset, split, examples, history_length)
+    table = to_rows(rows, dataset, reasoner, {**(verbalizers or {}), **there}, seed)
     chosen_by = {"seed": seed, "history_length": history_length, "discoveries": discoveries}
     num_candidates = max(map(len, examples[CANDIDATES]))
     cuts = to_cut_offs(cut_offs, num_candidates)

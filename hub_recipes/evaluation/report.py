@@ -10,7 +10,9 @@ from rich.table import Table
 
 from logs2lang.dataset_builders.whole_files import write_text
 
-from .results import ROW, UNAVAILABLE
+from ..verbalizers.text_record import LENGTH, VERBALIZER
+from ..verbalizers.written_texts import records_phrase
+from .results import ROW, TEXTS, UNAVAILABLE
 from .table_columns import (
     COLUMNS,
     DECISION_COLUMNS,
@@ -88,8 +90,24 @@ def remarks(document: Mapping[str, Any]) -> list[str]:
             f"in {namesakes['targets']} of these, the target is one of them. In these cases the seed decides an "
             "answer by title."
         )
-    of_rows = (remark for row in document["rows"] for remark in (*_invalid_remarks(row), *_position_remarks(row)))
-    return [*said, *of_rows]
+    kinds = (_text_remarks, _invalid_remarks, _position_remarks)
+    return [*said, *(remark for row in document["rows"] for kind in kinds for remark in kind(row))]
+
+
+def _text_remarks(row: Row) -> Iterator[str]:
+    if TEXTS not in row:
+        return
+    record = row[TEXTS]["written_by"]
+    if record is None:
+        yield (
+            f"Row {row[ROW]}: its texts were read from files that do not say who wrote them, from which build of the "
+            "dataset and from how many records."
+        )
+    else:
+        yield (
+            f"Row {row[ROW]}: its texts were read from files that {record[VERBALIZER]!r} had written from "
+            f"{records_phrase(record[LENGTH])}."
+        )
 
 
 def _invalid_remarks(row: Row) -> Iterator[str]:

@@ -5,11 +5,13 @@ log, a ranking that knows the truth.
 """
 
 import random
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from datasets import Dataset
@@ -29,8 +31,10 @@ from ..verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule
 from ..verbalizers.learned import LOADED_VERBALIZERS, STUDENT
 from ..verbalizers.rewrite import RewriteVerbalizer
 from ..verbalizers.student import StudentVerbalizer
-from ..verbalizers.verbalizer import History, write_and_count
-from .row_costs import Meter, to_costs
+from ..verbalizers.verbalizer import write_and_count
+from ..verbalizers.written_texts import WrittenTexts
+from .results import TEXTS
+from .row_costs import Cost, Meter, to_costs
 
 TEMPLATE_ROW = "template"
 CEILING_ROW = "ceiling"
@@ -96,6 +100,20 @@ class TableRow(Protocol):
         """
 
 
+class RowTexts(NamedTuple):
+    """The texts of a row.
+
+    Args:
+        texts (`list[str]`): One per example.
+        details (`dict`): What `results.json` tells of how they came about.
+        cost (`Cost` or `None`): What they took, where that is known.
+    """
+
+    texts: Sequence[str]
+    details: Mapping[str, Any]
+    cost: Cost | None
+
+
 @dataclass(frozen=True)
 class VerbalizerRow:
     """A verbalizer writes each history as text, and the reasoner answers from it."""
@@ -123,9 +141,18 @@ class VerbalizerRow:
             raise NothingToGoOnError(
                 "the reasoner ranks by tags, but no item of the catalogue has any; use --answer title"
             )
+        texts, details, written = self.to_texts(examples, report)
+        report("answering", 0)
+        candidates = self._candidates(examples)
+        reader = Meter(getattr(self.reasoner, "usage", None))
+        rankings = self.reasoner.rank(texts, candidates, progress=lambda done: report("answering", done))
+        costs = to_costs([written, reader.read(len(texts))], len(texts))
+        return Outcome(rankings, texts, {**details, **costs}, self._decided(examples))
+
+    def to_texts(self, examples: Dataset, report: Report) -> RowTexts:
+        """Write the history of each example as text."""
         report("writing", 0)
-        folds = examples[FOLD][:] if FOLD in examples.column_names else None
-        histories, candidates = examples[HISTORY][:], self._candidates(examples)
+        histories, folds = examples[HISTORY][:], _folds(examples)
         is_student = isinstance(self.verbalizer, StudentVerbalizer)
         if is_student:  # what is read once, such as successors, is no part of the time of a history
             self.verbalizer.write(histories[:1], folds=folds and folds[:1])
@@ -133,13 +160,7 @@ class VerbalizerRow:
         started = perf_counter()
         texts, counts = write_and_count(self.verbalizer, histories, lambda done: report("writing", done), folds)
         rate = {HISTORIES_PER_SECOND: len(texts) / (perf_counter() - started)} if is_student else {}
-        written = writer.read(len(histories))
-        report("answering", 0)
-        reader = Meter(getattr(self.reasoner, "usage", None))
-        rankings = self.reasoner.rank(texts, candidates, progress=lambda done: report("answering", done))
-        costs = to_costs([written, reader.read(len(texts))], len(texts))
-        details = {**self._details(counts), **rate, **costs}
-        return Outcome(rankings, texts, details, self._decided(histories, folds))
+        return RowTexts(texts, {**self._details(counts), **rate}, writer.read(len(histories)))
 
     def _candidates(self, examples: Dataset) -> list[list[Item]]:
         candidates = [[self.items[candidate[ITEM_ID]] for candidate in shown] for shown in examples[CANDIDATES]]
@@ -148,11 +169,12 @@ class VerbalizerRow:
                 random.Random(f"{self.shuffle_seed}/{example}").shuffle(shown)
         return candidates
 
-    def _decided(self, histories: Sequence[History], folds: Sequence[int] | None) -> list[str] | None:
+    def _decided(self, examples: Dataset) -> list[str] | None:
         """The decision on each record, for a verbalizer that decides; a language model's come from its cache."""
         if not isinstance(self.verbalizer, ActionVerbalizer):
             return None
-        writings = self.verbalizer.write(histories, folds=folds)
+        folds = _folds(examples)
+        writings = self.verbalizer.write(examples[HISTORY][:], folds=folds)
         return [" ".join(decided) for decided in self.verbalizer.decided(writings, folds)]
 
     def _details(self, counts: Sequence[Mapping[str, int]]) -> dict[str, Any]:
@@ -161,6 +183,22 @@ class VerbalizerRow:
         names = counts[0] if counts else {}
         decided = {name: sum(of_example[name] for of_example in counts) for name in names}
         return {**writer, DECISIONS: decided} if decided else writer
+
+
+@dataclass(frozen=True)
+class WrittenRow(VerbalizerRow):
+    """The reasoner answers from texts that are there already; a [`WrittenTexts`] stands for the verbalizer."""
+
+    def identity(self) -> dict[str, Any]:
+        return {TEXTS: self.verbalizer.entry(), "reasoner": self.reasoner.entry()}
+
+    def to_texts(self, examples: Dataset, report: Report) -> RowTexts:
+        """The texts as they were read; what it took to write them is not known."""
+        return RowTexts(self.verbalizer.of(examples[EXAMPLE_ID][:]), {TEXTS: self.verbalizer.entry()}, None)
+
+
+def _folds(examples: Dataset) -> list[int] | None:
+    return examples[FOLD][:] if FOLD in examples.column_names else None
 
 
 @dataclass(frozen=True)
@@ -271,6 +309,42 @@ def _expand(word: str, known: Sequence[str]) -> Sequence[str]:
     raise InputError(f"There is no row {word!r}. {hint}")
 
 
+def to_text_places(words: Iterable[str]) -> dict[str, Path]:
+    """The places of texts that are there already, by the name of their row.
+
+    Args:
+        words (`list[str]`): `NAME=PLACE`, with a name that no other row has.
+
+    Raises:
+        InputError: A word has another form, or its name is that of a row or comes twice.
+
+    Example:
+        >>> {name: str(place) for name, place in to_text_places(["bulk=texts/own"]).items()}
+        {'bulk': 'texts/own'}
+    """
+    places: dict[str, Path] = {}
+    for word in words:
+        name, _, place = word.partition("=")
+        if not place or not re.fullmatch(r"[\w.-]+", name):
+            raise InputError(
+                f"{word!r} names no texts; expected NAME=FILE_OR_FOLDER, and in NAME letters, digits, '.', '_' or '-'."
+            )
+        if name in (*VERBALIZER_ROWS, *BASELINES, CEILING_ROW, ALL_BASELINES):
+            raise InputError(f"{name!r} is a row of its own. Give the texts another name: written-{name}={place}.")
+        if name in places:
+            raise InputError(f"There are two places for {name!r}: {places[name]} and {place}. Give only one.")
+        places[name] = Path(place)
+    return places
+
+
+def read_row_texts(
+    places: Mapping[str, Path], dataset: BuiltDataset, split: str, examples: Dataset, history_length: int | None
+) -> dict[str, WrittenTexts]:
+    """Read the texts of rows that are there already; see [`WrittenTexts.read`]."""
+    ids = examples[EXAMPLE_ID][:]
+    return {name: WrittenTexts.read(place, dataset, split, ids, history_length) for name, place in places.items()}
+
+
 def needs_reasoner(names: Iterable[str]) -> bool:
     """Whether any of these rows is a text that a reasoner must read.
 
@@ -294,7 +368,8 @@ def to_rows(
         words (`list[str]`): As in `to_row_names`.
         dataset ([`BuiltDataset`]): Baselines are fitted on its training interactions.
         reasoner ([`Reasoner`], *optional*): Reads the texts; needed by verbalizer rows only.
-        verbalizers (`dict[str, Verbalizer]`, *optional*): Your own, by row name; one may replace a built-in one.
+        verbalizers (`dict[str, Verbalizer | WrittenTexts]`, *optional*): Your own, or texts that are there already, by
+            row name; one may replace a built-in one.
         seed (`int`, *optional*, defaults to 0): Breaks ties between the scores of a baseline.
 
     Raises:
@@ -312,7 +387,8 @@ def to_rows(
             raise InputError(f"Row {name!r} is a text that a reasoner must read, but no reasoner was given.")
         else:
             verbalizer = own.get(name) or to_verbalizer(name, dataset, _language_model(name, reasoner))
-            rows.append(VerbalizerRow(name, verbalizer, reasoner, items))
+            of_kind = WrittenRow if isinstance(verbalizer, WrittenTexts) else VerbalizerRow
+            rows.append(of_kind(name, verbalizer, reasoner, items))
     return rows
 
 

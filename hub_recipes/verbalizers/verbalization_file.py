@@ -1,6 +1,6 @@
 """Verbalized histories as a Parquet file: what a reasoner is trained on once the verbalizer is frozen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from logs2lang.dataset_builders.prompting.prompts import template_text
 from logs2lang.dataset_builders.schema import EXAMPLE_ID, Record
 from logs2lang.dataset_builders.whole_files import whole_file
 
+from .text_record import to_metadata
 from .verbalizer import write_and_count
 
 TEXT = "text"
@@ -78,7 +79,14 @@ def require_no_other_table(path: Path) -> None:
         )
 
 
-def write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table as a whole file: a kill leaves no half of it."""
+def write_parquet(frame: pd.DataFrame, path: Path, record: Mapping[str, Any]) -> None:
+    """Write texts as a whole file: a kill leaves no half of it.
+
+    Args:
+        frame (`pandas.DataFrame`): As [`to_verbalizations`] returns it.
+        path (`Path`): Where to.
+        record (`dict`): What decided the texts, for the metadata of the file; see `text_record`.
+    """
+    table = pa.Table.from_pandas(frame, preserve_index=False)
     with whole_file(path) as partial:
-        frame.to_parquet(partial, index=False)
+        pq.write_table(table.replace_schema_metadata({**table.schema.metadata, **to_metadata(record)}), partial)

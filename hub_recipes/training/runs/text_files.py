@@ -16,8 +16,9 @@ from logs2lang.dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
 
 from ...console.exit_codes import UNFINISHED
 from ...console.progress import Report, show_progress
-from ...models.language_models import load_tokenizer
+from ...models.language_models import DEFAULT_BASE_MODEL, load_tokenizer
 from ...verbalizers.learned import LEARNED_VERBALIZERS
+from ...verbalizers.text_record import examples_record, writer_record
 from ...verbalizers.verbalization_file import to_verbalizations, write_parquet
 from .run_record import read_run
 
@@ -33,6 +34,7 @@ class TextFiles:
         verbalizer ([`LanguageModelVerbalizer`]): Frozen; with its language model.
         dataset ([`BuiltDataset`]): Whose histories are written as text.
         folder (`Path`): Where to.
+        writer (`dict`): What is recorded of the verbalizer; see [`writer_record`].
         limits (`dict[str, int]`, *optional*): How many examples of a split, drawn by `seed`; else all, 0 for none.
         history_length (`int`, *optional*): How many of the newest records; all by default.
         discoveries (`bool`, *optional*, defaults to `False`): Only examples whose target the user never touched.
@@ -43,6 +45,7 @@ class TextFiles:
     verbalizer: Any
     dataset: BuiltDataset
     folder: Path
+    writer: Mapping[str, Any]
     limits: Mapping[str, int]
     history_length: int | None = None
     discoveries: bool = False
@@ -52,9 +55,14 @@ class TextFiles:
     def by_adapter(cls, adapter: str, dataset: BuiltDataset, folder: Path, **choices: Any) -> "TextFiles":
         """With the verbalizer that an adapter's `run.json` says it is."""
         limits = {name.removesuffix("_limit"): choices.pop(name) for name in list(choices) if name.endswith("_limit")}
-        kind = LEARNED_VERBALIZERS[read_run(Path(adapter))["verbalizer"]]
-        verbalizer = kind.from_pretrained(adapter, dataset.items(), successors=dataset.known_successors())
-        return cls(verbalizer, dataset, folder, limits, **choices)
+        name = read_run(Path(adapter))["verbalizer"]
+        verbalizer = LEARNED_VERBALIZERS[name].from_pretrained(
+            adapter, dataset.items(), successors=dataset.known_successors()
+        )
+        language_model = verbalizer.language_model  # a student has none
+        model = DEFAULT_BASE_MODEL if language_model is None else language_model.model_id
+        writer = writer_record(dataset, name, adapter, model, choices.get("history_length"))
+        return cls(verbalizer, dataset, folder, writer, limits, **choices)
 
     def write(self, splits: Iterable[str], minutes: float | None = None) -> int:
         """Write what is missing.
@@ -77,6 +85,7 @@ class TextFiles:
         chosen = self.limits.get(split)
         of_split = self.dataset.examples(split)
         examples = choose_examples(of_split, chosen, self.seed, self.history_length, self.discoveries)
+        record = {**examples_record(self.dataset, split, chosen, self.discoveries, self.seed), **self.writer}
         starts = range(0, len(examples), PART)
         # A part that is there is whole, so a kill costs one part at the most.
         parts = [self.folder / "parts" / f"{split}-{start:08}.parquet" for start in starts]
@@ -88,9 +97,10 @@ class TextFiles:
                         return False
                     chosen_part = examples.select(range(start, min(start + PART, len(examples))))
                     move = partial(_move, report, split, start, len(examples))
-                    write_parquet(self._verbalized(chosen_part, move), part)
+                    write_parquet(self._verbalized(chosen_part, move), part, record)
                 report("texts", split, min(start + PART, len(examples)), len(examples))
-        write_parquet(pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True), self._path(split))
+        frame = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+        write_parquet(frame, self._path(split), record)
         return True
 
     def _path(self, split: str) -> Path:

@@ -3,19 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 from datasets import Dataset
 
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
-from logs2lang.dataset_builders.dataset_folder.export import shards_of
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
 
 from ...verbalizers.action import ActionVerbalizer
 from ...verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
 from ...verbalizers.learned import LEARNED_VERBALIZERS
-from ...verbalizers.verbalization_file import TEXT
 from ...verbalizers.verbalizer import Verbalizer, write_and_count
+from ...verbalizers.written_texts import read_texts, text_files
 from .arguments import ReasonerArguments
 
 
@@ -29,41 +27,12 @@ def training_texts(arguments: ReasonerArguments, dataset: BuiltDataset, examples
         split (`str`): Which file of the folder.
 
     Raises:
-        InputError: A file is missing or lacks an example, or a verbalizer is unknown.
+        InputError: There are no such texts, one is missing or twice there, or a verbalizer is unknown.
     """
     if arguments.texts is not None:
-        return read_texts(Path(arguments.texts) / f"{split}.parquet", examples[EXAMPLE_ID])
+        return read_texts(text_files(Path(arguments.texts), split), examples[EXAMPLE_ID][:])
     writers = [to_writer(name.strip(), dataset) for name in arguments.verbalizer.split(",")]
     return mixed_texts(writers, examples[HISTORY], examples[FOLD])
-
-
-def read_texts(path: Path, example_ids: Sequence[str]) -> list[str]:
-    """The text of each example from a file of `logs2lang verbalize`, or from the shards that `--engine ray` wrote.
-
-    Args:
-        path (`Path`): The file, such as `texts/train.parquet`. Where it is missing, `texts/train-*-of-*.parquet`.
-        example_ids (`list[str]`): Whose texts.
-
-    Raises:
-        InputError: The file is missing or is no such file, or has no text for an example.
-    """
-    files = [path] if path.exists() else shards_of(path.parent.parent, path.parent.name, path.stem)
-    try:
-        read = [pd.read_parquet(file, columns=[EXAMPLE_ID, TEXT]) for file in files or [path]]
-        frame = pd.concat(read).dropna(subset=TEXT)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read as verbalizations ({str(error).splitlines()[0]}). Write it with `logs2lang "
-            f"verbalize DATASET --split {path.stem} --output {path}`."
-        ) from error
-    texts = dict(zip(frame[EXAMPLE_ID], frame[TEXT], strict=True))
-    missing = [example_id for example_id in example_ids if example_id not in texts]
-    if missing:
-        raise InputError(
-            f"{path} has no text for {len(missing)} of {len(example_ids)} examples, such as {missing[0]}. Write it "
-            "again with the same dataset, --limit, --history-length and --seed."
-        )
-    return [texts[example_id] for example_id in example_ids]
 
 
 def to_writer(name: str, dataset: BuiltDataset) -> Verbalizer:

@@ -20,7 +20,7 @@ from logs2lang.bulk.text_shards import TextShards
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.dataset_folder.export import shards_of
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.training.runs.texts import read_texts
+from logs2lang.verbalizers.written_texts import read_texts, text_files
 
 pytestmark = pytest.mark.xdist_group("ray")
 
@@ -118,7 +118,7 @@ def test_a_killed_actor_loses_no_text_and_writes_none_twice(
     pd.testing.assert_frame_equal(read(folder).drop(columns="error"), plain)
     rows = load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
     assert rows["example_id"][:] == plain["example_id"].tolist()
-    assert read_texts(folder / "train.parquet", rows["example_id"][:]) == plain["text"].tolist()
+    assert read_texts(text_files(folder, "train"), rows["example_id"][:]) == plain["text"].tolist()
 
 
 @pytest.fixture
@@ -148,9 +148,10 @@ def test_a_row_that_fails_carries_its_error_and_the_others_their_texts(ray, with
     fine = written.drop(bad)
     assert fine["error"].isna().all()
     assert len(fine) == done.texts == len(built.examples("train")) - 2
-    assert read_texts(tmp_path / "texts" / "train.parquet", fine.index) == fine["text"].tolist()
-    with pytest.raises(InputError, match="has no text for 2 of 2 examples"):
-        read_texts(tmp_path / "texts" / "train.parquet", bad)
+    files = text_files(tmp_path / "texts", "train")
+    assert read_texts(files, fine.index) == fine["text"].tolist()
+    with pytest.raises(InputError, match=r"an error in place of the text of 2 of 2 examples.*Delete .*parquet, and"):
+        read_texts(files, bad)
 
 
 def planned(writing: Writing, folder: Path, rows: int = 10, **choice: object) -> TextShards:
