@@ -41,8 +41,7 @@ WITH_NEXT = (*DECISIONS, NEXT)
 UNDECIDED = "undecided"
 
 _EVEN_STRENGTH = 3
-"""Where `next` is as likely as all other decisions together, in a warm start. Of 4,000 training records of
-MovieTweetings-100K the target was among the five titles named for 2% at strength 2, 5% at 3 and 9% at 4."""
+"""Where `next` is as likely as all other decisions together, in a warm start."""
 
 NOTHING_KEPT = "(no records)"
 """The text where every record was dropped: true, short, and it names nothing."""

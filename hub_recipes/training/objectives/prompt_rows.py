@@ -136,7 +136,7 @@ def _fitted(examples: Dataset, verbalizer: Any) -> Dataset:
 
 def _mapped(examples: Dataset, to_row: Any, keep: Sequence[str]) -> Dataset:
     drop = [column for column in examples.column_names if column not in keep]
-    # A name of its own: `datasets` would make one by hashing the catalogue and all successors, which takes minutes.
+    # A name of its own: `datasets` would make one by hashing the catalogue and all successors, which is slow.
     own_name = generate_random_fingerprint()
     return examples.map(
         to_row, remove_columns=drop, keep_in_memory=True, desc="Writing prompts", new_fingerprint=own_name

@@ -15,7 +15,7 @@ class Catalogue(dict):
 
 
 def test_the_catalogue_is_not_hashed_to_write_prompts(tiny_language_model):
-    """With the successors of ten thousand items this took minutes, before the first step."""
+    """With the successors of ten thousand items that is slow, and nothing is said meanwhile."""
     verbalizer = ActionVerbalizer(Catalogue(ITEMS), tiny_language_model)
     examples = letter_examples(3)
     rows = to_verbalizer_rows(examples, verbalizer, tiny_language_model)
