@@ -34,6 +34,8 @@ _DISK_TROUBLES = {
     errno.EROFS: "the file system is read-only",
 }
 
+_AGAIN_AFTER_S = 0.05
+
 app = typer.Typer(
     name="logs2lang",
     no_args_is_help=True,
@@ -66,7 +68,17 @@ class _Interruption(BaseException):
 def _interrupt(number: int, frame: object) -> None:
     _Interruption.came = True
     signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
-    raise _Interruption
+    raise _Interruption(number)
+
+
+def _interrupt_again(ignored: "sys.UnraisableHookArgs") -> None:
+    """Interrupt once more where the first time fell into a finalizer: Python would print that, and go on working."""
+    if not isinstance(ignored.exc_value, _Interruption):
+        sys.__unraisablehook__(ignored)
+        return
+    (number,) = ignored.exc_value.args
+    signal.signal(number, _interrupt)
+    threading.Timer(_AGAIN_AFTER_S, signal.raise_signal, [number]).start()
 
 
 def main() -> None:
@@ -79,6 +91,7 @@ def main() -> None:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _interrupt)
+        sys.unraisablehook = _interrupt_again
     try:
         app()
     except InputError as error:

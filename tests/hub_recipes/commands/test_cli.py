@@ -399,6 +399,27 @@ def test_an_interruption_is_one_line_and_leaves_nothing(tmp_path, number):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interruption_in_a_finalizer_is_not_lost():
+    """Python prints what a finalizer raises, and goes on: the command would work to its end and then say it had not."""
+    program = """
+import os, signal, time
+from logs2lang.commands import cli
+class Interrupted:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+def command():
+    Interrupted()
+    time.sleep(30)
+    print("Whole.")
+cli.app = command
+cli.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert ended.stderr.startswith("Interrupted.")
+    assert len(ended.stderr.splitlines()) == 1
+
+
 def test_a_log_of_ones_own_can_be_licensed_for_publication(run_main, log_file, tmp_path):
     output = tmp_path / "licensed"
     words = ("build", "tabular", "--interactions", log_file, "--map", COLUMN_MAP, "--output", output)
