@@ -41,7 +41,8 @@ from .training.runs.dry_run import describe_run
 from .training.runs.resumable_trainer import ResumableTrainer
 from .training.runs.run_folder import TrainingRun
 from .training.runs.run_record import parent_entry, read_json, write_json
-from .verbalizers.action import WITH_NEXT, decision_token_ids
+from .verbalizers.action import decision_token_ids
+from .verbalizers.decided_texts import WITH_NEXT
 from .verbalizers.learned import LEARNED_VERBALIZERS
 from .verbalizers.rewrite import RewriteVerbalizer
 
@@ -94,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _verbalizer(args: VerbalizerArguments, dataset: BuiltDataset, policy: LanguageModel | None = None) -> Any:
     """What asks, and what makes texts of the answers."""
     kind = LEARNED_VERBALIZERS[args.verbalizer]
-    choices: dict[str, Any] = {"decisions": args.decisions}
+    choices: dict[str, Any] = {"decisions": args.decisions, "as_lists": args.as_lists}
     if args.verbalizer == "rewrite":
         room = {"max_new_tokens": args.max_verbalization_tokens, "record_tokens": args.record_tokens}
         choices = {**room, "successors": dataset.known_successors()}

@@ -160,10 +160,10 @@ def require_in_order(verbalizer: str) -> None:
     """Refuse the one verbalizer whose texts depend on those before them.
 
     Raises:
-        InputError: It is `action:random`.
+        InputError: It draws decisions at random.
     """
-    if verbalizer == "action:random":
+    if verbalizer in ("action:random", "lists:random"):
         raise InputError(
-            "action:random draws its decisions one after the other, so its texts cannot be written in parallel. Leave "
+            f"{verbalizer} draws its decisions one after the other, so its texts cannot be written in parallel. Leave "
             "out --engine ray, or choose another --verbalizer."
         )

@@ -71,8 +71,8 @@ def evaluate(
         str,
         typer.Option(
             help="Rows of the table: template, profile, successors, zero_shot, action, rewrite, student; decision "
-            "rules (action:random, action:keep, action:detail, action:next, action:newest-3); classical "
-            "recommenders, or `baselines` for all of them."
+            "rules (action:random, action:keep, action:detail, action:next, action:newest-3, action:strongest-3, or "
+            "lists:next and so on for a text of two lists); classical recommenders, or `baselines` for all of them."
         ),
     ] = DEFAULT_ROWS,
     split: SplitOption = "test",

@@ -27,7 +27,8 @@ from logs2lang.dataset_builders.schema import (
     USER,
 )
 
-from ..verbalizers.action import WITH_NEXT, ActionVerbalizer
+from ..verbalizers.action import ActionVerbalizer
+from ..verbalizers.decided_texts import WITH_NEXT
 
 DECISIONS_FILE = "decisions.json"
 USERS_FILE = "decisions_users.md"

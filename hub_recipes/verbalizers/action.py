@@ -3,7 +3,7 @@ with what other users chose next."""
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice, takewhile
@@ -13,53 +13,23 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from logs2lang.dataset_builders.input_error import InputError
-from logs2lang.dataset_builders.prompting.described_records import best_successors, items_of, next_text
-from logs2lang.dataset_builders.prompting.prompts import (
-    Message,
-    detail_text,
-    has_clock,
-    prompt_text,
-    short_line,
-    template_text,
-)
-from logs2lang.dataset_builders.schema import ALL_USERS, FOLD, HISTORY, ITEM_ID, Item, Record
+from logs2lang.dataset_builders.prompting.described_records import best_successors, items_of
+from logs2lang.dataset_builders.prompting.prompts import Message, prompt_text, short_line, template_text
+from logs2lang.dataset_builders.schema import ALL_USERS, FOLD, HISTORY, Item
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
 
 from ..models.language_models import Constraint, LanguageModel
 from ..models.model_folders import STUDENT_WEIGHTS, model_folder
+from .decided_texts import DECISIONS, DROP, KEEP, NEXT, WITH_NEXT, Decisions, execute
 from .language_model_verbalizer import LanguageModelVerbalizer, Writing, folds_of
 from .verbalizer import History
-
-DROP = "drop"
-KEEP = "keep"
-DETAIL = "detail"
-NEXT = "next"
-DECISIONS = (DROP, KEEP, DETAIL)
-WITH_NEXT = (*DECISIONS, NEXT)
-"""With a space before it, each is one token of SmolLM2: a hundred records cost a hundred tokens."""
 
 UNDECIDED = "undecided"
 
 _EVEN_STRENGTH = 3
 """Where `next` is as likely as all other decisions together, in a warm start."""
 
-NOTHING_KEPT = "(no records)"
-"""The text where every record was dropped: true, short, and it names nothing."""
-
 _WORD = re.compile(r"[^\W\d_]+")
-
-
-@dataclass(frozen=True)
-class Decisions:
-    """What is to become of the records of a history.
-
-    Args:
-        of_records (`tuple[str, ...]`): One of `DECISIONS` per record, oldest first.
-        undecided (`int`): How many records got no decision; they are kept unchanged.
-    """
-
-    of_records: tuple[str, ...]
-    undecided: int
 
 
 def parse_decisions(
@@ -137,54 +107,6 @@ def draw_by_strength(draws: np.random.Generator, strengths: Sequence[int]) -> tu
     named = (strength**2 / (strength**2 + _EVEN_STRENGTH**2) for strength in strengths)
     shares = ([*[(1 - share) / len(DECISIONS)] * len(DECISIONS), share] for share in named)
     return tuple(str(draws.choice(WITH_NEXT, p=of_record)) for of_record in shares)
-
-
-def execute(
-    decisions: Decisions,
-    history: History,
-    items: Mapping[str, Item],
-    successors: SuccessorLists | None = None,
-    fold: int = ALL_USERS,
-) -> str:
-    """Apply decisions to the records they are about: what is kept stands as the template writes it, in its order.
-
-    Args:
-        decisions ([`Decisions`]): One per record.
-        history (`list[Record]`): Oldest first.
-        items (`dict[str, Item]`): The catalogue, for year, tags and series of records kept in detail.
-        successors ([`SuccessorLists`], *optional*): What other users chose after each item; only `next` needs it.
-        fold (`int`, *optional*, defaults to -1): Which users are left out of the counts of successors.
-
-    Returns:
-        `str`: One line per kept record; `NOTHING_KEPT` where there is none.
-    """
-    pairs = zip(decisions.of_records, history, strict=True)
-    kept = [(decision, record) for decision, record in pairs if decision != DROP]
-    if not kept:
-        return NOTHING_KEPT
-    # Most records of a long history are dropped, and a line takes longer to write than a decision.
-    lines = template_text([record for _, record in kept], has_clock(history)).split("\n")
-    touched = items_of(history)
-    return "\n".join(
-        line + _addition(decision, record, touched, items, successors, fold)
-        for (decision, record), line in zip(kept, lines, strict=True)
-    )
-
-
-def _addition(
-    decision: str,
-    record: Record,
-    touched: Collection[str],
-    items: Mapping[str, Item],
-    successors: SuccessorLists | None,
-    fold: int,
-) -> str:
-    """What a decision adds to the line of a record."""
-    if decision == DETAIL:
-        return detail_text(items.get(record[ITEM_ID]))
-    if decision != NEXT or successors is None:
-        return ""
-    return next_text(record, touched, items, successors, fold)
 
 
 def next_strength(found: Sequence[Successor]) -> int:
@@ -288,6 +210,7 @@ class ActionVerbalizer(LanguageModelVerbalizer):
         history_length (`int`, *optional*): How many of the newest records are shown; all when `None`.
         decisions (`int`, *optional*, defaults to 3): How many decisions there are: drop, keep and detail, or four with
             `next`. An adapter says how many it was taught.
+        as_lists (`bool`, *optional*, defaults to `False`): Whether the text names works in two lists; see [`execute`].
         successors ([`SuccessorLists`], *optional*): What other users chose after each item; `next` needs it.
 
     Raises:
@@ -299,7 +222,7 @@ class ActionVerbalizer(LanguageModelVerbalizer):
     """
 
     name: ClassVar[str] = "action"
-    choices: ClassVar[tuple[str, ...]] = ("history_length", "decisions")
+    choices: ClassVar[tuple[str, ...]] = ("history_length", "decisions", "as_lists")
 
     def __init__(
         self,
@@ -308,6 +231,7 @@ class ActionVerbalizer(LanguageModelVerbalizer):
         *,
         history_length: int | None = None,
         decisions: int = len(DECISIONS),
+        as_lists: bool = False,
         successors: SuccessorLists | None = None,
     ):
         super().__init__(items, language_model, history_length=history_length, successors=successors)
@@ -320,6 +244,7 @@ class ActionVerbalizer(LanguageModelVerbalizer):
                 "this version."
             )
         self.decisions = decisions
+        self.as_lists = bool(as_lists)
 
     @classmethod
     def from_pretrained(
@@ -424,7 +349,7 @@ class ActionVerbalizer(LanguageModelVerbalizer):
 
     def _executed(self, decisions: Decisions, example: Mapping[str, Any]) -> str:
         shown = self._shown(example[HISTORY])
-        return execute(decisions, shown, self.items, self.successors, example.get(FOLD, ALL_USERS))
+        return execute(decisions, shown, self.items, self.successors, example.get(FOLD, ALL_USERS), self.as_lists)
 
     def warm_start(self, example: Mapping[str, Any]) -> str:
         """Random decisions, always the same for the same records: a policy that has learned them tries everything.
@@ -462,7 +387,7 @@ class ActionVerbalizer(LanguageModelVerbalizer):
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"decisions": " ".join(self.known)}
+        return {"decisions": " ".join(self.known), **({"text": "lists"} if self.as_lists else {})}
 
     @cached_property
     def _grammar(self) -> DecisionGrammar:

@@ -10,20 +10,23 @@ from .profile import ProfileVerbalizer
 from .successors import SuccessorsVerbalizer
 from .template import TemplateVerbalizer
 
-_DECIDED = f"{ActionVerbalizer.name}:"
 TEXT_RULES = ("template", "profile", "successors")
-DECISION_RULES = tuple(f"{_DECIDED}{rule}" for rule in RULES)
-"""The decisions of an action verbalizer made by a rule; `action:newest-3` stands for any number."""
+_LINES = f"{ActionVerbalizer.name}:"
+_LISTS = "lists:"
+_DECIDED = (_LINES, _LISTS)
+DECISION_RULES = tuple(f"{_LINES}{rule}" for rule in RULES)
+"""The decisions of an action verbalizer made by a rule, as a line per record; `action:newest-3` stands for any number.
+`lists:newest-3` is the same with the text as two lists."""
 
 
 def is_written_by_rule(name: str) -> bool:
     """Whether a verbalizer of this name needs no language model.
 
     Example:
-        >>> is_written_by_rule("successors"), is_written_by_rule("action:newest-2"), is_written_by_rule("action")
+        >>> is_written_by_rule("successors"), is_written_by_rule("lists:newest-2"), is_written_by_rule("action")
         (True, True, False)
     """
-    return name in TEXT_RULES or (name.startswith(_DECIDED) and is_rule(name.removeprefix(_DECIDED)))
+    return name in TEXT_RULES or (name.startswith(_DECIDED) and is_rule(_rule_of(name)))
 
 
 def to_rule_verbalizer(name: str, dataset: BuiltDataset) -> Any:
@@ -42,6 +45,10 @@ def to_rule_verbalizer(name: str, dataset: BuiltDataset) -> Any:
         return ProfileVerbalizer(dataset.items())
     if name == "successors":
         return SuccessorsVerbalizer(dataset.items(), dataset.successors())
-    rule = name.removeprefix(_DECIDED)
+    rule = _rule_of(name)
     successors = dataset.successors() if needs_successors(rule) else dataset.known_successors()
-    return RuleDecisions(dataset.items(), rule, successors)
+    return RuleDecisions(dataset.items(), rule, successors, as_lists=name.startswith(_LISTS))
+
+
+def _rule_of(name: str) -> str:
+    return name.partition(":")[2]

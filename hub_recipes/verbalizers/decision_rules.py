@@ -9,17 +9,8 @@ from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import ALL_USERS, Item
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
 
-from .action import (
-    DECISIONS,
-    DROP,
-    NEXT,
-    WITH_NEXT,
-    Decisions,
-    draw_decisions,
-    execute,
-    strengths_of,
-    strongest_first,
-)
+from .action import draw_decisions, strengths_of, strongest_first
+from .decided_texts import DECISIONS, DROP, NEXT, WITH_NEXT, Decisions, execute
 from .language_model_verbalizer import folds_of
 from .verbalizer import History, Progress
 
@@ -46,6 +37,7 @@ class RuleDecisions:
         successors ([`SuccessorLists`], *optional*): What other users chose after each item; `next` needs it.
         seed (`int`, *optional*, defaults to 0): Decides random decisions; the same histories in the same order get the
             same texts.
+        as_lists (`bool`, *optional*, defaults to `False`): Whether the text names works in two lists; see [`execute`].
 
     Raises:
         InputError: There is no such rule, or it needs successors and there are none.
@@ -61,6 +53,7 @@ class RuleDecisions:
         rule: str = RANDOM,
         successors: SuccessorLists | None = None,
         seed: int = 0,
+        as_lists: bool = False,
     ):
         if not is_rule(rule):
             raise InputError(f"There is no decision rule {rule!r}; choose {', '.join(RULES)} (or another number).")
@@ -70,23 +63,22 @@ class RuleDecisions:
         self.rule = rule
         self.successors = successors
         self.seed = seed
+        self.as_lists = as_lists
 
     @property
     def fingerprint(self) -> str:
         drawn = f"-{self.seed}-of-{len(self._known)}" if self.rule == RANDOM else ""
-        return f"decisions-{self.rule}{drawn}"
+        return f"decisions-{self.rule}{drawn}{'-lists' if self.as_lists else ''}"
 
     def verbalize(
         self, histories: Sequence[History], progress: Progress | None = None, folds: Sequence[int] | None = None
     ) -> list[str]:
         """Write each history as text; see [`Verbalizer`], and `LanguageModelVerbalizer.write` for `folds`."""
         draws = np.random.default_rng(self.seed)
-        texts = [
-            execute(
-                Decisions(self.decide(history, draws, fold), undecided=0), history, self.items, self.successors, fold
-            )
-            for history, fold in zip(histories, folds_of(histories, folds), strict=True)
-        ]
+        texts = []
+        for history, fold in zip(histories, folds_of(histories, folds), strict=True):
+            decided = Decisions(self.decide(history, draws, fold), undecided=0)
+            texts.append(execute(decided, history, self.items, self.successors, fold, self.as_lists))
         if progress is not None:
             progress(len(texts))
         return texts

@@ -17,7 +17,8 @@ from logs2lang.dataset_builders.successor_lists import SuccessorLists
 from logs2lang.dataset_builders.whole_files import whole_file
 
 from ..models.model_folders import STUDENT_WEIGHTS, VERBALIZER_CONFIG, content_hash
-from .action import DECISIONS, NEXT, UNDECIDED, WITH_NEXT, ActionVerbalizer, Decisions, execute, to_completion
+from .action import UNDECIDED, ActionVerbalizer, to_completion
+from .decided_texts import DECISIONS, NEXT, WITH_NEXT, Decisions, execute
 from .decision_models import BoostedTrees, LinearModel, to_arrays, to_model
 from .language_model_verbalizer import Writing, folds_of
 from .record_features import LogFacts, RecordFeatures, feature_names
@@ -138,6 +139,7 @@ class StudentVerbalizer(ActionVerbalizer):
         items (`dict[str, Item]`): The catalogue.
         student ([`Student`]): Decides.
         history_length (`int`, *optional*): How many of the newest records are shown; all when `None`.
+        as_lists (`bool`, *optional*, defaults to `False`): Whether the text names works in two lists; see [`execute`].
         successors ([`SuccessorLists`], *optional*): What other users chose after each item; `next` needs it.
         fingerprint (`str`, *optional*): Stands for the student in caches and results.
 
@@ -155,11 +157,14 @@ class StudentVerbalizer(ActionVerbalizer):
         student: Student,
         *,
         history_length: int | None = None,
+        as_lists: bool = False,
         successors: SuccessorLists | None = None,
         fingerprint: str = "student",
     ):
         decisions = len(student.decisions)
-        super().__init__(items, history_length=history_length, decisions=decisions, successors=successors)
+        super().__init__(
+            items, history_length=history_length, decisions=decisions, as_lists=as_lists, successors=successors
+        )
         known = student.log.known_share(items)
         if known < _LEAST_KNOWN:
             raise InputError(
@@ -228,6 +233,7 @@ class StudentVerbalizer(ActionVerbalizer):
         return [tuple(words[end - len(history) : end]) for history, end in zip(histories, ends, strict=True)]
 
     def _writing(self, history: History, decided: tuple[str, ...], fold: int) -> Writing:
-        text = execute(Decisions(decided, undecided=0), history, self.items, self.successors, fold)
+        made = Decisions(decided, undecided=0)
+        text = execute(made, history, self.items, self.successors, fold, self.as_lists)
         counts = {decision: decided.count(decision) for decision in self.known}
         return Writing(history, to_completion(decided), text, {**counts, UNDECIDED: 0})

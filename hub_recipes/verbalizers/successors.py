@@ -1,7 +1,8 @@
 """What other users chose next, by rules and without a language model: recent works, then their best successors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from logs2lang.dataset_builders.prompting.described_records import items_of
 from logs2lang.dataset_builders.prompting.prompts import sanitize
 from logs2lang.dataset_builders.schema import ALL_USERS, EVENT, ITEM_ID, NOISE_EVENTS, TITLE, Item
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
@@ -68,12 +69,7 @@ class SuccessorsVerbalizer:
         chosen = [record for record in history if record[EVENT] not in NOISE_EVENTS]
         # Reversed twice: a work stands where it was seen last, and the newest comes at the end.
         recent = list(dict.fromkeys(sanitize(record[TITLE]) for record in reversed(chosen)))[: self.recent_works]
-        following = [sanitize(self.items[item_id][TITLE]) for item_id in self.best(history, fold)]
-        return "\n".join(
-            f"{name}: {'; '.join(titles)}"
-            for name, titles in (("Recent, newest last", recent[::-1]), ("Viewers of these went on to", following))
-            if titles
-        )
+        return two_lists(recent[::-1], [self.items[item_id] for item_id in self.best(history, fold)])
 
     def best(self, history: History, fold: int = ALL_USERS) -> list[str]:
         """The ids of the items that most often followed the newest records and are not in the history, best first.
@@ -82,15 +78,43 @@ class SuccessorsVerbalizer:
             history (`list[Record]`): Oldest first.
             fold (`int`, *optional*, defaults to -1): Which users are left out of the counts.
         """
-        touched = {record[ITEM_ID] for record in history}
-        chosen = [record[ITEM_ID] for record in history if record[EVENT] not in NOISE_EVENTS]
-        counts: dict[str, float] = {}
-        expected: dict[str, float] = {}
-        for age, item_id in enumerate(reversed(chosen[-self.newest :])):
-            weight = DECAY**age
-            for found in self.successors.after(item_id, fold):
-                one = found.item_id
-                counts[one] = counts.get(one, 0.0) + weight * found.chosen
-                expected[one] = expected.get(one, 0.0) + weight * (found.chosen / found.lift - 1)
-        scores = {one: count / (expected[one] + 1) for one, count in counts.items() if one not in touched}
-        return sorted(scores, key=lambda one: (-scores[one], one))[: self.titles]
+        chosen = [record for record in history if record[EVENT] not in NOISE_EVENTS]
+        return best_after(chosen[-self.newest :], items_of(history), self.successors, fold)[: self.titles]
+
+
+def best_after(
+    records: History, touched: Collection[str], successors: SuccessorLists, fold: int = ALL_USERS
+) -> list[str]:
+    """The ids of the items that most often followed some records, best first; see [`SuccessorsVerbalizer`].
+
+    Args:
+        records (`list[Record]`): Oldest first; each counts less than the one after it.
+        touched (`set[str]`): The item ids of the whole history, which are left out.
+        successors ([`SuccessorLists`]): As `BuiltDataset.successors` returns them.
+        fold (`int`, *optional*, defaults to -1): Which users are left out of the counts.
+    """
+    counts: dict[str, float] = {}
+    expected: dict[str, float] = {}
+    for age, record in enumerate(reversed(records)):
+        weight = DECAY**age
+        for found in successors.after(record[ITEM_ID], fold):
+            one = found.item_id
+            counts[one] = counts.get(one, 0.0) + weight * found.chosen
+            expected[one] = expected.get(one, 0.0) + weight * (found.chosen / found.lift - 1)
+    scores = {one: count / (expected[one] + 1) for one, count in counts.items() if one not in touched}
+    return sorted(scores, key=lambda one: (-scores[one], one))
+
+
+def two_lists(recent: Sequence[str], following: Sequence[Item]) -> str:
+    """The text that names recent works and what others chose after them; a list with nothing in it is left out.
+
+    Example:
+        >>> print(two_lists(["Heat", "Fargo (1996)"], [{"title": "Casino"}]))
+        Recent, newest last: Heat; Fargo (1996)
+        Viewers of these went on to: Casino
+    """
+    lists = (
+        ("Recent, newest last", recent),
+        ("Viewers of these went on to", [sanitize(item[TITLE]) for item in following]),
+    )
+    return "\n".join(f"{name}: {'; '.join(titles)}" for name, titles in lists if titles)

@@ -19,7 +19,7 @@ from logs2lang.dataset_builders.schema import (
     YEAR,
     Record,
 )
-from logs2lang.verbalizers.action import DETAIL, DROP, KEEP, NEXT
+from logs2lang.verbalizers.decided_texts import DETAIL, DROP, KEEP, NEXT
 
 from .decision import Decision
 from .markup import render

@@ -5,7 +5,8 @@ import pandas as pd
 
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.training.distillation.action_student import Lesson
-from logs2lang.verbalizers.action import WITH_NEXT, ActionVerbalizer, Decisions, execute
+from logs2lang.verbalizers.action import ActionVerbalizer
+from logs2lang.verbalizers.decided_texts import WITH_NEXT, Decisions, execute
 from logs2lang.verbalizers.decision_models import BoostedTrees, LinearModel
 from logs2lang.verbalizers.record_features import NUMBERS, LogFacts, feature_names
 from logs2lang.verbalizers.student import Student

@@ -21,7 +21,8 @@ from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
 from logs2lang.models.language_models import load_language_model
 from logs2lang.training.distillation.fitting import fit_linear, fit_trees
 from logs2lang.verbalizers import language_model_verbalizer
-from logs2lang.verbalizers.action import WITH_NEXT, ActionVerbalizer
+from logs2lang.verbalizers.action import ActionVerbalizer
+from logs2lang.verbalizers.decided_texts import WITH_NEXT
 from logs2lang.verbalizers.profile import ProfileVerbalizer
 from logs2lang.verbalizers.record_features import LogFacts, RecordFeatures
 from logs2lang.verbalizers.student import Student, StudentVerbalizer

@@ -169,7 +169,11 @@ def distil(
     def student(price: float) -> StudentVerbalizer:
         own = Student(log, with_price(chosen, price), decisions)
         return StudentVerbalizer(
-            teacher.items, own, history_length=teacher.history_length, successors=teacher.successors
+            teacher.items,
+            own,
+            history_length=teacher.history_length,
+            as_lists=teacher.as_lists,
+            successors=teacher.successors,
         )
 
     price, taught, tokens = _no_longer(student, teacher, validation)

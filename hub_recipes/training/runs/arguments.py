@@ -82,6 +82,10 @@ class VerbalizerArguments(RunArguments):
     decisions: Literal[3, 4] = option(
         3, "action: 3 decides between drop, keep and detail; 4 also next, the titles that other users chose after it."
     )
+    as_lists: bool = option(
+        False,
+        "action: name works in two lists, what is kept and what others chose next, instead of a line per record.",
+    )
     max_verbalization_tokens: int = option(
         96, "Maximum number of tokens of a rewrite; action always uses one token per record."
     )

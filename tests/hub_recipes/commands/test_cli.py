@@ -400,7 +400,7 @@ def test_an_interruption_is_one_line_and_leaves_nothing(tmp_path, number):
 
 
 def test_an_interruption_in_a_finalizer_is_not_lost():
-    """Python prints what a finalizer raises, and goes on: the command would work to its end and then say it had not."""
+    """Python prints what a finalizer raises, and goes on: the command would work to its end, then say it had not."""
     program = """
 import os, signal, time
 from logs2lang.commands import cli

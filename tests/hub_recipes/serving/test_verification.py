@@ -11,7 +11,7 @@ from logs2lang.models.weights import SharedWeights
 from logs2lang.serving.engine import Engine, ForgetfulReasoner, load_on_engine
 from logs2lang.serving.golden_prompts import LISTED, read_golden_prompts, write_golden_prompts
 from logs2lang.serving.loading import load_verbalizer
-from logs2lang.verbalizers.action import WITH_NEXT
+from logs2lang.verbalizers.decided_texts import WITH_NEXT
 
 from .model_server import ModelServer, serve_models
 

@@ -10,15 +10,12 @@ from transformers import AutoTokenizer
 from logs2lang.dataset_builders.prompting.prompts import prompt_text, record_line
 from logs2lang.models.packaged_model import packaged_base_model
 from logs2lang.verbalizers.action import (
-    DECISIONS,
-    NOTHING_KEPT,
     ActionVerbalizer,
     DecisionGrammar,
-    Decisions,
     decision_token_ids,
-    execute,
     parse_decisions,
 )
+from logs2lang.verbalizers.decided_texts import DECISIONS, NOTHING_KEPT, Decisions, execute
 
 ITEMS = {
     "i0": {"item_id": "i0", "title": "Fargo", "year": 1996, "tags": ["Crime", "Drama"], "series": None},

@@ -1,5 +1,5 @@
 from logs2lang.dataset_builders.prompting.prompts import template_text
-from logs2lang.verbalizers.action import NOTHING_KEPT
+from logs2lang.verbalizers.decided_texts import NOTHING_KEPT
 from logs2lang.verbalizers.decision_rules import RuleDecisions
 
 ITEMS = {

@@ -16,7 +16,8 @@ from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.schema import ALL_USERS
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
 from logs2lang.models.language_models import load_language_model
-from logs2lang.verbalizers.action import DECISIONS, ActionVerbalizer, Decisions, execute
+from logs2lang.verbalizers.action import ActionVerbalizer
+from logs2lang.verbalizers.decided_texts import DECISIONS, Decisions, execute
 from logs2lang.verbalizers.decision_models import BoostedTrees
 from logs2lang.verbalizers.student import Student, StudentVerbalizer
 from logs2lang.verbalizers.verbalizer import write_and_count
@@ -66,14 +67,15 @@ def test_only_the_newest_are_shown_and_the_fingerprint_says_so(to_history):
 
 
 @each_student
-@pytest.mark.parametrize("history_length", [None, 3])
-def test_a_folder_opens_like_any_other_action_verbalizer(student, history_length, to_history, tmp_path):
-    written = StudentVerbalizer(ITEMS, student, history_length=history_length, successors=LISTS)
+@pytest.mark.parametrize(("history_length", "as_lists"), [(None, False), (3, True)])
+def test_a_folder_opens_like_any_other_action_verbalizer(student, history_length, as_lists, to_history, tmp_path):
+    written = StudentVerbalizer(ITEMS, student, history_length=history_length, as_lists=as_lists, successors=LISTS)
     student.save(tmp_path)
     written.save_config(tmp_path)
     opened = ActionVerbalizer.from_pretrained(str(tmp_path), ITEMS, successors=LISTS)
     histories = [to_history(*"abcdef"), [], to_history("a")]
     assert opened.write(histories) == written.write(histories)
+    assert opened.verbalize(histories)[0].startswith("Recent, newest last: ") == as_lists
     assert opened.history_length == history_length
     assert opened.fingerprint.startswith("student-")
 

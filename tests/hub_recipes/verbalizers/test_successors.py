@@ -8,15 +8,9 @@ from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.prompting.prompts import record_line
 from logs2lang.dataset_builders.schema import ALL_USERS
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
-from logs2lang.verbalizers.action import (
-    NOTHING_KEPT,
-    ActionVerbalizer,
-    DecisionGrammar,
-    Decisions,
-    parse_decisions,
-    to_completion,
-)
+from logs2lang.verbalizers.action import ActionVerbalizer, DecisionGrammar, parse_decisions, to_completion
 from logs2lang.verbalizers.by_rule import is_written_by_rule
+from logs2lang.verbalizers.decided_texts import NOTHING_KEPT, Decisions
 from logs2lang.verbalizers.decision_rules import RuleDecisions
 from logs2lang.verbalizers.language_model_verbalizer import Writing
 from logs2lang.verbalizers.learned import load_adapters
