@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from logs2lang.dataset_builders.prompting.described_records import items_of, next_text
+from logs2lang.dataset_builders.prompting.described_records import NEXT_TITLES, items_of, next_text
 from logs2lang.dataset_builders.prompting.prompts import detail_text, has_clock, sanitize, template_text
 from logs2lang.dataset_builders.schema import ALL_USERS, ITEM_ID, TITLE, Item, Record
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
@@ -18,9 +18,6 @@ NEXT = "next"
 DECISIONS = (DROP, KEEP, DETAIL)
 WITH_NEXT = (*DECISIONS, NEXT)
 """With a space before it, each is one token of SmolLM2: a hundred records cost a hundred tokens."""
-
-LIST_TITLES = 20
-"""How many titles that others chose next stand in a text of lists."""
 
 NOTHING_KEPT = "(no records)"
 """The text where every record was dropped: true, short, and it names nothing."""
@@ -56,7 +53,8 @@ def execute(
         successors ([`SuccessorLists`], *optional*): What other users chose after each item; only `next` needs it.
         fold (`int`, *optional*, defaults to -1): Which users are left out of the counts of successors.
         as_lists (`bool`, *optional*, defaults to `False`): Names works in two lists instead of a line per record: the
-            titles that are kept, and the 20 titles that others chose most often after the records decided `next`.
+            titles that are kept, and what others chose most often after the records decided `next`, five titles for
+            each of these records.
 
     Returns:
         `str`: One line per kept record, as the template writes it, in the order of time; or two lists. `NOTHING_KEPT`
@@ -124,7 +122,7 @@ def _write_lists(
     recent = [title + _in_brackets(*named[title], items) for title in reversed(named)]
     asked = [record for decision, record in kept if decision == NEXT]
     best = [] if successors is None else best_after(asked, items_of(history), successors, fold)
-    return two_lists(recent, [items[item_id] for item_id in best[:LIST_TITLES]])
+    return two_lists(recent, [items[item_id] for item_id in best[: NEXT_TITLES * len(asked)]])
 
 
 def _in_brackets(decision: str, record: Record, items: Mapping[str, Item]) -> str:

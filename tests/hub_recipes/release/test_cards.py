@@ -89,6 +89,18 @@ def test_every_kind_of_adapter_has_a_card(adapters, role, method, verbalizer, an
     compile(code, "card", "exec")
 
 
+@pytest.mark.parametrize("decisions", [3, 4])
+def test_the_card_of_an_action_adapter_says_what_it_decides_and_what_it_needs(adapters, decisions):
+    path = adapters / ADAPTER / "run.json"
+    facts = {"verbalizer": "action", "config": {"decisions": decisions, "as_lists": decisions == 4}}
+    change(path, **facts, results=None)
+    text = ReleasedAdapter.open(path.parent).card(HOME)
+    assert ("or with what other users chose next. The text names works in two lists" in text) == (decisions == 4)
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    assert ("dataset.items(), successors=dataset.successors())" in code) == (decisions == 4)
+    compile(code, "card", "exec")
+
+
 def test_a_reasoner_of_template_text_is_its_own_template(adapters):
     path = adapters / ADAPTER / "run.json"
     results = {**json.loads(path.read_text())["results"], "row": "template"}

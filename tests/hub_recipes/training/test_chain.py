@@ -244,7 +244,7 @@ def test_the_preset_for_processors_is_rehearsed(at_training_folder):
     runs = [json.loads(path.read_text()) for path in Path("cpu").glob("*/adapter/run.json")]
     assert [(run["steps"], run["release"]) for run in runs] == [(2, "smoke")] * 4
     rows = {row["row"] for row in json.loads(Path("cpu", "results", "results.json").read_text())["rows"]}
-    assert {"template", "successors", "action", "action:newest-3"} <= rows
+    assert {"template", "successors", "action", "lists:newest-3"} <= rows
 
 
 STEPS = """

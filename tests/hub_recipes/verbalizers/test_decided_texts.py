@@ -6,7 +6,7 @@ from logs2lang.dataset_builders.schema import ALL_USERS
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
 from logs2lang.verbalizers.action import ActionVerbalizer
 from logs2lang.verbalizers.by_rule import is_written_by_rule, to_rule_verbalizer
-from logs2lang.verbalizers.decided_texts import LIST_TITLES, NOTHING_KEPT, Decisions, execute
+from logs2lang.verbalizers.decided_texts import NOTHING_KEPT, Decisions, execute
 
 ITEMS = {
     f"i{place}": {"item_id": f"i{place}", "title": f"Film {place}", "year": None, "tags": [], "series": None}
@@ -52,10 +52,12 @@ def test_only_records_decided_next_bring_in_what_followed_them(lists, to_history
     assert as_lists("drop drop drop drop drop", history, lists) == [NOTHING_KEPT]
 
 
-def test_a_list_of_what_others_chose_ends_after_the_best(lists, to_history):
-    _, following = as_lists("drop drop next", to_history("Film 0", "Film 1", "Film 2"), lists)
+@pytest.mark.parametrize(("decisions", "named"), [("drop drop next", 5), ("next drop next", 10)])
+def test_each_record_decided_next_makes_the_list_five_titles_longer(decisions, named, lists, to_history):
+    _, following = as_lists(decisions, to_history("Film 0", "Film 1", "Film 2"), lists)
     titles = following.removeprefix("Viewers of these went on to: ").split("; ")
-    assert titles == [f"Film {place}" for place in range(8, 8 + LIST_TITLES)]
+    assert titles[:5] == [f"Film {place}" for place in range(8, 13)]  # the lifts of what followed Film 2 are highest
+    assert len(titles) == named
 
 
 def test_a_work_seen_again_stands_once_where_it_was_seen_last(lists, to_history):
