@@ -12,6 +12,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
 
+import torch
 import yaml
 from trl import TrlParser
 
@@ -387,7 +388,10 @@ def run_as_script(main: Callable[[], int]) -> NoReturn:
     """End the process as `main` says; what the user did wrong is one line and exit code 2, Ctrl-C one line and 130."""
     set_log_level()
     try:
-        raise SystemExit(main())
+        code = main()
+        if torch.distributed.is_initialized():  # its threads, still running at the exit, can abort the process
+            torch.distributed.destroy_process_group()
+        raise SystemExit(code)
     except InputError as error:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(2) from error

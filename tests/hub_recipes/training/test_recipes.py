@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from accelerate.commands.config.config_args import load_config_from_file
 from trl import GRPOConfig
@@ -198,6 +199,16 @@ def test_an_interrupted_script_is_one_line_and_exit_code_130(capsys):
         run_as_script(interrupted)
     assert end.value.code == 130
     assert capsys.readouterr().err.splitlines() == ["Interrupted. The same command resumes from the last checkpoint."]
+
+
+def test_a_script_leaves_no_process_group_behind():
+    """Two processes had written their adapter, and one was aborted at the exit by a thread of the group."""
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    with pytest.raises(SystemExit) as end:
+        run_as_script(lambda: 75)
+    assert end.value.code == 75
+    assert not torch.distributed.is_initialized()
 
 
 @pytest.mark.parametrize("words", [["--config"], ["--method"]])
