@@ -157,7 +157,7 @@ class ShardWriter:
 
 
 def require_in_order(verbalizer: str) -> None:
-    """Refuse the one verbalizer whose texts depend on those before them.
+    """Refuse rules whose texts depend on those before them.
 
     Raises:
         InputError: It draws decisions at random.

@@ -117,12 +117,13 @@ def _write_lists(
     successors: SuccessorLists | None,
     fold: int,
 ) -> str:
-    # Reversed twice: a work stands where it was seen last, and the newest comes at the end.
-    named = {sanitize(record[TITLE]): (decision, record) for decision, record in reversed(kept)}
-    recent = [title + _in_brackets(*named[title], items) for title in reversed(named)]
+    recent: dict[str, str] = {}
+    for decision, record in reversed(kept):  # a work stands where it was seen last, as was decided there
+        title = sanitize(record[TITLE])
+        recent.setdefault(title, title + _in_brackets(decision, record, items))
     asked = [record for decision, record in kept if decision == NEXT]
     best = [] if successors is None else best_after(asked, items_of(history), successors, fold)
-    return two_lists(recent, [items[item_id] for item_id in best[: NEXT_TITLES * len(asked)]])
+    return two_lists(list(recent.values())[::-1], [items[item_id] for item_id in best[: NEXT_TITLES * len(asked)]])
 
 
 def _in_brackets(decision: str, record: Record, items: Mapping[str, Item]) -> str:

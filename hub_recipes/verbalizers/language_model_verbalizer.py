@@ -19,8 +19,6 @@ from ..models.model_folders import VERBALIZER_CONFIG, model_folder
 from .text_cache import cache_key, write_missing
 from .verbalizer import History, Progress
 
-"""Lies beside the weights of an adapter: which verbalizer it was taught to be, and with which settings."""
-
 logger = logging.get_logger(__name__)
 
 

@@ -61,8 +61,11 @@ def test_each_record_decided_next_makes_the_list_five_titles_longer(decisions, n
 
 
 def test_a_work_seen_again_stands_once_where_it_was_seen_last(lists, to_history):
-    history = to_history("Film 0", "Film 1", "Film 0")
-    assert as_lists("detail keep keep", history, lists) == ["Recent, newest last: Film 1; Film 0"]
+    older, between, newer = to_history("Film 4", "Film 1", "Film 4")
+    history = [{**older, "item_id": "i4"}, between, {**newer, "item_id": "i4"}]
+    assert as_lists("detail keep keep", history, lists) == ["Recent, newest last: Film 1; Film 4"]
+    detailed = as_lists("keep keep detail", history, lists)
+    assert detailed == ["Recent, newest last: Film 1; Film 4 (year=1996, tags=Crime)"]
 
 
 def test_a_fold_reads_its_own_counts(lists, to_history):
