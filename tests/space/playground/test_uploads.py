@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import TimeoutError as PageTimeoutError
 from playwright.sync_api import expect
 
 from logs2lang.space.playground.uploaded_log import MAX_BYTES
@@ -57,6 +58,27 @@ def still_works(page) -> None:
     page.get_by_role("radio", name=re.compile(f"^{other}")).check()
     expect(page.locator(".log-size")).to_contain_text(f"{other}: ")
     expect(page.locator(".notice.error")).to_have_count(0)
+
+
+def choose_adapter(page, of: str, adapter: str) -> None:
+    """Fill in a field of the models until the page passes the value on.
+
+    Gradio renders what is in an accordion when it is opened. A busy browser can lose what is filled in before the new
+    field is bound, which no visitor is fast enough to see.
+    """
+    field = page.get_by_label(f"Adapter of the {of}")
+    if not field.count():
+        page.get_by_role("button", name="Models, answer mode, seed").click()
+    for _ in range(6):
+        try:
+            with page.expect_request(lambda request: json.dumps(adapter) in (request.post_data or ""), timeout=10_000):
+                field.fill("")
+                field.fill(adapter)
+                field.press("Tab")
+            return
+        except PageTimeoutError:
+            continue
+    pytest.fail(f"The page never passed on {adapter!r} as the {of}")
 
 
 def test_a_table_is_read_once_its_columns_are_right(page, upload):
@@ -159,8 +181,7 @@ def test_titles_are_text_wherever_they_are_shown(page, upload):
 
 @pytest.mark.parametrize("field", ["action verbalizer", "rewrite verbalizer", "reasoner"])
 def test_an_adapter_that_cannot_be_had_is_said_in_place(page, field):
-    page.get_by_role("button", name="Models, answer mode, seed").click()
-    page.get_by_label(f"Adapter of the {field}").fill("nobody/<b>nothing</b>")
+    choose_adapter(page, field, "nobody/<b>nothing</b>")
     page.get_by_role("button", name="Write and recommend").click()
     error = page.locator(".notice.error")
     expect(error).to_contain_text("nobody/<b>nothing</b> is neither a local folder nor an adapter")
@@ -169,8 +190,7 @@ def test_an_adapter_that_cannot_be_had_is_said_in_place(page, field):
 
 
 def test_an_adapter_of_another_base_is_refused(page, to_adapter):
-    page.get_by_role("button", name="Models, answer mode, seed").click()
-    page.get_by_label("Adapter of the rewrite verbalizer").fill(str(to_adapter("somebody/another-base")))
+    choose_adapter(page, "rewrite verbalizer", str(to_adapter("somebody/another-base")))
     page.get_by_role("button", name="Write and recommend").click()
     expect(page.locator(".notice.error")).to_contain_text("is for somebody/another-base, but this page runs")
     still_works(page)
@@ -179,8 +199,7 @@ def test_an_adapter_of_another_base_is_refused(page, to_adapter):
 def test_an_adapter_of_another_verbalizer_is_refused(page, to_adapter):
     folder = to_adapter()
     (folder / "verbalizer_config.json").write_text('{"verbalizer": "action", "history_length": 20}')
-    page.get_by_role("button", name="Models, answer mode, seed").click()
-    page.get_by_label("Adapter of the rewrite verbalizer").fill(str(folder))
+    choose_adapter(page, "rewrite verbalizer", str(folder))
     page.get_by_role("button", name="Write and recommend").click()
     expect(page.locator(".notice.error")).to_contain_text("was trained as 'action', not as 'rewrite'")
     still_works(page)
@@ -188,10 +207,8 @@ def test_an_adapter_of_another_verbalizer_is_refused(page, to_adapter):
 
 def test_an_adapter_writes_and_is_named(page, to_adapter):
     folder = str(to_adapter())
-    page.get_by_role("button", name="Models, answer mode, seed").click()
-    for label in ("Adapter of the rewrite verbalizer", "Adapter of the reasoner"):
-        page.get_by_label(label).fill(folder)
-        page.get_by_label(label).press("Tab")  # a busy browser passes a value on when the field is left
+    for of in ("rewrite verbalizer", "reasoner"):
+        choose_adapter(page, of, folder)
     page.get_by_role("button", name="Write and recommend").click()
     expect(page.locator(".status")).to_have_text(re.compile("^Done"))
     rewrite = page.locator('article[data-verbalizer="rewrite"]')
