@@ -163,7 +163,8 @@ def evaluate(
         typer.Option(
             metavar="SEED,SEED",
             help="Also run what chance decides once per seed, and show the spread: the training of sasrec and "
-            "sasrec-lift, and the order of the candidates where the reasoner answers by label or generate.",
+            "sasrec-lift, the decisions of action:random and lists:random, and the order of the candidates where the "
+            "reasoner answers by label or generate.",
         ),
     ] = None,
     against: Annotated[

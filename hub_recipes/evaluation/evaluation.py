@@ -135,8 +135,8 @@ def evaluate_rows(
             default, as far as there are so many candidates.
         seed (`int`, *optional*, defaults to 0): Chooses the examples, breaks ties, drives the bootstrap.
         seeds (`list[int]`, *optional*): Run what chance decides once for each: the training of a classical
-            recommender, and the order of the candidates where a reasoner answers by label or in its own words. The
-            rows hold the spread under `seeds`.
+            recommender, the decisions of a random rule, and the order of the candidates where a reasoner answers by
+            label or in its own words. The rows hold the spread under `seeds`.
         against (`str`, *optional*): The row that all others are compared with; see `comparisons.compare_with`.
         output (`Path`, *optional*): Folder to write after each row. Rows that stand there unchanged are not run again.
         overwrite (`bool`, *optional*, defaults to `False`): Start from scratch, whatever `output` holds.

@@ -28,6 +28,7 @@ from ..reasoners.ranking import Ranking
 from ..reasoners.reasoner import Reasoner
 from ..verbalizers.action import ActionVerbalizer
 from ..verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
+from ..verbalizers.decision_rules import RuleDecisions
 from ..verbalizers.learned import LOADED_VERBALIZERS, STUDENT
 from ..verbalizers.rewrite import RewriteVerbalizer
 from ..verbalizers.student import StudentVerbalizer
@@ -131,10 +132,12 @@ class VerbalizerRow:
         return written_by and {"verbalizer": written_by, "reasoner": self.reasoner.entry()}
 
     def with_seed(self, seed: int) -> "VerbalizerRow | None":
-        """The row with its candidates in another order. Branches of a tree (`title`, `tags`) know no order."""
+        """The row with random decisions drawn again, and with its candidates in another order. Branches of a tree
+        (`title`, `tags`) know no order."""
+        drawn = self.verbalizer.with_seed(seed) if isinstance(self.verbalizer, RuleDecisions) else None
         if self.reasoner.entry()["answer"] in ("title", "tags"):
-            return None
-        return replace(self, shuffle_seed=seed)
+            return drawn and replace(self, verbalizer=drawn)
+        return replace(self, verbalizer=drawn or self.verbalizer, shuffle_seed=seed)
 
     def run(self, examples: Dataset, report: Report) -> Outcome:
         if self.reasoner.entry()["answer"] == "tags" and not any(item[TAGS] for item in self.items.values()):

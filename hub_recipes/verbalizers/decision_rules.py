@@ -70,6 +70,13 @@ class RuleDecisions:
         drawn = f"-{self.seed}-of-{len(self._known)}" if self.rule == RANDOM else ""
         return f"decisions-{self.rule}{drawn}{'-lists' if self.as_lists else ''}"
 
+    def with_seed(self, seed: int) -> "RuleDecisions | None":
+        """The same rule with its decisions drawn by another seed; `None` where nothing is drawn."""
+        if self.rule != RANDOM:
+            return None
+        same = seed == self.seed
+        return self if same else RuleDecisions(self.items, self.rule, self.successors, seed, self.as_lists)
+
     def verbalize(
         self, histories: Sequence[History], progress: Progress | None = None, folds: Sequence[int] | None = None
     ) -> list[str]:

@@ -2,6 +2,7 @@
 
 from functools import partial
 from types import SimpleNamespace
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -39,6 +40,19 @@ class FirstShown:
         return [Ranking([item["item_id"] for item in shown]) for shown in candidates]
 
 
+class TextDecides(FirstShown):
+    """Ranks by title, in an order that depends on the text alone."""
+
+    def entry(self):
+        return {**super().entry(), "answer": "title"}
+
+    def rank(self, contexts, candidates, progress=None):
+        return [
+            Ranking(sorted((item["item_id"] for item in shown), key=lambda one: crc32(f"{context}{one}".encode())))
+            for context, shown in zip(contexts, candidates, strict=True)
+        ]
+
+
 class NoNumber(FirstShown):
     def rank(self, contexts, candidates, progress=None):
         return [Ranking([item["item_id"] for item in shown], [float("nan")] * len(shown)) for shown in candidates]
@@ -65,6 +79,15 @@ def test_where_order_counts_a_reasoner_sees_the_candidates_in_another_order_per_
     assert len(set(row["seeds"]["ndcg@10"]["values"])) == 2
     again = evaluate_rows(dataset, ["template"], split="validation", reasoner=FirstShown(), seeds=[0, 1])
     assert again.row("template")["seeds"] == row["seeds"]
+
+
+def test_random_decisions_are_drawn_once_per_seed(dataset):
+    rows = ["action:random", "action:keep"]
+    results = evaluate_rows(dataset, rows, split="validation", reasoner=TextDecides(), seeds=[0, 1])
+    drawn = results.row("action:random")
+    assert drawn["seeds"]["ndcg@10"]["values"][0] == drawn["ndcg@10"]  # the row itself was drawn by seed 0
+    assert len(set(drawn["seeds"]["ndcg@10"]["values"])) == 2
+    assert "seeds" not in results.row("action:keep")
 
 
 def test_a_row_with_other_seeds_is_run_again_and_no_other(dataset, tmp_path):
