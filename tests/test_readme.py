@@ -165,17 +165,20 @@ def test_the_front_page_says_of_the_protocols_what_the_grid_says():
     document = json.loads((folder / "grid.json").read_text(encoding="utf-8"))
     assert (folder / "grid.md").read_text(encoding="utf-8") == grid_tables(document)
     said = " ".join(TEXTS[ROOT / "README.md"].split("## Does the ranking")[1].split("\n## ")[0].split())
-    cells, pairs = document["cells"], document["agreement"]
-    best = [max(cell["rows"], key=lambda name, cell=cell: cell["rows"][name]["ndcg@10"]) for cell in cells]
-    assert f"`{best[0]}` is best by NDCG@10 among ten candidates drawn by popularity, `{best[1]}` among ten" in said
-    assert f"and `{best[2]}` among all items" in said
-    taus = [f"{pair['kendall_tau']:.2f}" for pair in pairs]
-    assert f"is {taus[0]} for popularity against uniform candidates, {taus[1]} for popularity" in said
-    assert f"and {taus[2]} for uniform ones against all" in said
-    counts = [len(pair["reversed"]) for pair in pairs]
-    rows = len(cells[0]["rows"])
-    assert f"{counts[0]}, {counts[1]} and {counts[2]} of the {rows * (rows - 1) // 2} pairs" in said
-    assert f"on {cells[0]['n']:,} test targets" in said
+    cells, pairs = {cell["name"]: cell for cell in document["cells"]}, document["agreement"]
+    best = {
+        name: max(cell["rows"], key=lambda row, of=cell["rows"]: of[row]["ndcg@10"]) for name, cell in cells.items()
+    }
+    first, second = "leave_last_out-popularity-10", "temporal-popularity-10"
+    assert f"`{best[first]}` is best by NDCG@10 among ten candidates drawn by popularity" in said
+    assert f"`{best['leave_last_out-uniform-10']}` among ten drawn uniformly" in said
+    assert f"and `{best['leave_last_out-all']}` among all items" in said
+    assert f"`{best[second]}` is best among ten drawn by popularity" in said
+    taus = [pair["kendall_tau"] for pair in pairs]
+    assert f"runs from {min(taus):.2f} to {max(taus):.2f} over the {len(pairs)} pairs of protocols" in said
+    assert f"in {sum(bool(pair['reversed']) for pair in pairs)} of these pairs some rows are reversed" in said
+    assert f"on {cells[first]['n']:,} test targets" in said
+    assert f"({cells[second]['n']:,} targets)" in said
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
