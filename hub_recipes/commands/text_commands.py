@@ -58,7 +58,7 @@ PrecisionOption = Annotated[
     Literal["highest", "high", "medium"],
     typer.Option(
         help="Precision of matrix products in float32. medium: in bfloat16 on processors that have instructions for "
-        "it (AMX), which is faster and gives slightly different scores."
+        "it (AMX or AVX512-BF16), which is faster and gives slightly different scores."
     ),
 ]
 

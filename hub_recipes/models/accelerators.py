@@ -25,9 +25,14 @@ def set_matmul_precision(precision: MatmulPrecision) -> None:
     """Choose how exactly matrix products of float32 are computed.
 
     Args:
-        precision (`str`): `"medium"` computes them in bfloat16 on processors with AMX, which multiplies several times
-            as fast; weights and activations stay in float32. It changes nothing on other processors, where bfloat16
-            would be emulated.
+        precision (`str`): `"medium"` computes them in bfloat16 on processors with instructions for it (AMX or
+            AVX512-BF16), which multiplies at least twice as fast; weights and activations stay in float32. It changes
+            nothing on other processors, where bfloat16 would be emulated.
     """
-    slow = accelerator() is None and not torch.cpu._is_amx_tile_supported()
+    slow = accelerator() is None and not multiplies_bfloat16()
     torch.set_float32_matmul_precision("highest" if slow else precision)
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions that multiply in bfloat16."""
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()

@@ -9,7 +9,7 @@ import torch
 
 from logs2lang.dataset_builders.prompting.prompts import to_reasoner_prompt
 from logs2lang.dataset_builders.schema import CANDIDATE_LABELS
-from logs2lang.models.accelerators import set_matmul_precision
+from logs2lang.models.accelerators import multiplies_bfloat16, set_matmul_precision
 from logs2lang.models.language_models import load_language_model
 from logs2lang.reasoners.answer import parse_answer
 from logs2lang.reasoners.local import MAX_ANSWER_TOKENS, LocalReasoner
@@ -140,7 +140,7 @@ def test_products_in_bfloat16_score_titles_faster(questions, capsys):
     apart = np.abs(chances["highest"] - chances["medium"]).max()
     with capsys.disabled():
         print(f"\nhighest takes {ratio:.2f} times the processor time of medium; probabilities differ by {apart:.4f}")
-    if not torch.cpu._is_amx_tile_supported():
+    if not multiplies_bfloat16():
         pytest.skip("this processor has no instructions for bfloat16, so both are the same")
     assert ratio > 1
     assert apart < MOST_APART

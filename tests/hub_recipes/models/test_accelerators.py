@@ -22,12 +22,16 @@ def precision_restored():
     torch.set_float32_matmul_precision(before)
 
 
-@pytest.mark.parametrize(("has_amx", "used"), [(True, "medium"), (False, "highest")])
+@pytest.mark.parametrize(
+    ("has_amx", "has_avx512_bf16", "used"),
+    [(True, False, "medium"), (False, True, "medium"), (False, False, "highest")],
+)
 def test_products_are_rounded_only_where_the_processor_multiplies_in_bfloat16(
-    has_amx, used, monkeypatch, precision_restored, tiny_language_model
+    has_amx, has_avx512_bf16, used, monkeypatch, precision_restored, tiny_language_model
 ):
     monkeypatch.setattr(accelerators, "accelerator", lambda: None)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has_avx512_bf16)
     accelerators.set_matmul_precision("medium")
     assert torch.get_float32_matmul_precision() == used
     # What was rounded is told in results, and is another fingerprint of a row.
