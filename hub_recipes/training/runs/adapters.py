@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -36,6 +36,13 @@ class AdapterArguments:
     lora_dropout: float = field(default=0.0, metadata={"help": "Dropout within a new adapter."})
     lora_target_modules: str = field(
         default="all-linear", metadata={"help": "Modules of a new adapter, separated by commas."}
+    )
+    adapter_dtype: Literal["float32", "bfloat16"] | None = field(
+        default=None,
+        metadata={
+            "help": "Type of the weights in the adapter's file; by default that of the base model in training. "
+            "bfloat16 halves the file."
+        },
     )
 
 
@@ -127,21 +134,20 @@ def _lora_config(arguments: AdapterArguments) -> LoraConfig:
     )
 
 
-def save_adapter(model: PeftModel, folder: Path, base_id: str, dtype: torch.dtype | None = None) -> None:
+def save_adapter(model: PeftModel, folder: Path, base_id: str, dtype: torch.dtype) -> None:
     """Write the adapter that was trained: `adapter_config.json` and `adapter_model.safetensors`, nothing else.
 
     Args:
         model (`PeftModel`): Its adapter `"default"` is written; a frozen reference beside it is not.
         folder (`Path`): Where to.
         base_id (`str`): The base model by Hub id, which is what the adapter names; never a folder.
-        dtype (`torch.dtype`, *optional*): Of the weights in the file; as they are by default.
+        dtype (`torch.dtype`): Of the weights in the file.
     """
     model.peft_config["default"].base_model_name_or_path = base_id
     # No embeddings were trained; to find that out by itself peft would ask the Hub.
     model.save_pretrained(str(folder), selected_adapters=["default"], save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty form; ours is rendered from what was measured
-    if dtype is not None:
-        _cast(folder / "adapter_model.safetensors", dtype)
+    _cast(folder / "adapter_model.safetensors", dtype)
 
 
 def _cast(path: Path, dtype: torch.dtype) -> None:

@@ -174,8 +174,9 @@ class TrainingRun:
         model = trainer.accelerator.unwrap_model(trainer.model)
         if PartialState().is_main_process:
             with whole_folder(self.folder / ADAPTER_FOLDER) as partial:
-                on_gpu = next(model.parameters()).dtype == torch.bfloat16
-                save_adapter(model, partial, to_base_id(self.arguments), torch.bfloat16 if on_gpu else None)
+                wanted = self.arguments.adapter_dtype
+                dtype = next(model.parameters()).dtype if wanted is None else getattr(torch, wanted)
+                save_adapter(model, partial, to_base_id(self.arguments), dtype)
                 switches = dict(policy.chat_template_kwargs)
                 if switches:
                     write_json(switches, partial / CHAT_TEMPLATE_CONFIG)

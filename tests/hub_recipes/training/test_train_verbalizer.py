@@ -49,6 +49,14 @@ def test_the_adapter_moved(whole_run):
     assert any(weight.abs().max() > 0 for name, weight in weights(whole_run).items() if "lora_B" in name)
 
 
+def test_the_file_holds_weights_in_bfloat16_where_that_is_asked_for(whole_run, training_folder, monkeypatch):
+    monkeypatch.chdir(training_folder)
+    assert main(grpo_words("rounded", adapter_dtype="bfloat16")) == 0
+    whole = weights(whole_run)
+    assert {weight.dtype for weight in whole.values()} == {torch.float32}
+    assert_same(weights(training_folder / "rounded"), {name: one.to(torch.bfloat16) for name, one in whole.items()})
+
+
 def test_the_folder_is_a_repository_of_an_adapter(whole_run):
     names = {path.name for path in (whole_run / "adapter").iterdir()}
     assert names == {
