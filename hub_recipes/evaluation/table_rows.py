@@ -136,7 +136,7 @@ class VerbalizerRow:
         (`title`, `tags`) know no order."""
         drawn = self.verbalizer.with_seed(seed) if isinstance(self.verbalizer, RuleDecisions) else None
         if self.reasoner.entry()["answer"] in ("title", "tags"):
-            return drawn and replace(self, verbalizer=drawn)
+            return None if drawn is None else replace(self, verbalizer=drawn)
         return replace(self, verbalizer=drawn or self.verbalizer, shuffle_seed=seed)
 
     def run(self, examples: Dataset, report: Report) -> Outcome:
