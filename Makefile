@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 RUN := results/quickstart
 DATASET := data/movielens-100k
 LIMIT ?= 150
-ROWS ?= template,successors,action:newest-3,popularity,item-knn-lift,markov-counts,markov-lift
+ROWS ?= template,successors,action,popularity,item-knn-lift,markov-counts,markov-lift
+VERBALIZER ?= model_cards/smollm2-135m-instruct-movietweetings-verbalizer-action
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools browser java services quickstart test bench lint types clean
@@ -31,7 +32,8 @@ $(VENV)/.tools: $(VENV)/.installed
 quickstart: setup ## Build MovieLens-100K, write logs as text, recommend from each text, print the table
 	$(BIN)/logs2lang build movielens-100k --output $(DATASET)
 	$(BIN)/logs2lang show $(DATASET) --history-length 8
-	$(BIN)/logs2lang evaluate $(DATASET) --rows $(ROWS) --answer title --limit $(LIMIT) --history-length 8 --output $(RUN)
+	$(BIN)/logs2lang evaluate $(DATASET) --rows $(ROWS) --answer title --limit $(LIMIT) --history-length 8 \
+		--matmul-precision medium --verbalizer-adapter action=$(VERBALIZER) --output $(RUN)
 
 # The demo is tested in a real browser. Debian's Chromium is installed if that is possible without a prompt.
 browser: ## Install Chromium for the browser tests of the demo
