@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM
 
 from logs2lang.dataset_builders.input_error import InputError
@@ -42,9 +42,12 @@ class OwnWeights:
 
     def base(self, folder: Path, device: str) -> Any:
         dtype = torch.float32 if device == "cpu" else torch.bfloat16
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
-        )
+        try:
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=dtype, use_safetensors=True, trust_remote_code=False
+            )
+        except SafetensorError as error:
+            raise _damaged(folder, error) from error
         return model.to(device).eval()
 
     def adapted(self, base_folder: Path, folder: Path, device: str, name: str, base_id: str) -> Any:
@@ -143,6 +146,8 @@ def _put_on(base: Any, folder: Path, called: str, name: str, base_id: str) -> Pe
             model.load_adapter(str(folder), called, use_safetensors=True)
         else:
             model = PeftModel.from_pretrained(base, folder, adapter_name=called, use_safetensors=True)
+    except SafetensorError as error:
+        raise _damaged(folder, error) from error
     except (RuntimeError, ValueError) as error:  # other shapes, or no such modules
         raise _misfit(name, base_id, str(error).strip().splitlines()[0]) from error
     with safe_open(folder / ADAPTER_WEIGHTS, "pt") as stored:
@@ -150,6 +155,10 @@ def _put_on(base: Any, folder: Path, called: str, name: str, base_id: str) -> Pe
     if unused:  # peft only warns, and would answer as the base model alone
         raise _misfit(name, base_id, f"{len(unused)} weights have no counterpart, such as {min(unused)}")
     return model.eval()
+
+
+def _damaged(folder: Path, error: SafetensorError) -> InputError:
+    return InputError(f"The weights in {folder} are damaged ({error}). Download, copy or train them again.")
 
 
 def _misfit(name: str, base_id: str, reason: str) -> InputError:

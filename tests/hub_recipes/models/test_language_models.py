@@ -1,5 +1,7 @@
 """Batches, branches and adapters against the plain way: one sequence, one forward pass."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -117,6 +119,16 @@ def test_an_adapter_loads_with_the_base_model_it_names(adapter_folder, tiny_mode
     prompt = [adapted.text_ids("some prompt")]
     changed = adapted.next_token_log_probs(prompt, [5]) - tiny_language_model.next_token_log_probs(prompt, [5])
     assert abs(changed.item()) > 1e-3
+
+
+def test_weights_that_were_cut_off_are_one_sentence(adapter_folder, tiny_model_folder, tmp_path):
+    base = shutil.copytree(tiny_model_folder, tmp_path / "base")
+    for weights in (adapter_folder / "adapter_model.safetensors", base / "model.safetensors"):
+        weights.write_bytes(weights.read_bytes()[:-100])
+        with pytest.raises(
+            InputError, match=f"^The weights in {weights.parent} are damaged .* copy or train them again"
+        ):
+            load_language_model(str(weights.parent), device="cpu")
 
 
 def other_base(tiny_language_model, **changes) -> LlamaForCausalLM:
