@@ -3,7 +3,7 @@
 This module imports nothing of the project, so that a card can be rendered wherever its three sources lie.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,17 +135,25 @@ def _eval_results(run: Document, report: Document, results: Document | None, hom
 
 
 def _rows(run: Document, results: Document | None) -> dict[str, Document]:
-    """The rows that the card shows: the own one, a student's teacher, the template, the best classical recommender."""
+    """The rows that the card shows: the own one, a student's teacher, the template, the best of the other texts, the
+    best classical recommender."""
     if results is None:
         return {}
     own = _row(results, run["results"]["row"])
-    baselines = [row for row in results["rows"] if row["kind"] == "baseline"]
-    best = max(baselines, key=lambda row: row["recall@1"], default=None)
     template = next((row for row in results["rows"] if row["row"] == "template"), None)
     teacher = next((row for row in results["rows"] if "student" in run and row["row"] == run["verbalizer"]), None)
-    shown = {"own": own, "teacher": None if own is teacher else teacher}
-    shown |= {"template": None if own is template else template, "baseline": best}
+    shown = {
+        "own": own,
+        "teacher": None if own is teacher else teacher,
+        "template": None if own is template else template,
+    }
+    others = [row for row in results["rows"] if not any(row is one for one in (own, teacher, template))]
+    shown |= {"text": _best(others, "verbalizer"), "baseline": _best(others, "baseline")}
     return {name: row for name, row in shown.items() if row is not None}
+
+
+def _best(rows: Sequence[Document], kind: str) -> Document | None:
+    return max((row for row in rows if row["kind"] == kind), key=lambda row: row["recall@1"], default=None)
 
 
 def _row(results: Document, name: str) -> Document:

@@ -46,6 +46,19 @@ def test_the_card_shows_its_row_beside_the_template_and_the_best_classical_one(a
     assert "12.5% are neither in the log" in text
 
 
+def test_the_card_names_a_text_that_serves_the_same_reasoner_better(adapters):
+    folder = adapters / ADAPTER
+    assert "From another text" not in (folder / "README.md").read_text()
+    path = adapters / json.loads((folder / "run.json").read_text())["results"]["path"]
+    template, own, *others = json.loads(path.read_text())["rows"]
+    rules = [{**own, "row": name, "recall@1": share} for name, share in (("lists:next", 0.35), ("profile", 0.1))]
+    change(path, rows=[template, own, *rules, *others])
+    text = ReleasedAdapter.open(folder).card(HOME)
+    assert "| lists:next | 0.300" in text
+    assert "From another text, lists:next, the same reasoner has a higher Recall@1 on the same candidates." in text
+    assert "profile" not in text
+
+
 def test_the_card_has_all_that_a_reader_asks_for(adapters):
     text = (adapters / ADAPTER / "README.md").read_text()
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
