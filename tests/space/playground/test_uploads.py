@@ -206,9 +206,9 @@ def test_an_adapter_of_another_verbalizer_is_refused(page, to_adapter):
 
 
 def test_an_adapter_writes_and_is_named(page, to_adapter):
-    folder = str(to_adapter())
-    for of in ("rewrite verbalizer", "reasoner"):
-        choose_adapter(page, of, folder)
+    folder, reasoner = str(to_adapter()), str(to_adapter())
+    choose_adapter(page, "rewrite verbalizer", folder)
+    choose_adapter(page, "reasoner", reasoner)
     page.get_by_role("button", name="Write and recommend").click()
     expect(page.locator(".status")).to_have_text(re.compile("^Done"))
     rewrite = page.locator('article[data-verbalizer="rewrite"]')
