@@ -151,13 +151,30 @@ def test_the_number_on_the_front_page_is_that_of_the_results():
     document = json.loads((ROOT / "model_cards" / "results" / "movietweetings-100k" / "results.json").read_text())
     rows = {row["row"]: row for row in document["rows"]}
     promise = " ".join(TEXTS[ROOT / "README.md"].split("**How much the text matters")[1].split("\n\n")[0].split())
-    for name in ("template", "successors"):
+    for name in ("template", "successors", "action"):
         low, high = rows[name]["discovery_recall@1_interval"]
         assert f"{rows[name]['discovery_recall@1']:.3f} [{low:.3f}, {high:.3f}]" in promise
     gain, (low, high) = rows["successors"]["discovery_gain"], rows["successors"]["discovery_gain_interval"]
     assert f"{gain:+.0%} [{low:+.0%}, {high:+.0%}]" in promise
     assert f"of {document['n']} test targets" in promise
     assert f"{rows['successors']['compression']:.0%} of its length" in promise
+    assert f"with {rows['action']['compression']:.0%} of the length" in promise
+
+
+def test_the_pages_say_of_the_learned_verbalizer_what_its_results_say():
+    document = json.loads((ROOT / "model_cards" / "results" / "movietweetings-100k" / "results.json").read_text())
+    assert document["comparison"]["against"] == "action"
+    front, page = (" ".join(TEXTS[path].split()) for path in (ROOT / "README.md", RESULTS_PAGE))
+    compared = document["comparison"]["rows"]
+    for name in ("lists:random", "lists:strongest-3", "successors", "lists:next", "sasrec", "markov-lift"):
+        found = compared[name]["discovery_recall@1"]
+        low, high = found["difference_interval"]
+        assert f"`{name}` {found['difference']:+.3f} [{low:.3f}, {high:.3f}] ({found['p_holm']:.2g})" in page
+        if name in ("lists:random", "lists:strongest-3"):  # there it is told the other way round
+            assert f"{-found['difference']:.3f} [{-high:.3f}, {-low:.3f}]" in front
+    decided = next(row for row in document["rows"] if row["row"] == "action")["decisions"]
+    assert f"it decides `next` for {decided['next'] / sum(decided.values()):.0%} and drops the rest" in page
+    assert decided["keep"] == decided["detail"] == 0
 
 
 def test_the_front_page_says_of_the_protocols_what_the_grid_says():
@@ -179,6 +196,12 @@ def test_the_front_page_says_of_the_protocols_what_the_grid_says():
     assert f"in {sum(bool(pair['reversed']) for pair in pairs)} of these pairs some rows are reversed" in said
     assert f"on {cells[first]['n']:,} test targets" in said
     assert f"({cells[second]['n']:,} targets)" in said
+    page = " ".join(TEXTS[RESULTS_PAGE].split())
+    before, after = (
+        [cells[name]["rows"][row]["recall@1"] for row in ("markov-lift", "tag-cosine")] for name in (first, second)
+    )
+    assert f"`markov-lift` falls from {before[0]:.3f} to {after[0]:.3f} among ten candidates" in page
+    assert f"`tag-cosine`, which counts nothing, stays at {before[1]:.2f} to {after[1]:.2f}" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
