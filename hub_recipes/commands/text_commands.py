@@ -57,8 +57,8 @@ VerbalizerOption = Annotated[
 PrecisionOption = Annotated[
     Literal["highest", "high", "medium"],
     typer.Option(
-        help="Precision of matrix products in float32. medium: in bfloat16 on processors that have instructions for "
-        "it (AMX or AVX512-BF16), which is faster and gives slightly different scores."
+        help="Precision of matrix products in float32. medium: left to oneDNN, which is faster and may round to "
+        "bfloat16, on processors with instructions for it (AMX or AVX512-BF16); scores may change slightly."
     ),
 ]
 

@@ -25,9 +25,9 @@ def set_matmul_precision(precision: MatmulPrecision) -> None:
     """Choose how exactly matrix products of float32 are computed.
 
     Args:
-        precision (`str`): `"medium"` computes them in bfloat16 on processors with instructions for it (AMX or
-            AVX512-BF16), which is faster; weights and activations stay in float32. It changes nothing on other
-            processors, where bfloat16 would be emulated.
+        precision (`str`): `"medium"` leaves them to oneDNN, which may round to bfloat16, on processors with
+            instructions for it (AMX or AVX512-BF16). This is faster; weights and activations stay in float32. It
+            changes nothing on other processors, where bfloat16 would be emulated.
     """
     slow = accelerator() is None and not multiplies_bfloat16()
     torch.set_float32_matmul_precision("highest" if slow else precision)

@@ -58,8 +58,8 @@ class RunArguments(AdapterArguments):
     )
     matmul_precision: Literal["highest", "high", "medium"] = option(
         "highest",
-        "Precision of matrix products in float32. medium: in bfloat16 on processors that have instructions for it "
-        "(AMX or AVX512-BF16), which is faster; weights stay in float32.",
+        "Precision of matrix products in float32. medium: left to oneDNN, which is faster and may round to bfloat16, "
+        "on processors with instructions for it (AMX or AVX512-BF16); weights stay in float32.",
     )
     minutes: float | None = option(None, "Stop with a checkpoint after this many minutes; the same command resumes.")
     dry_run: bool = option(False, "Prepare everything except the weights, print what would be trained, and stop.")
