@@ -46,7 +46,7 @@ class WrittenTexts:
         example_ids: Sequence[str],
         history_length: int | None = None,
     ) -> "WrittenTexts":
-        """Read the texts of some examples, and see that they are about what is evaluated.
+        """Read the texts of some examples, and see that they are about what is evaluated or trained on.
 
         Args:
             place (`Path`): What `logs2lang verbalize` wrote; see [`text_files`].
@@ -177,14 +177,14 @@ def _require_same(place: Path, record: Mapping[str, Any], wanted: Mapping[str, A
     was, now = record.get(DATASET), wanted[DATASET]
     if was != now:
         raise InputError(
-            f"{place} holds texts of another build of the dataset (content {str(was)[:12]}, not {now[:12]}). Evaluate "
-            "on the build that they were written from, or write them again with `logs2lang verbalize`."
+            f"{place} holds texts of another build of the dataset (content {str(was)[:12]}, not {now[:12]}). Use "
+            "the build that they were written from, or write them again with `logs2lang verbalize`."
         )
     was, now = record.get(LENGTH), wanted[LENGTH]
     if was != now:
         raise InputError(
             f"{place} holds texts of {records_phrase(was)} of each history, and {records_phrase(now)} are to be "
-            "evaluated. Choose the same --history-length for both."
+            "read. Choose the same history length for both."
         )
 
 

@@ -13,7 +13,7 @@ from ...verbalizers.action import ActionVerbalizer
 from ...verbalizers.by_rule import DECISION_RULES, TEXT_RULES, is_written_by_rule, to_rule_verbalizer
 from ...verbalizers.learned import LEARNED_VERBALIZERS
 from ...verbalizers.verbalizer import Verbalizer, write_and_count
-from ...verbalizers.written_texts import read_texts, text_files
+from ...verbalizers.written_texts import WrittenTexts
 from .arguments import ReasonerArguments
 
 
@@ -27,10 +27,12 @@ def training_texts(arguments: ReasonerArguments, dataset: BuiltDataset, examples
         split (`str`): Which file of the folder.
 
     Raises:
-        InputError: There are no such texts, one is missing or twice there, or a verbalizer is unknown.
+        InputError: There are no such texts, they are of another dataset, split or length of history, one is missing or
+            twice there, or a verbalizer is unknown.
     """
     if arguments.texts is not None:
-        return read_texts(text_files(Path(arguments.texts), split), examples[EXAMPLE_ID][:])
+        ids, length = examples[EXAMPLE_ID][:], arguments.history_length
+        return WrittenTexts.read(Path(arguments.texts), dataset, split, ids, length).of(ids)
     writers = [to_writer(name.strip(), dataset) for name in arguments.verbalizer.split(",")]
     return mixed_texts(writers, examples[HISTORY], examples[FOLD])
 

@@ -128,6 +128,15 @@ def test_texts_of_a_frozen_verbalizer_are_read_by_example(at_training_folder):
         main(words("from-few-texts", **METHODS["exact"] | chosen))
 
 
+def test_texts_of_other_histories_are_not_trained_on(at_training_folder, run_main, tiny_model_folder):
+    words_of = ("verbalize", "built", "--split", "train", "--model", tiny_model_folder, "-o", "longer/train.parquet")
+    assert run_main(*words_of, "--history-length", 4)[0] == 0
+    chosen = {"texts": "longer", "verbalizer": "template", "validation_limit": 0}
+    with pytest.raises(InputError, match="the newest 4 records of each history, and the newest 3 records"):
+        main(words("from-longer-texts", **METHODS["exact"] | chosen))
+    assert main(words("from-longer-texts", **METHODS["exact"] | chosen | {"history_length": 4})) == 0
+
+
 def test_action_without_an_adapter_is_drawn_at_random(training_folder):
     dataset = BuiltDataset.open(str(training_folder / "built"))
     histories = dataset.examples("train")["history"][:3]

@@ -105,7 +105,7 @@ def test_texts_that_do_not_go_with_the_examples_are_refused(write_shards, built,
         WrittenTexts.read(folder, other, "test", ids, 6)
     with pytest.raises(InputError, match="texts of the split 'test', not of 'train'"):
         WrittenTexts.read(path, built, "train", ids, 6)
-    with pytest.raises(InputError, match=r"the newest 6 records .*, and all records .*--history-length"):
+    with pytest.raises(InputError, match=r"the newest 6 records .*, and all records .*same history length"):
         WrittenTexts.read(folder, built, "test", ids)
     with pytest.raises(InputError, match="the newest 6 records of each history, and the newest 5 records"):
         WrittenTexts.read(folder, built, "test", ids, 5)
