@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 $(VENV)/.tools: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[dev,embeddings,ray,serve,space,spark,stores,train]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,embeddings,ray,s3,serve,space,spark,stores,train]'
 	touch $@
 
 quickstart: setup ## Build MovieLens-100K, write logs as text, recommend from each text, print the table

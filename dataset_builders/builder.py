@@ -44,6 +44,7 @@ from .dataset_folder.export import (
     write_table,
 )
 from .dataset_folder.output_paths import require_folder_place
+from .dataset_folder.remote_folder import uploaded_to
 from .events import IMPRESSION, ITEM_KEY, POSITION, USER_KEY, KeyedLog, key_log, tie_shares
 from .examples import to_decisions, to_examples, to_windows
 from .filters import FILTERED_TABLE
@@ -52,6 +53,7 @@ from .interactions import CanonicalLog, canonicalize
 from .newest_histories import to_newest_histories
 from .prompting.prompt_configs import prompt_configs, to_prompt_rows
 from .raw_log import OWN_LOG, LogLicense, RawLog, connect
+from .remote_files import is_remote
 from .schema import (
     CONFIG_FEATURES,
     DATASET_VERSION,
@@ -141,7 +143,8 @@ def build_dataset(
     Args:
         source (`Callable`): Reads the log onto a DuckDB connection and returns a [`RawLog`], such as `read_movielens`.
         output (`str` or `Path`): Folder to write. An earlier build there is replaced once the new one is whole; a
-            folder with anything else in it is refused.
+            folder with anything else in it is refused. Or the URL of a new folder in an object store, such as
+            `"s3://datasets/own"`, to which the dataset is copied when it is whole.
         options ([`BuildOptions`], *optional*): Every choice of the build.
         strict (`bool`, *optional*, defaults to `False`): Whether a single bad row is an error.
         threads (`int`, *optional*): DuckDB threads; the result does not depend on it.
@@ -167,11 +170,8 @@ def build_dataset(
         >>> report["splits"]["test"]["examples"]  # doctest: +SKIP
         943
     """
-    output = Path(output)
-    _refuse_foreign_folder(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
     tell = progress or (lambda step: None)
-    with _scratch_folder(output) as scratch:
+    with _place_of(output) as folder, _scratch_folder(folder) as scratch:
         staging = Path(scratch) / "dataset"
         staging.mkdir()
         with plain_limits(memory_limit):
@@ -181,8 +181,17 @@ def build_dataset(
                     report = _build(_licensed(source, license), staging, options, strict, prompts, opened, tell)
             finally:
                 connection.disconnect()
-        _replace(output, staging)
+        _replace(folder, staging)
     return report
+
+
+@contextmanager
+def _place_of(output: str | Path) -> Iterator[Path]:
+    """The folder to write: the user's, or one of this machine whose files are copied to a store in the end."""
+    with uploaded_to(str(output)) if is_remote(output) else nullcontext(Path(output)) as folder:
+        _refuse_foreign_folder(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        yield folder
 
 
 def _licensed(source: Source, license: LogLicense | None) -> Source:

@@ -15,6 +15,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from ..input_error import InputError, did_you_mean
+from ..remote_files import is_remote
 from ..schema import (
     CANDIDATES,
     CONFIGS,
@@ -30,6 +31,7 @@ from ..schema import (
 from ..successor_lists import SuccessorLists
 from ..successors import fold_to_read
 from .export import REPORT_FILE, TRUTH_FOLDER, filled_splits, shards_of
+from .remote_folder import copied_dataset
 from .stored_histories import NewestHistories
 
 _SOURCES = {
@@ -62,16 +64,17 @@ class BuiltDataset:
 
     @classmethod
     def open(cls, path_or_repo: str | Path, revision: str | None = None) -> "BuiltDataset":
-        """Open a built folder, or download a dataset repo of the Hub and open that.
+        """Open a built folder, or copy one from the Hub or an object store and open that.
 
         Args:
-            path_or_repo (`str` or `Path`): A folder that `logs2lang build` wrote, or `namespace/name` on the Hub.
+            path_or_repo (`str` or `Path`): A folder that `logs2lang build` wrote, its URL in an object store, or
+                `namespace/name` on the Hub.
             revision (`str`, *optional*): Branch, tag or commit of the Hub repo.
 
         Raises:
             InputError: There is no built dataset, or it was built by another version.
         """
-        folder = Path(path_or_repo)
+        folder = copied_dataset(str(path_or_repo)) if is_remote(path_or_repo) else Path(path_or_repo)
         if not folder.exists():
             folder = _download(str(path_or_repo), revision)
         report = _read_report(folder)

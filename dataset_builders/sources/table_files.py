@@ -6,6 +6,7 @@ import glob
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ import ibis
 from ibis.backends.duckdb import Backend as DuckDB
 
 from ..input_error import InputError, did_you_mean_file
+from ..remote_files import copied_here, is_remote
 from ..schema import SOURCE_FILE
 from ..tables.stored_tables import store
 from .delimited import (
@@ -72,8 +74,9 @@ def read_files(
     Args:
         connection (`ibis.backends.duckdb.Backend`): Where the rows are stored.
         name (`str`): What the stored tables are called.
-        pattern (`str`): A file or a glob: delimited text (`.csv`, `.tsv`, `.dat`, RecBole's `.inter` and `.item`), one
-            JSON object per line (`.jsonl`, `.json`) or `.parquet`; text also as `.gz` or `.zst`.
+        pattern (`str`): A file or a glob, here or in an object store (see [`copied_here`]): delimited text (`.csv`,
+            `.tsv`, `.dat`, RecBole's `.inter` and `.item`), one JSON object per line (`.jsonl`, `.json`) or
+            `.parquet`; text also as `.gz` or `.zst`.
         encoding (`str`, *optional*): How text is encoded, as Python spells it; UTF-8 by default.
         header (`list[str]`, *optional*): Names of the columns of CSV files that have no header, in the order of the
             file; `"-"` for one to leave out.
@@ -87,7 +90,8 @@ def read_files(
     Raises:
         InputError: A file cannot be read, has no rows, or has other columns than `header` says.
     """
-    return read_paths(connection, name, _matching_files(pattern), pattern, encoding, header, delimiter)
+    with _matching_files(pattern) as found:
+        return read_paths(connection, name, found, pattern, encoding, header, delimiter)
 
 
 def read_paths(
@@ -168,9 +172,16 @@ def _copy(path: Path, target: Path, encoding: str) -> Path:
         raise InputError(f"{path} cannot be read: {error}. Check that the file is complete.") from error
 
 
-def _matching_files(pattern: str) -> list[Path]:
-    if "://" in pattern:
-        raise InputError(f"{pattern} is a URL; download the file first and give its path.")
+@contextmanager
+def _matching_files(pattern: str) -> Iterator[list[Path]]:
+    """The files that a pattern names, for as long as they are read."""
+    with copied_here(pattern) if is_remote(pattern) else nullcontext(_local_files(pattern)) as files:
+        if empty := [file for file in files if not file.stat().st_size]:
+            raise InputError(f"{empty[0]} is empty (0 bytes). Check that it was written completely.")
+        yield files
+
+
+def _local_files(pattern: str) -> list[Path]:
     path = Path(pattern).expanduser()
     if path.is_dir():
         raise InputError(f"{pattern} is a folder; give a file in it, or a glob such as '{path / '*.csv'}'.")
@@ -178,9 +189,6 @@ def _matching_files(pattern: str) -> list[Path]:
     files = [file.absolute() for file in found if file.is_file()]
     if not files:
         raise InputError(f"There is no file {pattern}. {did_you_mean_file(path)} A glob must be quoted.")
-    empty = [file for file in files if not file.stat().st_size]
-    if empty:
-        raise InputError(f"{empty[0]} is empty (0 bytes). Check that it was written completely.")
     return files
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial, wraps
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -48,7 +48,13 @@ _FILTERS = "Which interactions are used (all by default; the dataset card states
 
 def build(
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder to write; it must be new, empty or an earlier build.")
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder to write; it must be new, empty or an earlier build. Or a new folder of an object store, "
+            "such as s3://datasets/own.",
+        ),
     ],
     protocol: Annotated[
         Literal["leave_last_out", "temporal"],
@@ -253,8 +259,17 @@ def build(
     for note in report["notes"]:
         print(f"Note: {note}")
     has_examples = any(split["examples"] for split in report["splits"].values())
-    print(f"Written: {output}" + f"; load_dataset({str(output)!r}, 'examples') reads it." * has_examples)
+    print(f"Written: {output}" + _reading(output) * has_examples)
     print(next_step(report, output))
+
+
+def _reading(output: str) -> str:
+    """How a program reads a dataset that was just built."""
+    from logs2lang.dataset_builders.remote_files import is_remote
+
+    if is_remote(output):
+        return f"; logs2lang.BuiltDataset.open({output!r}).examples('test') reads it."
+    return f"; load_dataset({output!r}, 'examples') reads it."
 
 
 def _on_spark(master: str | None, memory_limit: str) -> "OpenEngine":
@@ -263,21 +278,21 @@ def _on_spark(master: str | None, memory_limit: str) -> "OpenEngine":
     return on_spark(master or "local[*]", memory_limit)
 
 
-def next_step(report: Mapping[str, Any], output: Path) -> str:
+def next_step(report: Mapping[str, Any], output: str) -> str:
     """What to do with a dataset that was just built.
 
     Args:
         report (`dict`): The build report.
-        output (`Path`): Where the dataset lies.
+        output (`str`): Where the dataset lies.
 
     Example:
-        >>> next_step({"splits": {"test": {"examples": 3}}}, Path("data/ml"))
+        >>> next_step({"splits": {"test": {"examples": 3}}}, "data/ml")
         'Next: logs2lang evaluate data/ml --output results/ml'
     """
     filled = [split for split in ("test", "validation", "train") if report["splits"].get(split, {}).get("examples")]
     if filled:
         chosen = "" if filled[0] == "test" else f"--split {filled[0]} "
-        return f"Next: logs2lang evaluate {output} {chosen}--output results/{output.name}"
+        return f"Next: logs2lang evaluate {output} {chosen}--output results/{PurePosixPath(output).name}"
     skipped = report["counts"]["targets_without_candidates"]
     return (
         f"No examples could be built: {skipped} targets had too few candidates that their user never touched. "
@@ -469,7 +484,7 @@ def tabular(
         str,
         typer.Option(
             help="CSV, TSV, .dat, JSON lines, RecBole or Parquet file (also .gz), or a quoted glob: one row per "
-            "interaction."
+            "interaction. Also in an object store: 's3://logs/day=*/*.parquet'."
         ),
     ],
     items: Annotated[

@@ -51,6 +51,21 @@ def test_build_tabular_writes_a_dataset_and_prints_where_every_row_went(run_main
     assert pq.read_table(tmp_path / "own" / "quarantine.parquet").num_rows == 2
 
 
+def test_log_and_dataset_may_lie_in_an_object_store(run_main, log_file, bucket, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.utils._cache_assets.HF_ASSETS_CACHE", tmp_path / "cache")
+    bucket.put(str(log_file), "logs/log.csv")
+    words = ("--interactions", "s3://logs/*.csv", "--map", COLUMN_MAP, "--output", "s3://logs/own")
+    code, out, _ = run_main("build", "tabular", *words)
+    assert code == 0
+    assert "Next: logs2lang evaluate s3://logs/own --output results/own" in out
+    code, out, _ = run_main("show", "s3://logs/own", "--verbalizers", "template")
+    assert code == 0
+    assert "template" in out
+    code, _, err = run_main("build", "tabular", *words)
+    assert code == 2
+    assert "files already" in err
+
+
 def test_the_log_of_one_person_says_why_it_has_no_examples(run_main, tmp_path):
     export = tmp_path / "NetflixViewingHistory.csv"
     lines = [f'"An invented film {day}","2024-05-{day:02}"' for day in range(1, 13)]

@@ -1,0 +1,118 @@
+"""Files in object stores and on the web, through fsspec: `s3://`, `gs://`, `hdfs://`, `https://` and so on."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+from fsspec.callbacks import Callback, TqdmCallback
+from huggingface_hub.utils import tqdm
+
+from .input_error import InputError
+
+_MARK = "://"
+
+
+def is_remote(path: str | Path) -> bool:
+    """Whether a path is the URL of files elsewhere.
+
+    Example:
+        >>> is_remote("s3://logs/2024/*.parquet"), is_remote("logs/2024/*.parquet")
+        (True, False)
+    """
+    return _MARK in str(path)
+
+
+@contextmanager
+def copied_here(url: str) -> Iterator[list[Path]]:
+    """Copies of the files behind a URL, for as long as they are read.
+
+    They lie below a folder of their own as they do in the store, so folders such as `day=2024-05-01` keep their
+    meaning. What goes wrong while they are read is told with their URLs.
+
+    Args:
+        url (`str`): A file, or a glob such as `"s3://logs/day=*/*.parquet"`. Credentials and endpoints come from where
+            the package of the store looks for them, such as the environment or `~/.aws`.
+
+    Raises:
+        InputError: There are no such files, their store cannot be used, or the package that knows it is missing.
+
+    Example:
+        >>> with fsspec.open("memory://logs/day=1/a.csv", "w") as file:
+        ...     _ = file.write("user_id,item_id,timestamp")
+        >>> with copied_here("memory://logs/day=*/*.csv") as files:
+        ...     print([file.parent.name for file in files], files[0].read_text())
+        ['day=1'] user_id,item_id,timestamp
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        with store_of(url) as (store, pattern):
+            names = [pattern] if store.isfile(pattern) else sorted(store.glob(pattern))
+            keys = [name for name in names if store.isfile(name)]
+            if not keys:
+                raise InputError(f"There is no file {url}. Check the address; a glob must be quoted.")
+            files = copy_files(store, keys, Path(folder), f"Copying {url}")
+        try:
+            yield files
+        except InputError as error:
+            raise InputError(str(error).replace(f"{folder}/", f"{url.partition(_MARK)[0]}{_MARK}")) from error
+
+
+@contextmanager
+def store_of(url: str) -> Iterator[tuple[Any, str]]:
+    """The file system that a URL belongs to, and the path within it; what goes wrong with it is one sentence.
+
+    Args:
+        url (`str`): Such as `"s3://logs/own"`.
+
+    Raises:
+        InputError: There is no such kind of store, its package is missing, or it cannot be used.
+    """
+    try:
+        yield fsspec.url_to_fs(url)
+    except InputError:
+        raise
+    except ImportError as error:
+        raise InputError(f"{url} needs another package. {error}.") from error
+    except Exception as error:  # each store raises exceptions of its own, such as botocore's
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise InputError(
+            f"{url} cannot be used ({reason}). Check the address and the credentials of the store, or give a path of "
+            "this machine."
+        ) from error
+
+
+def copy_files(store: Any, keys: Sequence[str], folder: Path, doing: str, below: str = "") -> list[Path]:
+    """Copy files of a store into a folder.
+
+    Args:
+        store (`fsspec.AbstractFileSystem`): Where they are.
+        keys (`list[str]`): Their paths there.
+        folder (`Path`): Where to.
+        doing (`str`): What the progress bar says.
+        below (`str`, *optional*): The folder of the store that `folder` stands for; its root by default.
+
+    Returns:
+        `list[Path]`: The copies.
+
+    Raises:
+        InputError: A key leads out of its folder: whoever writes to a store must not choose places of this machine.
+    """
+    targets = [folder / _place(key).relative_to(_place(below)) for key in keys]
+    for target in targets:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    store.get(list(keys), list(map(str, targets)), callback=progress_bar(doing))
+    return targets
+
+
+def progress_bar(doing: str) -> Callback:
+    """What fsspec tells how many files are copied, where progress bars are not switched off."""
+    return TqdmCallback(tqdm_kwargs={"desc": doing, "unit": "file"}, tqdm_cls=tqdm)
+
+
+def _place(key: str) -> PurePosixPath:
+    place = PurePosixPath(key.partition(_MARK)[2] or key.lstrip("/"))
+    if place.is_absolute() or ".." in place.parts:
+        raise InputError(f"{key} has a name that leads out of its folder. Rename it.")
+    return place

@@ -1,0 +1,92 @@
+"""Logs in an object store, on a server that speaks S3."""
+
+import gzip
+import os
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import s3fs
+
+from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.remote_files import copied_here
+from logs2lang.dataset_builders.sources.tabular import read_tabular
+
+ROWS = [("ann", f"i{item}", f"2024-05-0{item} 10:00:00") for item in range(1, 5)]
+CSV = "user_id,item_id,timestamp\n" + "".join(f"{','.join(row)}\n" for row in ROWS)
+
+
+def read(connection, url: str) -> list[tuple[str, ...]]:
+    rows = read_tabular(connection, url).interactions.to_pyarrow().to_pylist()
+    return sorted((str(row["user_id"]), str(row["item_id"]), str(row["timestamp"])) for row in rows)
+
+
+def test_files_of_an_object_store_are_read_as_if_they_were_here(bucket, connection, tmp_path):
+    pq.write_table(pa.table({"user_id": ["ann"], "item_id": ["i9"], "timestamp": ["2024-05-09"]}), tmp_path / "a.pq")
+    bucket.pipe("logs/log.csv", CSV.encode())
+    bucket.pipe("logs/log.csv.gz", gzip.compress(CSV.encode()))
+    bucket.put(str(tmp_path / "a.pq"), "logs/a.parquet")
+    assert read(connection, "s3://logs/log.csv") == read(connection, "s3://logs/log.csv.gz") == sorted(ROWS)
+    assert read(connection, "s3://logs/*.parquet") == [("ann", "i9", "2024-05-09")]
+
+
+def test_folders_of_a_lake_keep_their_meaning(bucket, connection):
+    for day, rows in (("2024-05-01", ROWS[:2]), ("2024-05-02", ROWS[2:])):
+        lines = "user_id,item_id\n" + "".join(f"{user},{item}\n" for user, item, _ in rows)
+        bucket.pipe(f"logs/lake/timestamp={day}/part.csv", lines.encode())
+    expected = [(user, item, f"2024-05-0{1 + place // 2}") for place, (user, item, _) in enumerate(ROWS)]
+    assert read(connection, "s3://logs/lake/*/*.csv") == expected
+    assert read(connection, "s3://logs/lake/**/part.csv") == expected
+
+
+def test_nothing_is_left_here(bucket):
+    bucket.pipe("logs/log.csv", CSV.encode())
+    with copied_here("s3://logs/log.csv") as files:
+        assert [file.read_text() for file in files] == [CSV]
+    assert not files[0].exists()
+
+
+def test_what_is_wrong_with_a_file_is_told_by_its_url(bucket, connection):
+    bucket.pipe("logs/empty.csv", b"")
+    bucket.pipe("logs/headless.csv", b"\nann,i1,2024-05-01\n")
+    with pytest.raises(InputError, match=r"^s3://logs/empty.csv is empty"):
+        read(connection, "s3://logs/empty.csv")
+    with pytest.raises(InputError, match=r"^s3://logs/headless.csv begins with an empty line"):
+        read(connection, "s3://logs/headless.csv")
+
+
+def test_a_key_cannot_choose_a_place_of_this_machine(bucket, tmp_path):
+    bucket.pipe("logs/../../../escape.csv", CSV.encode())
+    with pytest.raises(InputError, match="leads out of its folder"), copied_here("s3://logs/**/*.csv"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("s3://logs/missing.csv", "There is no file s3://logs/missing.csv"),
+        ("s3://nobodys-bucket/log.csv", "There is no file s3://nobodys-bucket/log.csv"),
+        ("quilt://logs/log.csv", r"cannot be used \(Protocol not known: quilt\)"),
+        ("https://127.0.0.1:9/log.csv", "There is no file https://127.0.0.1:9/log.csv"),
+    ],
+    ids=["file", "bucket", "protocol", "server"],
+)
+def test_what_is_not_there_is_one_sentence(bucket, connection, url, message):
+    with pytest.raises(InputError, match=message) as told:
+        read(connection, url)
+    assert "\n" not in str(told.value)
+
+
+def test_a_store_without_credentials_is_one_sentence(bucket, connection, monkeypatch):
+    bucket.pipe("logs/log.csv", CSV.encode())
+    for name in [name for name in os.environ if name.startswith("AWS_") and name != "AWS_ENDPOINT_URL"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(InputError, match=r"cannot be used \(.*credentials.*Check the address and the credentials"):
+        read(connection, "s3://logs/log.csv")
+
+
+def test_a_package_that_is_missing_is_named(connection):
+    with pytest.raises(InputError, match=r"gs://logs/log.csv needs another package. .*gcsfs"):
+        read(connection, "gs://logs/log.csv")
