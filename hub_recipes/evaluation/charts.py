@@ -220,7 +220,8 @@ def _slice(document: Mapping[str, Any], name: str, gap: str) -> Row:
 
 
 def _save(figure: Figure, path: Path) -> Path:
-    # Without a salt of their own the ids inside the file change with every drawing.
-    with rc_context({"svg.hashsalt": "logs2lang"}), whole_file(path) as partial:
+    # Without a salt of their own the ids inside the file change with every drawing. Text stays text: it can be searched
+    # and read aloud, and the file is much smaller.
+    with rc_context({"svg.hashsalt": "logs2lang", "svg.fonttype": "none"}), whole_file(path) as partial:
         figure.savefig(partial, format=path.suffix[1:], metadata={"Date": None})
     return path
