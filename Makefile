@@ -6,7 +6,7 @@ RUN := results/quickstart
 DATASET := data/movielens-100k
 LIMIT ?= 150
 ROWS ?= template,successors,action,popularity,item-knn-lift,markov-counts,markov-lift
-VERBALIZER ?= model_cards/smollm2-135m-instruct-movietweetings-verbalizer-action
+VERBALIZER ?= model_cards/smollm2-135m-instruct-movielens-100k-verbalizer-action
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools browser java services quickstart test bench lint types clean

@@ -10,6 +10,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ...evaluation.charts import SVG_STYLE
 from .run_record import read_run
 
 CURVES_FILE = "curves.svg"
@@ -44,8 +45,7 @@ def draw_curves(folder: Path) -> Path:
         `Path`: The picture.
     """
     path, history = folder / CURVES_FILE, read_run(folder)["history"]
-    # Equal inputs give equal bytes: no date, no random ids.
-    with rc_context({"svg.hashsalt": "logs2lang", "svg.fonttype": "none"}):
+    with rc_context(SVG_STYLE):
         curves_figure(history).savefig(path, metadata={"Date": None, "Description": history_mark(history)})
     return path
 
