@@ -1,6 +1,7 @@
 """Texts of a language model that runs in vLLM, through `ray.data.llm`: actors make the prompts, engines answer them,
 and this process writes a shard as soon as all of its prompts are answered."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -260,8 +261,10 @@ def _processor(model: LanguageModel, place: Mapping[str, Any], lives: int) -> An
     from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
     adapted = model.adapter_id is not None
+    on_processors = "placement_group_config" in place
     engine = {
-        "dtype": "float32" if "placement_group_config" in place else "bfloat16",  # as `load_language_model`
+        "dtype": "float32" if on_processors else "bfloat16",  # as `load_language_model`
+        "enforce_eager": on_processors,  # to compile for them takes longer than what they are there for
         "load_format": "safetensors",
         "max_model_len": -1,  # the model's window, or what the memory has room for
         "disable_log_stats": True,
@@ -281,9 +284,14 @@ def _processor(model: LanguageModel, place: Mapping[str, Any], lives: int) -> An
         **place,
     )
     around = {"num_cpus": _CPUS}
-    processor = build_processor(
-        config, postprocess=_to_answer, preprocess_map_kwargs=around, postprocess_map_kwargs=around
-    )
+    logging.disable(logging.WARNING)  # it says that Ray runs already, and where no model is fetched from
+    try:
+        processor = build_processor(
+            config, postprocess=_to_answer, preprocess_map_kwargs=around, postprocess_map_kwargs=around
+        )
+    finally:
+        logging.disable(logging.NOTSET)
+        logging.getLogger("ray").setLevel(logging.ERROR)
     stage = processor.get_stage_by_name("vLLMEngineStage")
     stage.map_batches_kwargs["ray_remote_args_fn"] = partial(dict, max_task_retries=lives)
     return processor
