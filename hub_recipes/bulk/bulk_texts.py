@@ -1,7 +1,7 @@
 """Texts of many examples, written by actors on Ray: Parquet shard by shard, and never a finished shard again."""
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -23,6 +23,7 @@ from ..verbalizers.verbalization_file import COMPRESSION, ERROR
 from .ray_session import ray_session, to_sentence
 from .shard_writer import ROWS, TROUBLE, ShardWriter, Writing, require_in_order
 from .text_shards import TextShards
+from .vllm_texts import require_vllm, written_with_vllm
 
 ROWS_PER_SHARD = 10_000
 ROWS_PER_MODEL_SHARD = 512
@@ -65,6 +66,7 @@ def write_bulk_texts(
     shard_rows: int | None = None,
     address: str | None = None,
     actors: int | None = None,
+    vllm: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> BulkTexts:
     """Write the texts of a split as shards, with a pool of actors; shards that are there already stay as they are.
@@ -81,6 +83,9 @@ def write_bulk_texts(
         address (`str`, *optional*): Where Ray runs; see [`ray_session`].
         actors (`int`, *optional*): How many actors; as many as Ray has CPUs by default, or, for a language model,
             GPUs, if it has any.
+        vllm (`bool`, *optional*, defaults to `False`): Whether the language model runs in vLLM, an engine per actor;
+            see [`written_with_vllm`]. The shards are the same, so a run with it goes on without it, and the other way
+            round.
         progress (`Callable[[int, int], None]`, *optional*): Called with how many texts are there, and of how many.
 
     Raises:
@@ -93,6 +98,8 @@ def write_bulk_texts(
     require_in_order(writing.verbalizer)
     folder = folder.absolute()
     by_model = _needs_model(writing)
+    if vllm:
+        require_vllm(writing.verbalizer, by_model)
     rows = shard_rows or (ROWS_PER_MODEL_SHARD if by_model else ROWS_PER_SHARD)
     written_by = writer_record(dataset, writing.verbalizer, writing.adapter, writing.model, writing.history_length)
     choice: dict[str, Any] = {"limit": limit, "discoveries": discoveries, "seed": seed}
@@ -104,8 +111,12 @@ def write_bulk_texts(
             if missing:
                 log = folder.parent / f"ray-{datetime.now(timezone.utc):%Y-%m-%dT%H-%M-%S}.log"
                 try:
-                    with ray_session(address, actors, log):
-                        _write(texts, missing, writing, _pool(by_model, actors, len(missing)), log, progress)
+                    with ray_session(address, None if vllm else actors, log):
+                        if vllm:
+                            told = written_with_vllm(texts, missing, writing, actors, _LIVES)
+                        else:
+                            told = _written_by_actors(texts, missing, writing, _pool(by_model, actors, len(missing)))
+                        _follow(told, texts, missing, log, progress)
                 finally:  # what actors left that were killed
                     for begun in folder.glob(f".{writing.split}-*.partial"):
                         begun.unlink(missing_ok=True)
@@ -134,23 +145,11 @@ def _pool(by_model: bool, actors: int | None, shards: int) -> dict[str, Any]:
     return {"compute": ActorPoolStrategy(size=min(most, shards)), "num_gpus" if on_gpus else "num_cpus": 1}
 
 
-def _write(
-    texts: TextShards,
-    missing: list[int],
-    writing: Writing,
-    pool: dict[str, Any],
-    log: Path,
-    progress: Callable[[int, int], None] | None,
-) -> None:
+def _written_by_actors(
+    texts: TextShards, missing: list[int], writing: Writing, pool: dict[str, Any]
+) -> Iterator[dict[str, list[Any]]]:
     import ray
-    from ray.data import DataContext
 
-    settings = DataContext.get_current()
-    settings.enable_progress_bars = False  # ours say how far it is
-    settings.print_on_execution_start = False
-    settings.execution_no_progress_timeout_s = -1  # a shard of a large model may take an hour
-    total = sum(len(shard.rows) for shard in texts.shards)
-    done = total - sum(len(texts.shards[number].rows) for number in missing)
     # One number, one block, one task: an actor that dies takes no more than its own shards with it.
     with warnings.catch_warnings():
         # Ray 2.64 removes the argument; until then nothing else limits how often a shard is tried.
@@ -162,14 +161,27 @@ def _write(
             ray_remote_args_fn=partial(dict, max_task_retries=_LIVES),
             **pool,
         )
+    told = finished.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+    yield from (batch.to_pydict() for batch in cast(Iterable[pa.Table], told))
+
+
+def _follow(
+    told: Iterable[dict[str, list[Any]]],
+    texts: TextShards,
+    missing: list[int],
+    log: Path,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Pass on how many texts are there, as shards are written, and stop where one cannot be."""
+    total = sum(len(shard.rows) for shard in texts.shards)
+    done = total - sum(len(texts.shards[number].rows) for number in missing)
     if progress is not None:
         progress(done, total)
-    told = finished.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-    for batch in cast(Iterable[pa.Table], told):
-        if trouble := next(filter(None, batch[TROUBLE].to_pylist()), None):
+    for batch in told:
+        if trouble := next(filter(None, batch[TROUBLE]), None):
             log.write_text(trouble, encoding="utf-8")
             raise InputError(to_sentence(trouble, log))
-        done += pc.sum(batch[ROWS]).as_py()
+        done += sum(batch[ROWS])
         if progress is not None:
             progress(done, total)
 

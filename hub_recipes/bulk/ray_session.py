@@ -55,6 +55,10 @@ def ray_session(address: str | None, cpus: int | None, log: Path) -> Iterator[No
     if not running:
         _connect(address, cpus, log)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # it says as a stack trace what we say as a sentence
+    settings = ray.data.DataContext.get_current()
+    settings.enable_progress_bars = False  # ours say how far it is
+    settings.print_on_execution_start = False
+    settings.execution_no_progress_timeout_s = -1  # a shard of a large model may take an hour
     try:
         yield
     except RayError as error:

@@ -21,15 +21,19 @@ from logs2lang.dataset_builders.whole_files import whole_file
 from ..evaluation.table_rows import to_verbalizer
 from ..models.accelerators import MatmulPrecision, set_matmul_precision
 from ..models.language_models import DEFAULT_BASE_MODEL, load_language_model, load_tokenizer
+from ..models.weights import Weights
 from ..verbalizers.action import UNDECIDED, ActionVerbalizer
 from ..verbalizers.by_rule import is_written_by_rule
 from ..verbalizers.learned import load_adapters
 from ..verbalizers.verbalization_file import COMPRESSION, ERROR, TEXT, TOKENS, to_verbalizations
-from ..verbalizers.verbalizer import without_disk_cache
+from ..verbalizers.verbalizer import History, without_disk_cache
 from .text_shards import TextShards
 
 BATCH = 256
 """Examples that an actor holds in memory at once."""
+
+READ = (EXAMPLE_ID, USER, HISTORY)
+"""What is read of an example."""
 
 ROWS, TROUBLE = "rows", "trouble"
 """Columns of what an actor says of a shard: how many texts it has, and the stack trace if it could not be written."""
@@ -57,8 +61,11 @@ class Writing:
     history_length: int | None = None
     matmul_precision: MatmulPrecision = "highest"
 
-    def load(self) -> tuple[Any, Any, int]:
+    def load(self, weights: Weights | None = None) -> tuple[Any, Any, int]:
         """The verbalizer, the tokenizer that counts, and the number of folds of successors.
+
+        Args:
+            weights ([`Weights`], *optional*): What loads the weights; see [`load_language_model`].
 
         Raises:
             InputError: The dataset, an adapter or a model cannot be loaded.
@@ -66,15 +73,25 @@ class Writing:
         set_matmul_precision(self.matmul_precision)
         built = BuiltDataset.open(self.dataset)
         needs_model = not (self.adapter or is_written_by_rule(self.verbalizer))
-        language_model = load_language_model(self.model) if needs_model else None
+        language_model = load_language_model(self.model, weights=weights) if needs_model else None
         tokenizer = load_tokenizer(self.model) if language_model is None else language_model.tokenizer
         if self.adapter is None:
-            verbalizer = to_verbalizer(self.verbalizer, built, language_model)
+            verbalizer = to_verbalizer(self.verbalizer, built, language_model, weights)
         else:
             adapters = {self.verbalizer: self.adapter}
-            verbalizer = load_adapters(adapters, built.items(), built.known_successors())[self.verbalizer]
+            verbalizer = load_adapters(adapters, built.items(), built.known_successors(), weights)[self.verbalizer]
         # Many actors would share one cache; what a shard has cost is kept in the shard.
         return without_disk_cache(verbalizer), tokenizer, built.successor_folds
+
+    def read(self, example: Mapping[str, Any], folds: int) -> tuple[History, int]:
+        """The records of an example that a verbalizer gets, and the fold of successors that its text may read.
+
+        Args:
+            example (`dict`): A row of the dataset.
+            folds (`int`): How many there are.
+        """
+        history = example[HISTORY] if self.history_length is None else example[HISTORY][-self.history_length :]
+        return history, fold_to_read(example[USER], self.split, folds)
 
 
 class ShardWriter:
@@ -113,7 +130,7 @@ class ShardWriter:
             # Ray may give a shard to another actor while the first one, cut off from the network, still writes it.
             own = f"{gethostname()}-{os.getpid()}"
             with whole_file(shard.path, own) as partial, pq.ParquetWriter(partial, self._schema) as file:
-                for batch in shard.batches((EXAMPLE_ID, USER, HISTORY), BATCH):
+                for batch in shard.batches(READ, BATCH):
                     file.write_table(pa.Table.from_pylist(self.rows(batch.to_pylist()), self._schema))
         return len(shard.rows)
 
@@ -135,11 +152,9 @@ class ShardWriter:
 
     def _written(self, examples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         verbalizer, tokenizer, folds = self._loaded
-        length = self.writing.history_length
-        histories = [example[HISTORY] if length is None else example[HISTORY][-length:] for example in examples]
-        read = [fold_to_read(example[USER], self.writing.split, folds) for example in examples]
-        ids = [example[EXAMPLE_ID] for example in examples]
-        frame = to_verbalizations(ids, histories, verbalizer, tokenizer, folds=read)
+        read = [self.writing.read(example, folds) for example in examples]
+        ids, histories = [example[EXAMPLE_ID] for example in examples], [history for history, _ in read]
+        frame = to_verbalizations(ids, histories, verbalizer, tokenizer, folds=[fold for _, fold in read])
         return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
     @cached_property

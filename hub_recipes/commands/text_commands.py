@@ -509,6 +509,16 @@ def verbalize(
             rich_help_panel=_RAY,
         ),
     ] = None,
+    vllm: Annotated[
+        bool,
+        typer.Option(
+            "--vllm",
+            help="Let vLLM run the language model of zero_shot, action or rewrite, one engine per GPU. The shards are "
+            "those of a run without it, and each kind of run continues the other; a few texts may differ, as numbers "
+            "are rounded elsewhere.",
+            rich_help_panel=_RAY,
+        ),
+    ] = False,
 ) -> None:
     """Write the histories of a dataset as text: one row per example, with its length in tokens.
 
@@ -520,6 +530,8 @@ def verbalize(
     [bold]logs2lang verbalize data/ml --verbalizer profile --limit 20 --output texts.parquet[/]
 
     [bold]logs2lang verbalize data/ml --verbalizer successors --split train --engine ray --output texts/ml[/]
+
+    [bold]logs2lang verbalize data/ml --verbalizer zero_shot --engine ray --vllm --output texts/zero-shot[/]
     """
     if engine == "ray":
         _verbalize_on_ray(
@@ -530,12 +542,14 @@ def verbalize(
             {"split": split, "history_length": history_length, "matmul_precision": matmul_precision},
             model,
             {"limit": limit, "discoveries": discoveries, "seed": seed, "shard_rows": shard_rows},
-            {"address": address, "actors": actors},
+            {"address": address, "actors": actors, "vllm": vllm},
         )
         return
     for name, given in {"--address": address, "--actors": actors, "--shard-rows": shard_rows}.items():
         if given is not None:
             raise InputError(f"{name} {given} is for Ray; add --engine ray.")
+    if vllm:
+        raise InputError("--vllm is for Ray; add --engine ray.")
     from datasets import disable_progress_bars
 
     from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset

@@ -24,6 +24,7 @@ from logs2lang.dataset_builders.sources.streaming_simulation.ceiling import ceil
 from ..baselines import BASELINES, TRAINED_BASELINES, rankings_from_scores
 from ..baselines.sasrec_settings import SasRecSettings
 from ..models.language_models import load_language_model
+from ..models.weights import Weights
 from ..reasoners.ranking import Ranking
 from ..reasoners.reasoner import Reasoner
 from ..verbalizers.action import ActionVerbalizer
@@ -406,13 +407,14 @@ def _default_language_model() -> Any:
     return load_language_model()
 
 
-def to_verbalizer(name: str, dataset: BuiltDataset, language_model: Any) -> Any:
+def to_verbalizer(name: str, dataset: BuiltDataset, language_model: Any, weights: Weights | None = None) -> Any:
     """One of the built-in verbalizers.
 
     Args:
         name (`str`): `"zero_shot"`, or one that is written by rule; see [`to_rule_verbalizer`].
         dataset ([`BuiltDataset`]): For its catalogue and its successors.
         language_model ([`LanguageModel`]): Writes the text of `zero_shot`.
+        weights ([`Weights`], *optional*): What loads its base model, where it is an adapter.
 
     Raises:
         InputError: The verbalizer is a learned one, which is loaded by its own `from_pretrained`, or names successors
@@ -423,5 +425,5 @@ def to_verbalizer(name: str, dataset: BuiltDataset, language_model: Any) -> Any:
     if is_written_by_rule(name):
         return to_rule_verbalizer(name, dataset)
     if language_model.adapter_id is not None:  # an adapter was taught to answer; the base model still writes
-        language_model = load_language_model(language_model.model_id)
+        language_model = load_language_model(language_model.model_id, weights=weights)
     return RewriteVerbalizer(dataset.items(), language_model, successors=dataset.known_successors())

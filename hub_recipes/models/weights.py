@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+from transformers.utils import GENERATION_CONFIG_NAME
 
 from logs2lang.dataset_builders.input_error import InputError
 
@@ -52,6 +54,18 @@ class OwnWeights:
 
     def adapted(self, base_folder: Path, folder: Path, device: str, name: str, base_id: str) -> Any:
         return _put_on(self.base(base_folder, device), folder, "default", name, base_id)
+
+
+class NoWeights:
+    """Tells a [`LanguageModel`] the size of its window and how it writes; the weights are another program's."""
+
+    def base(self, folder: Path, device: str) -> Any:
+        said = (folder / GENERATION_CONFIG_NAME).is_file()
+        writes = GenerationConfig.from_pretrained(folder) if said else GenerationConfig()
+        return SimpleNamespace(config=AutoConfig.from_pretrained(folder), generation_config=writes, device=device)
+
+    def adapted(self, base_folder: Path, folder: Path, device: str, name: str, base_id: str) -> Any:
+        return self.base(base_folder, device)
 
 
 class SharedWeights:

@@ -5,17 +5,16 @@ import atexit
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any, Literal
 
 from huggingface_hub import AsyncInferenceClient
-from transformers import AutoConfig
 
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
 
 from ..models.language_models import load_language_model
 from ..models.model_folders import ADAPTER_CONFIG, VERBALIZER_CONFIG
+from ..models.weights import NoWeights
 from ..reasoners.chat_server import EndpointError, PassingTrouble, Refusal, chat, check_url, read_api_key
 from ..reasoners.endpoint import EndpointReasoner
 from ..reasoners.questions import Candidates
@@ -127,21 +126,11 @@ def load_on_engine(name: str, dataset: BuiltDataset, engine: Engine) -> Language
     require_same_catalogue(folder, name, dataset)
     class_ = _ON_ENGINE[kind]
     choices = class_.trained_choices(folder / VERBALIZER_CONFIG)
-    language_model = load_language_model(name, weights=_NoWeights())
+    language_model = load_language_model(name, weights=NoWeights())
     verbalizer = class_(dataset.items(), language_model, successors=dataset.known_successors(), **choices)
     verbalizer.keeps_completions = False
     verbalizer.engine = engine
     return verbalizer
-
-
-class _NoWeights:
-    """Tells a [`LanguageModel`] the size of its window, and loads no weights."""
-
-    def base(self, folder: Any, device: str) -> Any:
-        return SimpleNamespace(config=AutoConfig.from_pretrained(folder), device=device)
-
-    def adapted(self, base_folder: Any, folder: Any, device: str, name: str, base_id: str) -> Any:
-        return self.base(base_folder, device)
 
 
 class ForgetfulReasoner:

@@ -20,6 +20,7 @@ from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
 
 from ..models.language_models import Constraint, LanguageModel
 from ..models.model_folders import STUDENT_WEIGHTS, model_folder
+from ..models.weights import Weights
 from .decided_texts import DECISIONS, DROP, KEEP, NEXT, WITH_NEXT, Decisions, execute
 from .language_model_verbalizer import LanguageModelVerbalizer, Writing, folds_of
 from .verbalizer import History
@@ -255,6 +256,7 @@ class ActionVerbalizer(LanguageModelVerbalizer):
         revision: str | None = None,
         device: str | None = None,
         successors: SuccessorLists | None = None,
+        weights: Weights | None = None,
         **choices: Any,
     ) -> "LanguageModelVerbalizer":
         """Load an adapter with its base model, or a student that needs none.
@@ -264,9 +266,8 @@ class ActionVerbalizer(LanguageModelVerbalizer):
         """
         folder = model_folder(name_or_folder, revision)
         if not (folder / STUDENT_WEIGHTS).is_file():
-            return super().from_pretrained(
-                name_or_folder, items, revision=revision, device=device, successors=successors, **choices
-            )
+            loaded: dict[str, Any] = {"revision": revision, "device": device, "weights": weights}
+            return super().from_pretrained(name_or_folder, items, successors=successors, **loaded, **choices)
         from .student import StudentVerbalizer  # which is an action verbalizer itself
 
         return StudentVerbalizer.of_folder(folder, items, successors, **choices)

@@ -16,6 +16,7 @@ from logs2lang.dataset_builders.whole_files import write_text
 
 from ..models.language_models import Constraint, LanguageModel, load_language_model
 from ..models.model_folders import VERBALIZER_CONFIG, model_folder
+from ..models.weights import Weights
 from .text_cache import cache_key, write_missing
 from .verbalizer import History, Progress
 
@@ -83,6 +84,7 @@ class LanguageModelVerbalizer(ABC):
         revision: str | None = None,
         device: str | None = None,
         successors: SuccessorLists | None = None,
+        weights: Weights | None = None,
         **choices: Any,
     ) -> "LanguageModelVerbalizer":
         """Load an adapter together with its base model, or a base model alone.
@@ -92,6 +94,7 @@ class LanguageModelVerbalizer(ABC):
                 `device`.
             items (`dict[str, Item]`): The catalogue.
             successors ([`SuccessorLists`], *optional*): As `BuiltDataset.successors` returns them.
+            weights ([`Weights`], *optional*): What loads the weights; see [`load_language_model`].
             **choices (`Any`, *optional*): As the constructor takes them; what is left out is as in training, where
                 the adapter says so.
 
@@ -99,7 +102,7 @@ class LanguageModelVerbalizer(ABC):
             InputError: The files are not to be had, or the adapter was taught to be another verbalizer.
         """
         trained = cls.trained_choices(model_folder(name_or_folder, revision) / VERBALIZER_CONFIG)
-        language_model = load_language_model(name_or_folder, revision=revision, device=device)
+        language_model = load_language_model(name_or_folder, revision=revision, device=device, weights=weights)
         return cls(items, language_model, successors=successors, **{**trained, **choices})
 
     @classmethod
@@ -203,7 +206,7 @@ class LanguageModelVerbalizer(ABC):
         asked = [
             {HISTORY: history, FOLD: fold} for history, fold in zip(histories, folds_of(histories, folds), strict=True)
         ]
-        fitted = [self._fit(example) for example in asked]
+        fitted = [self.fit_prompt(example) for example in asked]
         examples = [example for example, _ in fitted]
         self._warn_of_cuts(histories, [example[HISTORY] for example in examples])
         prompts = [ids for _, ids in fitted]
@@ -220,7 +223,35 @@ class LanguageModelVerbalizer(ABC):
 
     def fit(self, history: History, fold: int = ALL_USERS) -> History:
         """The newest records of a history, as many as fit the model's window together with their completion."""
-        return self._fit({HISTORY: history, FOLD: fold})[0][HISTORY]
+        return self.fit_prompt({HISTORY: history, FOLD: fold})[0][HISTORY]
+
+    def fit_prompt(self, asked: Mapping[str, Any]) -> tuple[dict[str, Any], list[int]]:
+        """What the language model is asked about an example.
+
+        Args:
+            asked (`dict`): `history`, oldest record first, and `fold` where some users are left out of the counts.
+
+        Returns:
+            `tuple[dict, list[int]]`: The example with the records that are shown, and the token ids of the prompt that
+            shows them.
+
+        Raises:
+            InputError: Not even one record fits the model's window.
+        """
+        shown = self._shown(asked[HISTORY])
+        while True:
+            example = {**asked, HISTORY: shown}
+            ids = self._model.prompt_ids(self.prompt(example))
+            limit = self._model.max_prompt_tokens - self.max_completion_tokens(example)
+            if len(ids) <= limit:
+                return example, ids
+            if len(shown) <= 1:
+                raise InputError(
+                    f"The prompt for one record takes {len(ids)} tokens, but the context window of "
+                    f"{self._model.model_id} leaves only {limit}. Choose a model with a longer context, or fewer new "
+                    "tokens."
+                )
+            shown = shown[min(1 + len(shown) * (len(ids) - limit) // len(ids), len(shown) - 1) :]
 
     @property
     def _model(self) -> LanguageModel:
@@ -236,23 +267,6 @@ class LanguageModelVerbalizer(ABC):
 
     def _shown(self, history: History) -> History:
         return history if self.history_length is None else history[-self.history_length :]
-
-    def _fit(self, asked: Mapping[str, Any]) -> tuple[dict[str, Any], list[int]]:
-        """The example with the records that are shown, and the token ids of the prompt that shows them."""
-        shown = self._shown(asked[HISTORY])
-        while True:
-            example = {**asked, HISTORY: shown}
-            ids = self._model.prompt_ids(self.prompt(example))
-            limit = self._model.max_prompt_tokens - self.max_completion_tokens(example)
-            if len(ids) <= limit:
-                return example, ids
-            if len(shown) <= 1:
-                raise InputError(
-                    f"The prompt for one record takes {len(ids)} tokens, but the context window of "
-                    f"{self._model.model_id} leaves only {limit}. Choose a model with a longer context, or fewer new "
-                    "tokens."
-                )
-            shown = shown[min(1 + len(shown) * (len(ids) - limit) // len(ids), len(shown) - 1) :]
 
     def _warn_of_cuts(self, histories: Sequence[History], fitted: Sequence[History]) -> None:
         pairs = zip(histories, fitted, strict=True)

@@ -9,6 +9,7 @@ from logs2lang.dataset_builders.schema import Item
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
 
 from ..models.model_folders import VERBALIZER_CONFIG
+from ..models.weights import Weights
 from .action import ActionVerbalizer
 from .language_model_verbalizer import LanguageModelVerbalizer
 from .rewrite import RewriteVerbalizer
@@ -74,10 +75,13 @@ def to_adapters(words: Iterable[str]) -> dict[str, str]:
 
 
 def load_adapters(
-    adapters: Mapping[str, str], items: Mapping[str, Item], successors: SuccessorLists | None = None
+    adapters: Mapping[str, str],
+    items: Mapping[str, Item],
+    successors: SuccessorLists | None = None,
+    weights: Weights | None = None,
 ) -> dict[str, LanguageModelVerbalizer]:
     """Load the verbalizers of `to_adapters`, each adapter with its base model."""
     return {
-        name: LOADED_VERBALIZERS[name].from_pretrained(adapter, items, successors=successors)
+        name: LOADED_VERBALIZERS[name].from_pretrained(adapter, items, successors=successors, weights=weights)
         for name, adapter in adapters.items()
     }

@@ -121,21 +121,6 @@ def test_a_killed_actor_loses_no_text_and_writes_none_twice(
     assert read_texts(text_files(folder, "train"), rows["example_id"][:]) == plain["text"].tolist()
 
 
-@pytest.fixture
-def with_bad_rows(simulation_folder, tmp_path) -> tuple[BuiltDataset, list[str]]:
-    """A dataset two of whose training examples have no history, as if their file had been damaged; and their ids."""
-    folder = tmp_path / "damaged"
-    shutil.copytree(simulation_folder, folder)
-    (path,) = shards_of(folder, "examples", "train")
-    table = pq.read_table(path)
-    histories = table["history"].to_pylist()
-    histories[3] = histories[8] = None
-    place = table.column_names.index("history")
-    damaged = table.set_column(place, "history", pa.array(histories, table.schema.field("history").type))
-    pq.write_table(damaged, path, row_group_size=7)
-    return BuiltDataset.open(folder), [table["example_id"][row].as_py() for row in (3, 8)]
-
-
 def test_a_row_that_fails_carries_its_error_and_the_others_their_texts(ray, with_bad_rows, writing, tmp_path):
     built, bad = with_bad_rows
     own = Writing(built.folder, "train", writing.verbalizer, model=writing.model)
