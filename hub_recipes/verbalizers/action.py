@@ -27,6 +27,9 @@ from .verbalizer import History
 
 UNDECIDED = "undecided"
 
+MOST_STRENGTH = 9
+"""The strongest that a record can point to what comes next: one digit, so that it is one token of a prompt."""
+
 _EVEN_STRENGTH = 3
 """Where `next` is as likely as all other decisions together, in a warm start."""
 
@@ -111,15 +114,13 @@ def draw_by_strength(draws: np.random.Generator, strengths: Sequence[int]) -> tu
 
 
 def next_strength(found: Sequence[Successor]) -> int:
-    """How strongly a record points to what comes next: the mean lift of its best successors, 0 to 9.
-
-    One digit, so that it is one token of a prompt.
+    """How strongly a record points to what comes next: the mean lift of its best successors, 0 to `MOST_STRENGTH`.
 
     Example:
         >>> next_strength([Successor("i1", 40, 4.2), Successor("i2", 9, 2.6)]), next_strength([])
         (3, 0)
     """
-    return min(9, round(sum(one.lift for one in found) / len(found))) if found else 0
+    return min(MOST_STRENGTH, round(sum(one.lift for one in found) / len(found))) if found else 0
 
 
 def strengths_of(history: History, successors: SuccessorLists, fold: int = ALL_USERS) -> list[int]:

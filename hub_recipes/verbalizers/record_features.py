@@ -27,6 +27,7 @@ from logs2lang.dataset_builders.schema import (
 )
 from logs2lang.dataset_builders.successor_lists import SuccessorLists
 
+from .action import MOST_STRENGTH
 from .language_model_verbalizer import folds_of
 from .verbalizer import History
 
@@ -43,6 +44,7 @@ NUMBERS = (
     "popularity (log2)",
     "successors (log2)",
     "lift of the best successors (log2)",
+    "place by that lift, from the highest (log2)",
     "tags shared with the rest",
 )
 """The features of a record beside its event, in the order of the columns."""
@@ -225,6 +227,7 @@ class RecordFeatures:
             np.log2(1 + popularity),
             np.log2(1 + following),
             np.log2(1 + lift),
+            np.log2(1 + _stronger(lift, history)),
             self._shared_tags([one.tags for one in facts], item, history, sizes),
         ]
         codes = {name: code for code, name in enumerate(self.log.events)}
@@ -275,6 +278,16 @@ def _newer(sizes: np.ndarray) -> np.ndarray:
     """How many records of its history are newer than each record."""
     ends = np.repeat(np.cumsum(sizes), sizes)
     return ends - 1 - np.arange(len(ends))
+
+
+def _stronger(lift: np.ndarray, history: np.ndarray) -> np.ndarray:
+    """How many records of its history an action verbalizer is asked about before each one: those that point more
+    strongly to what comes next, and of equals the newer ones; see [`strongest_first`]."""
+    strength = np.minimum(MOST_STRENGTH, np.rint(lift))
+    order = np.lexsort((-np.arange(len(lift)), -strength, history))
+    stronger = np.empty(len(lift), np.int64)
+    stronger[order] = np.arange(len(lift)) - np.searchsorted(history, history)
+    return stronger
 
 
 def _days_before_newest(times: Sequence[Any], sizes: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from logs2lang.dataset_builders.schema import ALL_USERS, NO_TIME
 from logs2lang.dataset_builders.successor_lists import Successor, SuccessorLists
+from logs2lang.verbalizers.action import strengths_of, strongest_first
 from logs2lang.verbalizers.record_features import LogFacts, RecordFeatures, feature_names
 
 INTERACTIONS = pd.DataFrame(
@@ -80,6 +81,16 @@ def test_successors_are_those_of_the_fold(to_history):
     )
     assert of_all_users == pytest.approx(np.log2([3, 3]))  # two successors, of lift 2 on average
     assert of_fold == pytest.approx([0, 0])
+
+
+def test_records_are_placed_as_an_action_verbalizer_is_asked_about_them(to_history):
+    lists = {"i0": [Successor("i8", 9, 2.0)], "i1": [Successor("i8", 9, 4.0)], "i2": [Successor("i9", 2, 4.2)]}
+    successors = SuccessorLists(Path(), {ALL_USERS: lists})
+    histories = [to_history("a", "b", "c"), to_history("a", "b"), []]
+    table = RecordFeatures(ITEMS, LOG, successors).of(histories)
+    placed = (2 ** table[:, NAMES.index("place by that lift, from the highest (log2)")] - 1).tolist()
+    asked = [strongest_first(strengths_of(history, successors)) for history in histories]
+    assert placed == [order.index(place) for order in asked for place in range(len(order))] == [2, 1, 0, 1, 0]
 
 
 def test_shared_tags_are_the_share_of_the_other_records_that_have_them(to_history):
