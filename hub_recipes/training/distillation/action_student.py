@@ -1,6 +1,7 @@
 """Distil an action verbalizer: a teacher decides on the records of some users, a student learns to decide alike."""
 
 import platform
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ STUDENT_FILES = (STUDENT_WEIGHTS, VERBALIZER_CONFIG, RUN_FILE)
 LIBRARIES = ("logs2lang", "scikit-learn", "numpy", "torch", "transformers", "peft", "datasets")
 
 _PRICE_STEP = 0.1
-_MOST_STEPS = 100
+_MOST_STEPS = 1000
 
 Report = Callable[[str, int, int], None]
 """Called with a split, the number of its finished histories and the number of all."""
@@ -205,13 +206,15 @@ def _no_longer(
     """The student at the lowest price that makes its texts no longer than the teacher's, all taken together."""
     tokenizer = cast(LanguageModel, teacher.language_model).tokenizer
     most = sum(count_tokens(tokenizer, validation.texts))
-    for step in range(_MOST_STEPS):
+
+    def priced(step: int) -> tuple[float, StudentVerbalizer, int]:
         price = round(step * _PRICE_STEP, 1)
         verbalizer = student(price)
         texts = [writing.text for writing in verbalizer.write(validation.shown, folds=validation.folds)]
-        tokens = sum(count_tokens(tokenizer, texts))
-        if tokens <= most:
-            break
+        return price, verbalizer, sum(count_tokens(tokenizer, texts))
+
+    lowest = bisect_left(range(_MOST_STEPS), True, key=lambda step: priced(step)[2] <= most)
+    price, verbalizer, tokens = priced(lowest)
     return price, verbalizer, {"teacher": most, "student": tokens}
 
 
