@@ -28,7 +28,7 @@ CHART_FILES = (CHART_FILE, GAP_CHART_FILE, GROUP_CHART_FILE, RELIABILITY_FILE)
 # Okabe and Ito's palette: told apart by readers with any colour vision, and in grey print.
 KIND_COLOURS = {"verbalizer": "#0072B2", "baseline": "#E69F00", "ceiling": "#999999"}
 KIND_TITLES = {"verbalizer": "text, read by the reasoner", "baseline": "classical recommender", "ceiling": "ceiling"}
-SVG_STYLE = {"svg.hashsalt": "logs2lang", "svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans", "Arial"]}
+SVG_STYLE: Any = {"svg.hashsalt": "logs2lang", "svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans", "Arial"]}
 """Equal inputs give equal bytes, without random ids; and text stays text, which can be searched and read aloud."""
 _MEASURE_TITLES = {"discovery_recall@1": "Discovery Recall@1", "recall@1": "Recall@1"}
 
