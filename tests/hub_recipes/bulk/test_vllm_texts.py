@@ -42,11 +42,11 @@ def worded_model_folder(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=32,
+        hidden_size=64,
         intermediate_size=64,
         num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
+        num_attention_heads=2,  # of 32 numbers each: vLLM has none that are smaller
+        num_key_value_heads=1,
         max_position_embeddings=ROOMY,
         initializer_range=0.5,
         eos_token_id=tokenizer.eos_token_id,
