@@ -192,8 +192,6 @@ def test_a_path_that_leads_nowhere(tmp_path, connection):
         read_tabular(connection, str(tmp_path / "rating.csv"))
     with pytest.raises(InputError, match="is a folder"):
         read_tabular(connection, str(tmp_path))
-    with pytest.raises(InputError, match="download the file first"):
-        read_tabular(connection, "https://example.org/log.csv")
 
 
 def test_files_of_one_glob_must_agree(tmp_path, connection):
