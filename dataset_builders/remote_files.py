@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.callbacks import Callback, TqdmCallback
@@ -112,7 +113,14 @@ def progress_bar(doing: str) -> Callback:
 
 
 def _place(key: str) -> PurePosixPath:
-    place = PurePosixPath(key.partition(_MARK)[2] or key.lstrip("/"))
+    """Where a file lies below the root of its store; what signs a link of the web is no part of it.
+
+    Example:
+        >>> str(_place("https://logs.example/2024/log.csv?Signature=a/b")), str(_place("/logs/what?.csv"))
+        ('logs.example/2024/log.csv', 'logs/what?.csv')
+    """
+    address = urlsplit(key) if _MARK in key else None
+    place = PurePosixPath(key.lstrip("/") if address is None else address.netloc + address.path)
     if place.is_absolute() or ".." in place.parts:
         raise InputError(f"{key} has a name that leads out of its folder. Rename it.")
     return place

@@ -15,6 +15,8 @@ from ..whole_files import whole_folder
 from .export import REPORT_FILE
 
 _HUB = "hf://"
+_PROBE = ".logs2lang"
+"""A file that is written and deleted, to see that a store can be written to."""
 
 
 @contextmanager
@@ -35,6 +37,9 @@ def uploaded_to(url: str) -> Iterator[Path]:
     with store_of(url) as (store, place):
         if found := store.find(place):
             raise InputError(f"{url} holds {len(found)} files already. Choose a new place, or delete them first.")
+        # Found out now, and not when the dataset is built.
+        store.pipe_file(f"{place}/{_PROBE}", b"")
+        store.rm_file(f"{place}/{_PROBE}")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / PurePosixPath(place).name
         yield folder

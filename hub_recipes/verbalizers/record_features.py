@@ -281,8 +281,8 @@ def _newer(sizes: np.ndarray) -> np.ndarray:
 
 
 def _stronger(lift: np.ndarray, history: np.ndarray) -> np.ndarray:
-    """How many records of its history an action verbalizer is asked about before each one: those that point more
-    strongly to what comes next, and of equals the newer ones; see [`strongest_first`]."""
+    """How many records of its history point more strongly to what comes next than each one, and of equals the newer
+    ones: about the order of [`strongest_first`], which also leaves out successors that are in the history."""
     strength = np.minimum(MOST_STRENGTH, np.rint(lift))
     order = np.lexsort((-np.arange(len(lift)), -strength, history))
     stronger = np.empty(len(lift), np.int64)

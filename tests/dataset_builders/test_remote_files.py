@@ -2,6 +2,9 @@
 
 import gzip
 import os
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,6 +40,15 @@ def test_folders_of_a_lake_keep_their_meaning(bucket, connection):
     expected = [(user, item, f"2024-05-0{1 + place // 2}") for place, (user, item, _) in enumerate(ROWS)]
     assert read(connection, "s3://logs/lake/*/*.csv") == expected
     assert read(connection, "s3://logs/lake/**/part.csv") == expected
+
+
+def test_a_signed_link_of_the_web_is_read(connection, tmp_path):
+    (tmp_path / "log.csv").write_text(CSV)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        assert read(connection, f"http://127.0.0.1:{server.server_port}/log.csv?Signature=a/b.c") == sorted(ROWS)
+        server.shutdown()
 
 
 def test_nothing_is_left_here(bucket):

@@ -44,6 +44,12 @@ def test_a_place_with_anything_in_it_is_refused_before_the_build(bucket, make_so
     assert bucket.find("logs/datasets") == ["logs/datasets/own/notes.txt"]
 
 
+@pytest.mark.parametrize("url", ["s3://nobodys-bucket/own", "https://127.0.0.1:9/own"], ids=["bucket", "web"])
+def test_a_place_that_cannot_be_written_is_refused_before_the_build(bucket, url):
+    with pytest.raises(InputError, match=f"{url} cannot be used"):
+        build_dataset(lambda connection: pytest.fail("the log was read"), url)
+
+
 class FullStore(MemoryFileSystem):
     """Takes a few files, and no more."""
 
