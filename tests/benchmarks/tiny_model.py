@@ -1,6 +1,8 @@
 """A random language model of two layers, with one token per byte."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -25,19 +27,31 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     return fast
 
 
-def save_tiny_model(folder: Path) -> None:
-    """Write a random two-layer Llama with its tokenizer, as `save_pretrained` does."""
+SHAPE = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 2_048,
+    "initializer_range": 0.5,  # or all next tokens would be about equally probable
+}
+
+
+def save_tiny_model(folder: Path, words: Sequence[str] = (), **shape: Any) -> None:
+    """Write a random two-layer Llama with its tokenizer, as `save_pretrained` does.
+
+    Args:
+        folder (`Path`): Where to.
+        words (`list[str]`, *optional*): Texts that are tokens of their own.
+        **shape (`Any`, *optional*): What of `SHAPE` is different.
+    """
     tokenizer = byte_tokenizer()
+    tokenizer.add_tokens(list(words))
     torch.manual_seed(0)
     config = LlamaConfig(
+        **{**SHAPE, **shape},
         vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=2_048,
-        initializer_range=0.5,  # or all next tokens would be about equally probable
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tiny_model import byte_tokenizer
-from transformers import LlamaConfig, LlamaForCausalLM
+from tiny_model import save_tiny_model
+from transformers import LlamaForCausalLM
 
 from logs2lang.bulk import vllm_texts
 from logs2lang.bulk.bulk_texts import write_bulk_texts
@@ -37,24 +37,9 @@ ROOMY = 32_768
 def worded_model_folder(tmp_path_factory) -> Path:
     """A random two-layer Llama whose vocabulary holds each decision as one token, as real ones do."""
     folder = tmp_path_factory.mktemp("worded-model")
-    tokenizer = byte_tokenizer()
-    tokenizer.add_tokens([" drop", " keep", " detail"])
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,  # of 32 numbers each: vLLM has none that are smaller
-        num_key_value_heads=1,
-        max_position_embeddings=ROOMY,
-        initializer_range=0.5,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=None,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    # Heads of 32 numbers each: vLLM has none that are smaller.
+    heads = {"hidden_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1}
+    save_tiny_model(folder, [" drop", " keep", " detail"], max_position_embeddings=ROOMY, **heads)
     return folder
 
 

@@ -7,13 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 from peft import LoraConfig, get_peft_model
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 
 pytest.importorskip("gradio", reason="needs the extra `space`")
 
-from tiny_model import byte_tokenizer
+from tiny_model import save_tiny_model
 
 from logs2lang.space.playground import app
 from logs2lang.space.playground.example_users import example_films
@@ -24,26 +23,11 @@ from tests.space.conftest import free_port
 def tiny_base(tmp_path_factory) -> Path:
     """A random model of one layer whose window holds a log of a hundred records, byte by byte."""
     folder = tmp_path_factory.mktemp("tiny-base")
-    tokenizer = byte_tokenizer()
     # Words of the examples as tokens of their own, so that what it writes is mostly words, and comes word by word.
     titles = " ".join(item["title"] for item in example_films().values())
-    tokenizer.add_tokens([f" {word}" for word in sorted(set(titles.split()))])
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=16_384,
-        initializer_range=0.5,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=None,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    words = [f" {word}" for word in sorted(set(titles.split()))]
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2, "num_key_value_heads": 1}
+    save_tiny_model(folder, words, num_hidden_layers=1, max_position_embeddings=16_384, **sizes)
     return folder
 
 
