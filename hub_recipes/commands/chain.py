@@ -5,9 +5,12 @@ recipe, its arguments, the dataset, or the adapters and texts it builds on. What
 aside, never deleted. A kill or a time limit loses at most the work since the last checkpoint.
 """
 
+import shlex
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -23,9 +26,12 @@ from logs2lang.dataset_builders.whole_files import move_aside
 from ..console.exit_codes import UNFINISHED
 from ..console.log_level import is_quiet
 from ..console.progress import show_status
+from ..evaluation.report import terminal_tables
 from ..models.language_models import DEFAULT_BASE_MODEL
+from ..models.model_folders import model_folder, public_name
 from ..reasoners.spending_ledger import LEDGER_FILE
 from ..training.runs.arguments import LIMITS, find_recipe, read_recipe
+from ..training.runs.chain_results import CHAIN_FILE, chain_document, chain_tables
 from ..training.runs.run_folder import ADAPTER_FOLDER
 from ..training.runs.run_record import adapter_hash, content_entry, digest, read_json, write_json
 from ..training.runs.text_files import TextFiles
@@ -34,6 +40,8 @@ DONE_FILE = "done.json"
 ACTIONS = ("train", "verbalize", "evaluate")
 ROLES = ("verbalizer", "reasoner")
 SPLITS = ("train", "validation", "test")
+GIVEN = ("base_model", "adapter")
+"""What braces stand for beside the names of steps."""
 
 _LEAST_MINUTES = 1e-4
 
@@ -49,7 +57,7 @@ class Step:
         action (`str`): `"train"`, `"verbalize"` or `"evaluate"`.
         role (`str`): What is trained (`"verbalizer"` or `"reasoner"`), or which verbalizer writes.
         choices (`dict`): Its arguments. `{name}` in a value stands for what the step of that name made, and
-            `{base_model}` for the base model.
+            `{base_model}` and `{adapter}` for the base model and the adapter that the chain was given.
     """
 
     name: str
@@ -63,6 +71,10 @@ class Step:
         actions = [action for action in ACTIONS if isinstance(entry, Mapping) and action in entry]
         if len(actions) != 1 or "name" not in entry:
             raise InputError(f"The step {entry!r} needs a name and one of {', '.join(ACTIONS)}.")
+        if entry["name"] in GIVEN:
+            raise InputError(
+                f"A step is called {entry['name']!r}, which is a word for what is given. Rename the step."
+            )
         (action,) = actions
         if action == "train" and entry[action] not in ROLES:
             raise InputError(f"The step {entry['name']} trains {entry[action]!r}; choose {' or '.join(ROLES)}.")
@@ -75,6 +87,10 @@ class Step:
         own = {name: value for name, value in self.choices.items() if name != "config"}
         return {**(read_recipe(recipe) if recipe else {}), **own}
 
+    def uses(self, name: str) -> bool:
+        """Whether one of its values stands for what the step `name` made."""
+        return any("{" + name + "}" in str(value) for value in (self.role, *self.choices.values()))
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -86,6 +102,7 @@ class Chain:
         folder (`Path`): Where every step has its folder.
         shared (`dict`): Arguments of every training step, such as `base_model`.
         minutes (`float`, *optional*): Stop after this many; the same chain resumes.
+        adapter (`str`, *optional*): An adapter from elsewhere, which its steps call `{adapter}`.
     """
 
     steps: Sequence[Step]
@@ -93,6 +110,7 @@ class Chain:
     folder: Path
     shared: Mapping[str, Any]
     minutes: float | None = None
+    adapter: str | None = None
 
     def run(self, dry_run: bool = False, restart: Sequence[str] = ()) -> int:
         """Do what is not done.
@@ -109,6 +127,7 @@ class Chain:
         """
         _console.quiet = is_quiet()
         self._refuse_unknown_steps(restart)
+        self._refuse_missing_adapter()
         for name in restart:
             self._restart(name, dry_run)
         deadline = None if self.minutes is None else monotonic() + 60 * self.minutes
@@ -130,13 +149,37 @@ class Chain:
                 return code
             if not dry_run:
                 write_json({"inputs": inputs}, self.folder / step.name / DONE_FILE)
+        if not dry_run:
+            self._tell_results()
         return 0
+
+    def _tell_results(self) -> None:
+        """Write and print what the evaluations found, side by side; nothing where a chain has none."""
+        of_action = {action: [step.name for step in self.steps if step.action == action] for action in ACTIONS}
+        if not of_action["evaluate"]:
+            return
+        document = chain_document(self.folder, of_action["train"], of_action["evaluate"])
+        given = {"adapter": self.adapter and public_name(self.adapter)}
+        made = {"command": shlex.join(["logs2lang", *sys.argv[1:]]), "created": datetime.now(timezone.utc).isoformat()}
+        write_json({**document, **given, **made}, self.folder / CHAIN_FILE)
+        console = Console()
+        for table in chain_tables(document):
+            console.print(*terminal_tables(table, console.width), sep="\n")
+        console.print(f"Written: {self.folder / CHAIN_FILE}", soft_wrap=True)
 
     def _refuse_unknown_steps(self, restart: Sequence[str]) -> None:
         names = [step.name for step in self.steps]
         for name in restart:
             if name not in names:
                 raise InputError(f"--restart is {name!r}, but the steps are {', '.join(names)}.")
+
+    def _refuse_missing_adapter(self) -> None:
+        users = [step.name for step in self.steps if step.uses("adapter")]
+        if users and self.adapter is None:
+            raise InputError(
+                f"The step {users[0]} starts from an adapter that is there already. Name one with --adapter, such as "
+                "that of a released verbalizer."
+            )
 
     def _restart(self, name: str, dry_run: bool) -> None:
         if not (self.folder / name).exists():
@@ -170,12 +213,15 @@ class Chain:
                 "step": [step.action, step.role],
                 "choices": _without_limits({**step.settings(), **self.shared}),
                 "dataset": content_entry(BuiltDataset.open(self.dataset)),
-                "uses": {other.name: self._made_hash(other) for other in self.steps if self._uses(step, other)},
+                "uses": {other.name: self._made_hash(other) for other in self.steps if step.uses(other.name)},
+                **self._given_hash(step),
             }
         )
 
-    def _uses(self, step: Step, other: Step) -> bool:
-        return any("{" + other.name + "}" in str(value) for value in (step.role, *step.choices.values()))
+    def _given_hash(self, step: Step) -> dict[str, str]:
+        if self.adapter is None or not step.uses("adapter"):
+            return {}
+        return {"adapter": adapter_hash(model_folder(self.adapter))}
 
     def _made_hash(self, step: Step) -> Any:
         made = self._made(step)
@@ -193,11 +239,12 @@ class Chain:
             return value
         known = {step.name: self._made(step) for step in self.steps}
         try:
-            return value.format(base_model=self.shared.get("base_model", DEFAULT_BASE_MODEL), **known)
+            base_model = self.shared.get("base_model", DEFAULT_BASE_MODEL)
+            return value.format(base_model=base_model, adapter=self.adapter, **known)
         except (KeyError, IndexError, ValueError) as error:
             raise InputError(
-                f"A step says {value!r}, and braces stand around the name of a step or base_model. The steps are "
-                f"{', '.join(known)}."
+                f"A step says {value!r}, and braces stand around the name of a step, base_model or adapter. The steps "
+                f"are {', '.join(known)}."
             ) from error
 
     def _do(self, step: Step, minutes: float | None, dry_run: bool) -> int:
@@ -262,7 +309,9 @@ def rehearsed(step: Step, bf16: bool = False) -> Step:
     if step.action == "evaluate":
         return replace(step, choices={**step.choices, "limit": 4, "history_length": 4})
     if step.action == "verbalize":
-        return replace(step, choices={**step.choices, "train_limit": 8, "history_length": 4})
+        few = {"train_limit": 8, "test_limit": 4}
+        limits = {name: min(limit, step.choices.get(name, limit)) for name, limit in few.items()}
+        return replace(step, choices={**step.choices, **limits, "history_length": 4})
     smaller = {"limit": 8, "history_length": 4, "validation_limit": 0, "eval_strategy": "no", "release": "smoke"}
     smaller |= {"max_steps": 2, "save_steps": 1, "per_device_train_batch_size": 4, "bf16": bf16}
     of_verbalizers = {"oracle_check": 4} if step.role == "verbalizer" else {}

@@ -14,7 +14,7 @@ train_app = typer.Typer(
 _RECIPE = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """Everything after the command belongs to the training script, `--help` included."""
 
-ABLATIONS = ("length", "reward", "history", "transfer", "order", "objectives")
+ABLATIONS = ("reward", "history", "transfer", "order", "objectives")
 """Chains that change one choice and leave the others as they are."""
 PRESETS = ("smoke", "cpu", "simulation", "gpu", *ABLATIONS)
 """Chains that are known by a word; each is a file of `configs/smollm2-135m/chain`."""
@@ -49,10 +49,14 @@ def train_all(
     preset: Annotated[
         str,
         typer.Option(
-            help="smoke, cpu, simulation or gpu; an ablation: length, reward, history, transfer, order or objectives; "
+            help="smoke, cpu, simulation or gpu; an ablation: reward, history, transfer, order or objectives; "
             "or the path of a YAML file with your own steps."
         ),
     ] = "cpu",
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="The verbalizer that an ablation starts from, by Hub id or folder: a released one."),
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(help="Stop after this many minutes, with exit code 75; the same command resumes."),
@@ -94,4 +98,4 @@ def train_all(
     steps = read_chain(address)
     if rehearse:
         steps = [rehearsed(step, bf16=accelerator() is not None) for step in steps]
-    raise typer.Exit(Chain(steps, dataset, output, shared, minutes).run(dry_run, restart or ()))
+    raise typer.Exit(Chain(steps, dataset, output, shared, minutes, adapter).run(dry_run, restart or ()))

@@ -131,7 +131,7 @@ def compare_with(results: Results, against: str, cut_offs: Sequence[int]) -> dic
         raise InputError(f"--against is {against!r}, but there is no other row to compare. Add some to --rows.")
     base = results.predictions_of(against)
     pairs = {name: (results.predictions_of(name), base) for name in others}
-    return {"against": against, **_compare_pairs(pairs, measure_names(cut_offs), results.context["seed"])}
+    return {"against": against, **compare_pairs(pairs, measure_names(cut_offs), results.context["seed"])}
 
 
 def compare_runs(first: Results, second: Results, pairs: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def compare_runs(first: Results, second: Results, pairs: Mapping[str, tuple[str,
     require_same_examples(first, second)
     found = {name: (second.predictions_of(two), first.predictions_of(one)) for name, (one, two) in pairs.items()}
     shared = set(first.context.get("cut_offs") or [10]) & set(second.context.get("cut_offs") or [10])
-    return _compare_pairs(found, measure_names(shared), seed=0)
+    return compare_pairs(found, measure_names(shared), seed=0)
 
 
 def require_row(results: Results, name: str, asker: str) -> None:
@@ -200,9 +200,20 @@ def _examples_of(results: Results) -> pd.DataFrame:
     return rows[[EXAMPLE_ID, IS_DISCOVERY]].astype({EXAMPLE_ID: "string", IS_DISCOVERY: bool})
 
 
-def _compare_pairs(
+def compare_pairs(
     pairs: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], measures: Sequence[str], seed: int
 ) -> dict[str, Any]:
+    """Predictions against others on the same examples, corrected for their number.
+
+    Args:
+        pairs (`dict[str, tuple[pandas.DataFrame, pandas.DataFrame]]`): By a name of the pair, the predictions of a row
+            and those that it is held against.
+        measures (`list[str]`): See [`values_of`].
+        seed (`int`): Drives the tests.
+
+    Returns:
+        `dict`: `resamples`, `measures` and `rows`: by pair and measure what [`compare`] returns, with `p_holm`.
+    """
     rows: dict[str, dict[str, Any]] = {name: {} for name in pairs}
     for measure in measures:
         found = {

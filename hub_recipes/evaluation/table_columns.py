@@ -127,14 +127,14 @@ def further_tables(document: Mapping[str, Any]) -> dict[str, MeasureTable]:
         ),
         "seeds": ("Mean and standard deviation over seeds of what chance decides", _seed_columns(rows)),
     }
-    tables = {name: MeasureTable(title, *_filled(columns, rows)) for name, (title, columns) in of_rows.items()}
+    tables = {name: MeasureTable(title, *filled(columns, rows)) for name, (title, columns) in of_rows.items()}
     if document.get(COMPARISON):
         tables["comparison"] = comparison_table(document[COMPARISON])
     # Of one column alone there is another table: earlier releases measured Recall@1 and the bias of places.
     return {name: table for name, table in tables.items() if len(table.columns) > 1}
 
 
-def _filled(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[Sequence[Column], Sequence[Row]]:
+def filled(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[Sequence[Column], Sequence[Row]]:
     """The columns and rows that say anything."""
     kept = [column for column in columns if any(column.cell(row) != ABSENT for row in rows)]
     return kept, [row for row in rows if any(column.cell(row) != ABSENT for column in kept)]

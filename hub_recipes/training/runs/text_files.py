@@ -17,6 +17,7 @@ from logs2lang.dataset_builders.schema import EXAMPLE_ID, FOLD, HISTORY
 from ...console.exit_codes import UNFINISHED
 from ...console.progress import Report, show_progress
 from ...models.language_models import DEFAULT_BASE_MODEL, load_tokenizer
+from ...models.model_folders import model_folder
 from ...verbalizers.learned import LEARNED_VERBALIZERS
 from ...verbalizers.text_record import examples_record, writer_record
 from ...verbalizers.verbalization_file import to_verbalizations, write_parquet
@@ -55,7 +56,7 @@ class TextFiles:
     def by_adapter(cls, adapter: str, dataset: BuiltDataset, folder: Path, **choices: Any) -> "TextFiles":
         """With the verbalizer that an adapter's `run.json` says it is."""
         limits = {name.removesuffix("_limit"): choices.pop(name) for name in list(choices) if name.endswith("_limit")}
-        name = read_run(Path(adapter))["verbalizer"]
+        name = read_run(model_folder(adapter))["verbalizer"]
         verbalizer = LEARNED_VERBALIZERS[name].from_pretrained(
             adapter, dataset.items(), successors=dataset.known_successors()
         )

@@ -97,14 +97,16 @@ def test_the_page_shows_the_counts_of_the_command(run_main, adapters, dataset, t
     assert write_cards(cards) == [page]
     assert stale_cards(cards) == []
     once = page.read_text()
-    assert once.startswith("# Results\n\nProse.\n\n## What was learned\n\n<!-- decisions small -->\ntabular, test, 8")
+    assert once.startswith(
+        "# Results\n\nProse.\n\n## What was learned\n\n<!-- from small/decisions.json -->\ntabular, test, 8"
+    )
     total = sum(document["overall"]["after"].values())
     assert f"| all | {total} |" in once
     document["overall"]["after"] = {"drop": total, "keep": 0, "detail": 0, "next": 0}
     (place / "decisions.json").write_text(json.dumps(document))
     write_cards(cards)
     assert "100%" in page.read_text()
-    assert page.read_text().count("<!-- decisions small -->") == 1
+    assert page.read_text().count("<!-- from small/decisions.json -->") == 1
 
 
 def test_users_of_a_log_that_may_be_shared_are_written(run_main, adapters, dataset, tmp_path, text_cache, monkeypatch):
@@ -126,7 +128,17 @@ def test_a_damaged_file_of_decisions_stops_the_page(tmp_path):
     place.mkdir(parents=True)
     (tmp_path / "results" / "README.md").write_text("# Results\n")
     (place / "decisions.json").write_text("{}")
-    with pytest.raises(InputError, match="cannot be read as decisions"):
+    with pytest.raises(InputError, match=r"decisions\.json cannot be shown"):
+        write_cards(tmp_path)
+
+
+def test_a_section_from_a_file_of_another_kind_stops_the_page(tmp_path):
+    place = tmp_path / "results" / "small"
+    place.mkdir(parents=True)
+    (place / "decisions.json").write_text("{}")
+    mark = "small/results.json"
+    (tmp_path / "results" / "README.md").write_text(f"<!-- from {mark} -->\nx\n<!-- end of {mark} -->\n")
+    with pytest.raises(InputError, match=r"section from small/results\.json"):
         write_cards(tmp_path)
 
 

@@ -16,6 +16,7 @@ from logs2lang.commands.chain import Chain, Step, find_recipe, read_chain, rehea
 from logs2lang.commands.train_commands import ABLATIONS
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.training.runs.chain_results import chain_tables
 from logs2lang.training.runs.run_record import adapter_hash
 
 from .conftest import BASE_ID
@@ -23,10 +24,9 @@ from .conftest import BASE_ID
 SMOKE = "smollm2-135m/chain/smoke.yaml"
 
 
-def to_chain(steps, folder, minutes=None):
-    return Chain(
-        steps, "built", Path(folder), {"base_model": BASE_ID, "base_model_id": BASE_ID, "use_cpu": True}, minutes
-    )
+def to_chain(steps, folder, minutes=None, adapter=None):
+    shared = {"base_model": BASE_ID, "base_model_id": BASE_ID, "use_cpu": True}
+    return Chain(steps, "built", Path(folder), shared, minutes, adapter)
 
 
 @pytest.fixture
@@ -191,27 +191,71 @@ def test_a_dry_run_says_every_step_and_makes_nothing(at_training_folder, capsys)
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
-def test_an_ablation_says_every_step(at_training_folder, capsys, name):
+def test_an_ablation_says_every_step(at_training_folder, capsys, name, released):
     steps = read_chain(f"smollm2-135m/chain/{name}.yaml")
-    assert to_chain(steps, "dry-chain").run(dry_run=True) == 0
+    assert to_chain(steps, "dry-chain", adapter=released).run(dry_run=True) == 0
     said = capsys.readouterr()
     assert all(step.name in said.err for step in steps)
     assert not Path("dry-chain").exists()
 
 
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_an_ablation_without_its_adapter_is_refused(at_training_folder, name):
+    with pytest.raises(InputError, match="Name one with --adapter"):
+        to_chain(read_chain(f"smollm2-135m/chain/{name}.yaml"), "no-chain").run()
+    assert not Path("no-chain").exists()
+
+
+def test_another_adapter_starts_the_steps_that_use_it_anew(at_training_folder, released, tmp_path):
+    used, unused = (
+        Step.of({"name": "texts", "verbalize": name, "test_limit": 2}) for name in ("{adapter}", "elsewhere")
+    )
+    other = shutil.copytree(released, tmp_path / "other")
+    run = json.loads((other / "run.json").read_text())
+    (other / "run.json").write_text(json.dumps({**run, "config": {"temperature": 9.0}}))
+    hashes = [
+        [to_chain([step], tmp_path, adapter=str(one))._inputs(step) for one in (released, other)]
+        for step in (used, unused)
+    ]
+    assert [len(set(of_step)) for of_step in hashes] == [2, 1]
+
+
+@pytest.fixture(scope="module")
+def released(training_folder):
+    """A trained action verbalizer, as ablations start from one."""
+    folder = training_folder / "released"
+    home = Path.cwd()
+    os.chdir(training_folder)
+    try:
+        recipe = "smollm2-135m/verbalizer/action_next_warm_start.yaml"
+        step = Step.of({"name": "verbalizer", "train": "verbalizer", "config": recipe, "release": "smoke"})
+        assert to_chain([rehearsed(step)], folder).run() == 0
+    finally:
+        os.chdir(home)
+    return str(folder / "verbalizer" / "adapter")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["length", "objectives", "order"])
-def test_an_ablation_runs_on_a_few_examples(at_training_folder, name):
+@pytest.mark.parametrize("name", ["reward", "objectives", "order", "history"])
+def test_an_ablation_runs_on_a_few_examples(at_training_folder, capsys, name, released):
     steps = [rehearsed(step) for step in read_chain(f"smollm2-135m/chain/{name}.yaml")]
-    assert to_chain(steps, name).run() == 0
+    assert to_chain(steps, name, adapter=released).run() == 0
     for step in steps:
         if step.action == "evaluate":
             document = json.loads(Path(name, step.name, "results.json").read_text())
             assert {row["row"] for row in document["rows"]} >= {"template"}
-        elif step.name in ("with_length", "without_length"):
+        elif name == "reward":
             run = json.loads(Path(name, step.name, "adapter", "run.json").read_text())
-            assert run["config"]["reward_weights"] == ([0.9, 0.1] if step.name == "with_length" else [1.0, 0.0])
+            assert run["config"]["reward_weights"] == ([1.0, 0.0] if step.name == "without_length" else [0.9, 0.1])
             assert any("frac_reward_zero_std" in line for line in run["history"])
+    together = json.loads(Path(name, "chain.json").read_text())
+    assert [one["step"] for one in together["evaluations"]] == [s.name for s in steps if s.action == "evaluate"]
+    assert [one["step"] for one in together["trainings"]] == [s.name for s in steps if s.action == "train"]
+    assert together["adapter"] == "tiny-tabular-verbalizer-action"
+    said = capsys.readouterr().out
+    assert f"Written: {name}/chain.json" in said
+    for table in chain_tables(together):
+        assert all(row["row"] in said for row in table.rows)
     shutil.rmtree(name)
 
 
@@ -223,6 +267,7 @@ def test_an_ablation_runs_on_a_few_examples(at_training_folder, name):
         ("steps: [reasoner]", "'reasoner' needs a name"),
         ("steps: [{name: x, train: painter}]", "verbalizer or reasoner"),
         ("][", "cannot be read"),
+        ("steps: [{name: adapter, train: reasoner}]", "Rename the step"),
     ],
 )
 def test_a_chain_that_is_none_is_refused(text, message, tmp_path):
