@@ -9,6 +9,13 @@ import time
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
+def to_request(path: str, body: object) -> bytes:
+    """A POST request as it goes over the wire."""
+    content = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
+    return f"{head}\r\n\r\n".encode() + content
+
+
 async def ask(host: str, port: int, requests: list[bytes], times: list[float], statuses: list[int]) -> None:
     """One client: a connection that stays open, one request after another."""
     reader, writer = await asyncio.open_connection(host, port)
@@ -24,10 +31,7 @@ async def ask(host: str, port: int, requests: list[bytes], times: list[float], s
 
 
 async def ask_all(host: str, port: int, path: str, bodies: list, clients: int) -> dict:
-    requests = []
-    for body in (json.dumps(body).encode() for body in bodies):
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        requests.append(f"{head}\r\n\r\n".encode() + body)
+    requests = [to_request(path, body) for body in bodies]
     times: list[float] = []
     statuses: list[int] = []
     started = time.perf_counter()

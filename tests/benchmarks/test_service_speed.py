@@ -12,17 +12,17 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import pytest
+from loopback_service import listening_on_loopback
 from small_student import keep_newest, to_log
-from test_verbalizer_speed import histories, items, verbalizers  # noqa: F401 (fixtures)
+from test_verbalizer_speed import histories, items, lists, students, verbalizers  # noqa: F401 (fixtures)
 
 from logs2lang.models.language_models import load_language_model
 from logs2lang.reasoners.local import LocalReasoner
 from logs2lang.serving.app import to_app
-from logs2lang.serving.server import listen, to_server
+from logs2lang.serving.server import attentive
 from logs2lang.serving.service import Limits, Service
 from logs2lang.verbalizers.student import StudentVerbalizer
 
@@ -34,15 +34,9 @@ MOST_OF_AN_EMPTY_TEXT = 2.0
 @contextmanager
 def served(service: Service):
     """The port of a service that runs until the block ends."""
-    listening = listen("127.0.0.1", 0)
-    server = to_server(to_app(service))
-    thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    port = listening.getsockname()[1]
-    httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, timeout=60)
-    yield port
-    server.should_exit = True
-    thread.join()
+    with attentive(), listening_on_loopback(to_app(service)) as port:
+        httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, timeout=60)
+        yield port
 
 
 def load(port: int, path: str, bodies: list, clients: int = CLIENTS) -> tuple[dict, float]:

@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 from small_student import keep_newest, to_log
-from test_verbalizer_speed import histories, items, verbalizers  # noqa: F401 (fixtures)
+from test_verbalizer_speed import histories, items, lists, students, verbalizers  # noqa: F401 (fixtures)
 
 from logs2lang.models.language_models import load_language_model
 from logs2lang.verbalizers.action import ActionVerbalizer

@@ -5,17 +5,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
 import pytest
+from loopback_service import listening_on_loopback
 
 from logs2lang.dataset_builders.dataset_folder.built_dataset import BuiltDataset
 from logs2lang.models.model_folders import VERBALIZER_CONFIG
 from logs2lang.reasoners.local import LocalReasoner
 from logs2lang.serving.app import to_app
-from logs2lang.serving.server import listen, to_server
 from logs2lang.serving.service import Limits, Service
 from logs2lang.stores.store import StoredText, StoreError, TextKey
 from logs2lang.verbalizers.by_rule import to_rule_verbalizer
@@ -24,17 +23,12 @@ from logs2lang.verbalizers.by_rule import to_rule_verbalizer
 @contextmanager
 def serving(service: Service, key: str | None = None) -> Iterator[httpx.Client]:
     """The service on loopback, and a client of it, until the block ends."""
-    listening = listen("127.0.0.1", 0)
-    server = to_server(to_app(service, key))
-    thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+    with (
+        listening_on_loopback(to_app(service, key)) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client,
+    ):
         client.get("/healthz")
         yield client
-    server.should_exit = True
-    thread.join(30)
-    assert not thread.is_alive()
 
 
 class MemoryStore:

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from threading import Thread
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
+from loopback_service import listening_on_loopback
 
 from logs2lang.models.language_models import LanguageModel
-from logs2lang.serving.server import listen, to_server
 
 TOP = 20
 
@@ -83,11 +82,6 @@ def serve_models(server: ModelServer) -> Iterator[ModelServer]:
     def completions(body: dict[str, Any]) -> dict[str, Any]:
         return server.complete(body)
 
-    listening = listen("127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
-    running = to_server(app)
-    thread = Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    yield server
-    running.should_exit = True
-    thread.join(30)
+    with listening_on_loopback(app) as port:
+        server.url = f"http://127.0.0.1:{port}/v1"
+        yield server
