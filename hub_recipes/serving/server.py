@@ -23,7 +23,7 @@ KEEP_ALIVE_S = 15
 GRACE_S = 20
 """Seconds that requests under way get when the service is told to end."""
 SWITCH_INTERVAL_S = 0.0005
-"""Python's threads take turns after so long. With its default of 5 ms each answer waits that long for the next text."""
+"""Python's threads take turns after so long. With its default, 5 ms, each answer waits that long for the next text."""
 _BACKLOG = 1_024
 
 
