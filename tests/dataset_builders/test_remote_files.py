@@ -2,6 +2,8 @@
 
 import gzip
 import os
+import subprocess
+import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -102,3 +104,24 @@ def test_a_store_without_credentials_is_one_sentence(bucket, connection, monkeyp
 def test_a_package_that_is_missing_is_named(connection):
     with pytest.raises(InputError, match=r"gs://logs/log.csv needs another package. .*gcsfs"):
         read(connection, "gs://logs/log.csv")
+
+
+def test_files_of_a_dataset_repository_are_read(hub, hub_api, stranger, tmp_path):
+    """In a process of its own, since huggingface_hub reads the address of the Hub once."""
+    hub_api.create_repo("tester/logs", repo_type="dataset")
+    for day, rows in (("2024-05-01", ROWS[:2]), ("2024-05-02", ROWS[2:])):
+        lines = "user_id,item_id\n" + "".join(f"{user},{item}\n" for user, item, _ in rows)
+        hub_api.upload_file(
+            path_or_fileobj=lines.encode(),
+            path_in_repo=f"lake/timestamp={day}/part.csv",
+            repo_id="tester/logs",
+            repo_type="dataset",
+        )
+    code = (
+        "from logs2lang.dataset_builders.remote_files import copied_here\n"
+        "with copied_here('hf://datasets/tester/logs/lake/*/*.csv') as files:\n"
+        "    print([(file.parent.name, len(file.read_text().splitlines())) for file in files])\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], env=stranger(), capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == "[('timestamp=2024-05-01', 3), ('timestamp=2024-05-02', 3)]"
