@@ -40,6 +40,7 @@ _ALONE = {
 """A Spark on this machine alone listens to no other."""
 
 _NO_SPACE = "No space left on device"
+_NOT_INSTALLED = "No module named 'logs2lang'"
 
 
 @contextmanager
@@ -147,5 +148,10 @@ def _sentence(error: str, log: Path) -> str:
         return f"{ours} {trace}"
     if _NO_SPACE in error:
         return f"A disk that Spark works on is full. Free some space, or set spark.local.dir to another one. {trace}"
+    if _NOT_INSTALLED in error:
+        return (
+            "The Python of the executors has no logs2lang. Install it on all machines of the cluster, and name that "
+            f"Python in PYSPARK_PYTHON. {trace}"
+        )
     first = error.strip().splitlines()[0][:300] if error.strip() else "it stopped without a message"
     return f"Spark could not finish the build: {first.rstrip('.')}. {trace}"
