@@ -48,7 +48,7 @@ def chain_document(folder: Path, trained: Sequence[str], evaluated: Sequence[str
         "dataset": first and first.context["dataset"],
         "split": first and first.context["split"],
         "trainings": [_training(name, read_run(folder / name / "adapter")) for name in trained],
-        "evaluations": [_evaluation(name, of_step) for name, of_step in results.items()],
+        "evaluations": [_evaluation(name, of_step, first) for name, of_step in results.items()],
         "comparison": _comparison(results),
     }
 
@@ -70,11 +70,18 @@ def _means(history: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in logged.items() if values}
 
 
-def _evaluation(name: str, results: Results) -> dict[str, Any]:
-    context = results.context
-    kept = {key: context.get(key) for key in ("n", "history_length", "reasoner", "command")}
-    rows = [{key: row[key] for key in (ROW, *_MEASURES, *_INTERVALS) if key in row} for row in results.rows]
+def _evaluation(name: str, results: Results, first: Results | None) -> dict[str, Any]:
+    """The rows of one evaluation; one that the first has just so is not repeated."""
+    kept = {key: results.context.get(key) for key in ("n", "history_length", "reasoner", "command")}
+    new = [row for row in results.rows if results is first or not _is_same(first, row)]
+    rows = [{key: row[key] for key in (ROW, *_MEASURES, *_INTERVALS) if key in row} for row in new]
     return {STEP: name, **kept, "rows": rows}
+
+
+def _is_same(first: Results | None, row: Mapping[str, Any]) -> bool:
+    """Whether everything that decides a row is as it was in the first evaluation."""
+    base = None if first is None else first.row(row[ROW])
+    return base is not None and base[FINGERPRINT] == row[FINGERPRINT]
 
 
 def _comparison(results: Mapping[str, Results]) -> dict[str, Any] | None:
@@ -87,8 +94,7 @@ def _comparison(results: Mapping[str, Results]) -> dict[str, Any] | None:
         if name == against or not _are_same_examples(first, others):
             continue
         for row in others.rows:
-            base = first.row(row[ROW])
-            if base is not None and base[FINGERPRINT] != row[FINGERPRINT]:
+            if first.row(row[ROW]) is not None and not _is_same(first, row):
                 pairs[f"{_spoken(name)}: {row[ROW]}"] = (
                     others.predictions_of(row[ROW]),
                     first.predictions_of(row[ROW]),
@@ -164,6 +170,8 @@ def chain_section(document: Mapping[str, Any]) -> str:
 def _change(name: str) -> Any:
     def cell(row: Mapping[str, Any]) -> str:
         start, end = row["start"].get(name), row["end"].get(name)
+        if name == "loss" and row["method"] == "grpo":  # a sum of advantages, which is 0 whatever is learned
+            return "—"
         return "—" if start is None or end is None else f"{start:.2f} → {end:.2f}"
 
     return cell
@@ -176,9 +184,20 @@ _RESULT_COLUMNS = (
     Column("Place bias", number("position_bias", ".2f")),
     Column("ECE", number("ece", ".2f")),
 )
+_SHOWN = (
+    "reward",
+    "oracle/hit_rate",
+    "answer/hit_rate",
+    "recall@1",
+    "length/compression",
+    "oracle/equal_groups",
+    "length/alone",
+    "entropy",
+    "loss",
+)
 _TRAINING_COLUMNS = (
     Column("Method", lambda row: row["method"]),
     Column("Steps", number("steps", "d")),
     Column("Minutes", lambda row: f"{row['seconds'] / 60:.0f}"),
-    *(Column(heading, _change(name)) for name, heading in PANELS.items()),
+    *(Column(PANELS[name], _change(name)) for name in _SHOWN),
 )

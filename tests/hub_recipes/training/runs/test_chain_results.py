@@ -60,6 +60,7 @@ def test_rows_that_differ_are_compared_on_the_same_examples_alone(chain):
     assert list(compared["rows"]) == ["hit: action"]  # the template was read alike, and few are other examples
     found = compared["rows"]["hit: action"]["discovery_recall@1"]
     rows = {one["step"]: {row["row"]: row for row in one["rows"]} for one in chain["evaluations"]}
+    assert list(rows["results_hit"]) == ["action", "profile"]
     after, before = (rows[step]["action"]["discovery_recall@1"] for step in ("results_hit", "results_start"))
     assert found["difference"] == pytest.approx(after - before)
     assert found["difference_interval"][0] > 0
