@@ -5,6 +5,7 @@ evaluation that was interrupted resumes where it stopped, and a row added later 
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -111,8 +112,26 @@ class Results:
         # Predictions first: a row in results.json then always has its predictions.
         with whole_file(folder / PREDICTIONS_FILE) as partial:
             self.predictions.to_parquet(partial, index=False)
-        text = json.dumps(self.document(), indent=2, ensure_ascii=False, allow_nan=False)
-        write_text(folder / RESULTS_FILE, text + "\n")
+        write_text(folder / RESULTS_FILE, to_json(self.document()))
+
+
+def to_json(document: Mapping[str, Any]) -> str:
+    """The content of `results.json`, each row on a line of its own: a row has hundreds of numbers.
+
+    Example:
+        >>> print(to_json({"n": 2, "rows": [{"row": "template", "mrr": 0.5}, {"row": "random", "mrr": 0.3}]}), end="")
+        {
+          "n": 2,
+          "rows": [
+            {"row": "template", "mrr": 0.5},
+            {"row": "random", "mrr": 0.3}
+          ]
+        }
+    """
+    plain: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False}
+    rows = ",\n".join(f"    {json.dumps(row, **plain)}" for row in document["rows"])
+    others = {name: value for name, value in document.items() if name != "rows"}
+    return f'{json.dumps(others, indent=2, **plain)[:-2]},\n  "rows": [\n{rows}\n  ]\n}}\n'
 
 
 def read_results(folder: Path) -> Results:
