@@ -96,7 +96,10 @@ class Batches(Generic[Question, Answer]):
     async def _run(self) -> None:
         while True:
             await self._came.wait()
-            await asyncio.sleep(0)  # whoever came in this very moment is taken along
+            gathered = 0
+            while gathered < len(self._queue) < self.most:  # whoever comes in this very moment is taken along
+                gathered = len(self._queue)
+                await asyncio.sleep(0)
             batch = self._next()
             if batch:
                 await self._answer(batch)
