@@ -80,7 +80,7 @@ def curves_figure(history: Sequence[Mapping[str, Any]]) -> Figure:
     figure = Figure(figsize=(3.6 * _COLUMNS, 2.4 * rows), layout="constrained")
     for place, (name, curve) in enumerate(curves.items(), start=1):
         axes = figure.add_subplot(rows, min(_COLUMNS, len(curves)), place)
-        axes.plot(*zip(*curve, strict=True), color=_COLOUR, marker="." if len(curve) < 40 else None)
+        axes.plot(*zip(*curve, strict=True), color=_COLOUR, marker="." if len(curve) < 12 else None)
         axes.set_title(PANELS[name], loc="left", fontsize=10)
         axes.set_xlabel("step", fontsize=8)
         axes.tick_params(labelsize=8)
