@@ -17,6 +17,7 @@ from ...evaluation.report import markdown_table, reasoner_phrase
 from ...evaluation.results import CUT_OFFS, FINGERPRINT, ROW, Results, read_results
 from ...evaluation.table_columns import Column, MeasureTable, comparison_table, filled, number, with_interval
 from .curves import PANELS
+from .run_folder import ADAPTER_FOLDER
 from .run_record import read_run
 
 CHAIN_FILE = "chain.json"
@@ -47,7 +48,7 @@ def chain_document(folder: Path, trained: Sequence[str], evaluated: Sequence[str
         "schema_version": SCHEMA_VERSION,
         "dataset": first and first.context["dataset"],
         "split": first and first.context["split"],
-        "trainings": [_training(name, read_run(folder / name / "adapter")) for name in trained],
+        "trainings": [_training(name, read_run(folder / name / ADAPTER_FOLDER)) for name in trained],
         "evaluations": [_evaluation(name, of_step, first) for name, of_step in results.items()],
         "comparison": _comparison(results),
     }
