@@ -79,6 +79,7 @@ from .splits import (
 from .successor_lists import SuccessorLists
 from .successors import fold_to_read, successor_tables
 from .tables.machine_limits import plain_limits
+from .tables.parquet_scan import naming_broken_file
 from .tables.stored_tables import Tables, drop_stored, scratch_tables, store
 from .user_groups import UserGroup, build_groups, to_user_groups
 
@@ -239,7 +240,9 @@ class ThisMachine:
         return self.machine
 
     def take(self, raw: RawLog) -> RawLog:
-        return raw
+        if raw.scan is None or not raw.scan.is_remote:
+            return raw
+        return replace(raw, interactions=store("taken_interactions", raw.interactions, self.machine))
 
     def write_examples(self, log: "SplitLog", folder: Path, options: BuildOptions) -> None:
         path = shard_path(folder, "interactions", "train", 0, 1)
@@ -277,10 +280,13 @@ def _build(
     tell: Progress,
 ) -> dict[str, Any]:
     tell("Step 1 of 7: reading the log")
-    raw = engine.take(source(engine.machine))
+    raw = source(engine.machine)
+    with naming_broken_file(raw.scan, engine.machine):
+        raw = engine.take(raw)
     options = _in_file_order(raw, options)
     tell("Step 2 of 7: checking every row")
-    log = canonicalize(raw, engine.tables, strict=strict, file_order=options.ties == "file", options=options)
+    with naming_broken_file(raw.scan, engine.machine):
+        log = canonicalize(raw, engine.tables, strict=strict, file_order=options.ties == "file", options=options)
     write_table(log.quarantine, folder / QUARANTINE_FILE, engine.machine)
     if log.counts.get("catalogue_quarantined"):
         write_table(log.items_quarantine, folder / ITEMS_QUARANTINE_FILE, engine.machine)

@@ -9,6 +9,8 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend as DuckDB
 
+from .tables.parquet_scan import ParquetScan
+
 TIME_FORMATS = ("auto", "seconds", "milliseconds", "microseconds", "nanoseconds", "iso", "spreadsheet")
 """How times may be written, by name; any other way is a format of `strptime`, such as `%d.%m.%Y %H:%M`."""
 
@@ -49,6 +51,7 @@ class RawLog:
             `"spreadsheet"` (days since 1899-12-30), a format of `strptime`, or `"auto"` to tell from the values.
         order (`str`): `"time"`, or `"file"` for a log without times, whose records stand in their order in the file;
             its `timestamp` is `schema.NO_TIME` throughout.
+        scan ([`ParquetScan`] or `None`): The files whose rows `interactions` reads, where nothing of them is stored.
         duration_unit (`str`): What `duration_s` counts, before it becomes seconds: `"ms"`, `"s"`, `"min"` or `"h"`.
         license ([`LogLicense`]): Terms of the log.
         homepage (`str`): Where the log is described.
@@ -73,6 +76,7 @@ class RawLog:
     counted_items: int | None = None
     order: Literal["time", "file"] = "time"
     duration_unit: str = "s"
+    scan: ParquetScan | None = None
 
 
 def own_license(name: str, redistributable: bool) -> LogLicense:

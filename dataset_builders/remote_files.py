@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import fsspec
@@ -49,15 +49,38 @@ def copied_here(url: str) -> Iterator[list[Path]]:
     """
     with tempfile.TemporaryDirectory() as folder:
         with store_of(url) as (store, pattern):
-            names = [pattern] if store.isfile(pattern) else sorted(store.glob(pattern))
-            keys = [name for name in names if store.isfile(name)]
-            if not keys:
-                raise InputError(f"There is no file {url}. Check the address; a glob must be quoted.")
-            files = copy_files(store, keys, Path(folder), f"Copying {url}")
+            files = copy_files(store, _found(store, pattern, url), Path(folder), f"Copying {url}")
         try:
             yield files
         except InputError as error:
             raise InputError(str(error).replace(f"{folder}/", f"{url.partition(_MARK)[0]}{_MARK}")) from error
+
+
+def remote_files(url: str) -> list[str]:
+    """The URLs of the files behind a URL.
+
+    Args:
+        url (`str`): As [`copied_here`] takes it.
+
+    Raises:
+        InputError: As [`copied_here`] does.
+
+    Example:
+        >>> with fsspec.open("memory://lake/day=1/part.parquet", "w") as file:
+        ...     _ = file.write("PAR1")
+        >>> remote_files("memory://lake/*/*.parquet")
+        ['memory:///lake/day=1/part.parquet']
+    """
+    with store_of(url) as (store, pattern):
+        return [store.unstrip_protocol(key) for key in _found(store, pattern, url)]
+
+
+def _found(store: Any, pattern: str, url: str) -> list[str]:
+    names = [pattern] if store.isfile(pattern) else sorted(store.glob(pattern))
+    keys = [name for name in names if store.isfile(name)]
+    if not keys:
+        raise InputError(f"There is no file {url}. Check the address; a glob must be quoted.")
+    return keys
 
 
 @contextmanager
@@ -82,6 +105,24 @@ def store_of(url: str) -> Iterator[tuple[Any, str]]:
             f"{url} cannot be used ({reason}). Check the address and the credentials of the store, or give a path of "
             "this machine."
         ) from error
+
+
+@contextmanager
+def opened(path: str) -> Iterator[IO[bytes]]:
+    """A file to read, here or in a store.
+
+    Args:
+        path (`str`): A path of this machine or a URL.
+
+    Raises:
+        InputError: The store cannot be used.
+    """
+    if not is_remote(path):
+        with open(path, "rb") as file:
+            yield file
+        return
+    with store_of(path) as (store, key), store.open(key, "rb") as file:
+        yield file
 
 
 def copy_files(store: Any, keys: Sequence[str], folder: Path, doing: str, below: str = "") -> list[Path]:

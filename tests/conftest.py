@@ -1,5 +1,6 @@
 """A Hub and an object store on loopback, and the environment that makes a new process a stranger to this machine."""
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -9,6 +10,8 @@ from huggingface_hub import HfApi, constants
 from hypothesis import settings
 from loopback_hub import TOKEN, LoopbackHub, serve, stranger_environment
 from moto.server import ThreadedMotoServer
+
+from logs2lang.dataset_builders.spark.java import MIN_JAVA, java_version
 
 # A property holds or not; how long an example takes depends on what else the machine does.
 settings.register_profile("untimed", settings(), deadline=None)
@@ -33,6 +36,15 @@ def hub_api(hub) -> HfApi:
 def stranger(hub, tmp_path) -> Callable[..., dict[str, str]]:
     """See `stranger_environment`."""
     return partial(stranger_environment, hub.endpoint, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def java() -> None:
+    """What Spark runs on; tests that need it are skipped without, but never where CI says so."""
+    pytest.importorskip("pyspark", reason="needs the extra `spark`")
+    if (java_version() or 0) < MIN_JAVA:
+        complain = pytest.fail if os.environ.get("CI") else pytest.skip
+        complain("no Java: `sudo apt-get install openjdk-17-jre-headless`, or run `make java`")
 
 
 @pytest.fixture(scope="session")

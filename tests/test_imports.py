@@ -40,7 +40,9 @@ FLOORS = (
 STATIONS = (
     ("schema.py", "input_error.py", "whole_files.py"),
     ("build_options.py", "checksums.py", "engine_errors.py"),
-    ("tables", "raw_log.py", "package_files.py", "web_files.py", "hub_files.py", "remote_files.py"),
+    ("package_files.py", "web_files.py", "hub_files.py", "remote_files.py"),
+    ("tables",),
+    ("raw_log.py",),
     ("cells",),
     ("catalogue.py", "filters.py"),
     ("interactions.py",),

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import duckdb
 import ibis
@@ -143,7 +143,7 @@ def _has_broken(read: ReadRows, connection: DuckDB) -> bool:
     return bool(connection.execute(broken.count()))
 
 
-def names_below_common_folder(paths: Sequence[Path]) -> list[str]:
+def names_below_common_folder(paths: Sequence[PurePath]) -> list[str]:
     """How files are named in reports: never with the folders of a machine.
 
     Example:

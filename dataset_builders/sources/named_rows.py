@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..tables.parquet_scan import ParquetScan
 from .delimited import ReadRows
 
 
@@ -22,6 +23,7 @@ class NamedRows(ReadRows):
             header says of them (`genre:token_seq`).
         notes (`tuple[str, ...]`): What had to be assumed, a sentence each.
         shown (`str`): The file or glob as the user wrote it.
+        scan ([`ParquetScan`] or `None`): What `rows` is a view of, where nothing was stored.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -31,3 +33,4 @@ class NamedRows(ReadRows):
     spaced: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     shown: str = ""
+    scan: ParquetScan | None = None

@@ -74,7 +74,7 @@ def explode_events(connection: DuckDB, name: str, log: NamedRows, nested: Sequen
     rejected = store(f"{name}_unlisted", rejected, connection)
     for table in ("lists", "events"):
         drop_stored(f"{name}_{table}", connection)
-    return replace(log, rows=rows, rejected=rejected, counted=counted, columns={**kept, **columns})
+    return replace(log, rows=rows, rejected=rejected, counted=counted, columns={**kept, **columns}, scan=None)
 
 
 def _as_list(column: ir.Value) -> ir.ArrayValue:

@@ -72,9 +72,11 @@ def require_columns(read: NamedRows, names: Sequence[str], what: str) -> None:
         )
 
 
-def read_named(connection: DuckDB, name: str, paths: Sequence[Path], delimiter: str | None = None) -> NamedRows:
+def read_named(
+    connection: DuckDB, name: str, paths: Sequence[Path], delimiter: str | None = None, *, in_place: bool = False
+) -> NamedRows:
     """Read files that say how their columns are called; see `read_files`."""
-    return read_paths(connection, name, paths, shown_files(paths), delimiter=delimiter)
+    return read_paths(connection, name, paths, shown_files(paths), delimiter=delimiter, in_place=in_place)
 
 
 def shown_files(paths: Sequence[Path]) -> str:

@@ -1,65 +1,50 @@
 """Parquet files, alone or as a lake, as one table: what stands in a file wins over what anybody adds to it.
 
-Columns are taken by their place, because SQL knows no two names that differ only in case, and a reader's own columns
-(`filename`) may be those of a file. Where files disagree on the type of a column it becomes text, file by file: put
-together as numbers first, whole numbers above 2^53 beside floats would silently become one another.
+Where files disagree on the type of a column it becomes text, file by file: put together as numbers first, whole
+numbers above 2^53 beside floats would silently become one another.
 """
 
-import glob
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
+from huggingface_hub.utils import tqdm
 from ibis.backends.duckdb import Backend as DuckDB
 
-from ..input_error import InputError
 from ..interactions import QUARANTINE_TYPES
-from ..schema import SOURCE_FILE
-from ..tables.stored_tables import drop_stored, store
+from ..remote_files import opened
+from ..tables.parquet_scan import FileLayout, ParquetScan, ScannedFile, reach_stores, unreadable_parquet
 from .delimited import names_below_common_folder
 from .named_rows import NamedRows
 
-_PATH = "path"
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 _FLOATS = ("FLOAT", "DOUBLE")
 _TIMES = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
+_FOOTERS_AT_A_TIME, _MANY_FILES = 16, 100
 _NO_TYPE = '"NULL"'  # of a column that holds nothing but nulls
 _EXACT = {"DOUBLE": 2**53, "FLOAT": 2**24}  # up to where neighbours differ; larger values keep their exponent
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Files that have the same columns in the same order: their paths, the names and DuckDB's types."""
+    """The columns that files have, in their order: the names, and DuckDB's types."""
 
-    paths: tuple[str, ...]
     names: tuple[str, ...]
     types: tuple[str, ...]
 
-    @property
-    def source(self) -> str:
-        """The files as a table of SQL, columns named by their place; takes the paths as its parameter."""
-        columns = ", ".join(f"c{place}" for place in range(len(self.names)))
-        unused = "path_of_file"
-        while unused.casefold() in {name.casefold() for name in self.names}:
-            unused += "_"
-        return f"read_parquet($paths, hive_partitioning = false, filename = '{unused}') AS files({columns}, {_PATH})"
 
-    @property
-    def parameters(self) -> dict[str, list[str]]:
-        return {"paths": [glob.escape(path) for path in self.paths]}
-
-
-def read_parquet_rows(connection: DuckDB, name: str, paths: Sequence[Path], shown: str) -> NamedRows:
-    """Read Parquet files.
+def read_parquet_rows(connection: DuckDB, name: str, paths: Sequence[str], shown: str) -> NamedRows:
+    """Read Parquet files where they lie.
 
     Args:
-        connection (`ibis.backends.duckdb.Backend`): Where the rows are stored.
-        name (`str`): What the stored tables are called.
-        paths (`list[Path]`): The files; a column that one of them lacks is null there.
+        connection (`ibis.backends.duckdb.Backend`): Where the view of the rows is made.
+        name (`str`): What its name begins with.
+        paths (`list[str]`): The files, here or in a store; a column that one of them lacks is null there.
         shown (`str`): How errors call the files.
 
     Returns:
@@ -68,51 +53,57 @@ def read_parquet_rows(connection: DuckDB, name: str, paths: Sequence[Path], show
     Raises:
         InputError: A file cannot be read.
     """
-    try:
-        layouts, counted = _layouts(connection, paths)
-        names, doubled = _united(layouts)
-        columns = {theirs: f"column{place}" for place, theirs in enumerate(names)}
-        scanned = f"{name}_scanned"
-        drop_stored(scanned, connection)
-        for place, layout in enumerate(layouts):
-            values = _values(layout, layouts, names)
-            select = ", ".join(f"{value} AS {columns[theirs]}" for theirs, value in values.items())
-            begin = f'CREATE TABLE "{scanned}" AS' if place == 0 else f'INSERT INTO "{scanned}"'
-            connection.con.execute(f"{begin} SELECT {select}, {_PATH} FROM {layout.source}", layout.parameters)
-    except (duckdb.DataError, duckdb.OperationalError, duckdb.ProgrammingError, pa.ArrowException) as error:
-        what = str(error).splitlines()[0]
-        raise InputError(
-            f"{shown} cannot be read as Parquet: {what}. Check that it was written completely."
-        ) from error
-    files = ibis.memtable({_PATH: list(map(str, paths)), SOURCE_FILE: names_below_common_folder(paths)})
-    table = connection.table(scanned)
-    placed = table.mutate(row=table.rowid()).join(files, _PATH)
-    starts = placed.group_by(SOURCE_FILE).agg(start=placed.row.min())
-    placed = placed.join(starts, SOURCE_FILE)
-    numbered = placed.mutate(source_row=placed.row - placed.start + 1).drop(_PATH, "row", "start")
-    rows = store(f"{name}_rows", numbered, connection)
-    drop_stored(scanned, connection)
+    layouts, files = _layouts(connection, paths)
+    names, doubled = _united(layouts)
+    columns = {theirs: f"column{place}" for place, theirs in enumerate(names)}
+    values = [tuple(_values(layout, layouts, names).values()) for layout in layouts]
+    shared = tuple(FileLayout(layout.names, each) for layout, each in zip(layouts, values, strict=True))
+    scan = ParquetScan(f"{name}_files", tuple(columns.values()), shared, files)
+    rows = scan.create_view(connection)
     rejected = ibis.memtable([], schema=QUARANTINE_TYPES)
-    return NamedRows(rows, rejected, counted, columns, doubled, shown=shown)
+    counted = sum(file.rows for file in files)
+    return NamedRows(rows, rejected, counted, columns, doubled, shown=shown, scan=scan)
 
 
-def _layouts(connection: DuckDB, paths: Sequence[Path]) -> tuple[list[_Layout], int]:
-    """The files by layout, and how many rows their footers say that they hold."""
-    by_schema: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    counted = 0
-    for path in paths:
-        with pq.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            counted += sum(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))
+def _layouts(connection: DuckDB, paths: Sequence[str]) -> tuple[list[_Layout], tuple[ScannedFile, ...]]:
+    """The layouts of the files, and the files with the rows that their footers say they hold."""
+    places: dict[tuple[tuple[str, str], ...], int] = {}
+    layouts, files = [], []
+    shown_names = names_below_common_folder(list(map(PurePosixPath, paths)))
+    for path, shown, (schema, rows) in zip(paths, shown_names, _footers(paths), strict=True):
         key = tuple(zip(schema.names, map(str, schema.types), strict=True))
-        by_schema.setdefault(key, []).append(str(path))
-    layouts = []
-    for key, files in by_schema.items():
-        names = tuple(theirs for theirs, _ in key)
-        unknown = _Layout(tuple(files), names, ())
-        described = connection.con.execute(f"DESCRIBE SELECT * FROM {unknown.source}", unknown.parameters).fetchall()
-        layouts.append(_Layout(tuple(files), names, tuple(str(row[1]) for row in described[:-1])))
-    return layouts, counted
+        if key not in places:
+            layouts.append(_layout_of(connection, path, schema.names))
+            places[key] = len(layouts) - 1
+        files.append(ScannedFile(path, rows, places[key], (shown,)))
+    return layouts, tuple(files)
+
+
+def _footers(paths: Sequence[str]) -> list[tuple[pa.Schema, int]]:
+    """The columns and the number of rows of each file, several at a time: a store takes its time for each."""
+    with ThreadPoolExecutor(_FOOTERS_AT_A_TIME) as pool:
+        read = pool.map(_footer, paths)
+        return list(tqdm(read, "Reading footers", len(paths), unit="file", disable=len(paths) < _MANY_FILES))
+
+
+def _footer(path: str) -> tuple[pa.Schema, int]:
+    with opened(path) as source:
+        try:
+            file = pq.ParquetFile(source)
+            rows = sum(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))
+            return file.schema_arrow, rows
+        except pa.ArrowException as error:
+            raise unreadable_parquet(path, error) from error
+
+
+def _layout_of(connection: DuckDB, path: str, names: Sequence[str]) -> _Layout:
+    source = FileLayout(tuple(names)).source([path])
+    reach_stores([path], connection)
+    try:
+        described = connection.con.execute(f"DESCRIBE SELECT * FROM {source}")
+    except duckdb.Error as error:
+        raise unreadable_parquet(path, error) from error
+    return _Layout(tuple(names), tuple(str(row[1]) for row in described.fetchall()[:-1]))
 
 
 def _united(layouts: Sequence[_Layout]) -> tuple[list[str], tuple[str, ...]]:

@@ -9,15 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import unquote
 
 import ibis
 from ibis.backends.duckdb import Backend as DuckDB
 
 from ..input_error import InputError, did_you_mean_file
-from ..remote_files import copied_here, is_remote
+from ..remote_files import copied_here, is_remote, remote_files
 from ..schema import SOURCE_FILE
+from ..tables.parquet_scan import naming_broken_file
 from ..tables.stored_tables import store
 from .delimited import (
     COMPRESSED,
@@ -35,6 +36,7 @@ from .records import open_text
 LEFT_OUT = "-"
 """What stands for a column to leave out where the user names the columns of a file."""
 
+_PARQUET = "parquet"
 _SUFFIXES = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -47,10 +49,11 @@ _SUFFIXES = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "jsonl",
-    ".parquet": "parquet",
-    ".pq": "parquet",
+    ".parquet": _PARQUET,
+    ".pq": _PARQUET,
 }
 _DELIMITERS = (",", "\t", ";", "|", "\x01")
+_WEB = ("http://", "https://")
 _DOUBLE_COLON = "::"
 _WRITTEN_DELIMITERS = {"\\t": "\t", "\\x01": "\x01", "tab": "\t", "space": " "}
 _MAX_DELIMITER = 4  # bytes that DuckDB takes
@@ -68,6 +71,8 @@ def read_files(
     encoding: str | None = None,
     header: Sequence[str] | None = None,
     delimiter: str | None = None,
+    *,
+    in_place: bool = False,
 ) -> NamedRows:
     """Read the files of a log or of a catalogue.
 
@@ -82,6 +87,8 @@ def read_files(
             file; `"-"` for one to leave out.
         delimiter (`str`, *optional*): What stands between the values of delimited text, such as `"::"`; found out by
             default.
+        in_place (`bool`, *optional*, defaults to `False`): Whether Parquet files are read where they lie, here or in
+            a store, whenever the rows are asked for; all else is stored.
 
     Returns:
         [`NamedRows`]: Text for text files; Parquet as typed, where its files agree. Folders such as `day=2024-05-01`
@@ -90,8 +97,13 @@ def read_files(
     Raises:
         InputError: A file cannot be read, has no rows, or has other columns than `header` says.
     """
+    if in_place and is_remote(pattern) and not pattern.startswith(_WEB):  # a web server may not read parts of a file
+        urls = remote_files(pattern)
+        if all(_SUFFIXES.get(PurePosixPath(url).suffix.lower()) == _PARQUET for url in urls):
+            _refuse_options(_PARQUET, pattern, header, delimiter)
+            return _read_parquet(connection, name, urls, pattern, in_place)
     with _matching_files(pattern) as found:
-        return read_paths(connection, name, found, pattern, encoding, header, delimiter)
+        return read_paths(connection, name, found, pattern, encoding, header, delimiter, in_place=in_place)
 
 
 def read_paths(
@@ -102,47 +114,78 @@ def read_paths(
     encoding: str | None = None,
     header: Sequence[str] | None = None,
     delimiter: str | None = None,
+    *,
+    in_place: bool = False,
 ) -> NamedRows:
     """Read files that were found already; as `read_files`, with `shown` for what errors call them."""
     paths = list(found)
     kind = _kind(paths, shown)
+    _refuse_options(kind, shown, header, delimiter)
+    if kind == _PARQUET:
+        return _read_parquet(connection, name, list(map(str, paths)), shown, in_place)
+    with tempfile.TemporaryDirectory() as folder:
+        if encoding is not None:
+            paths = _in_utf8(paths, encoding, Path(folder))
+        if kind == "csv":
+            read = _read_csv(connection, name, paths, header, None if delimiter is None else _known(delimiter))
+        else:
+            for path in paths:
+                _first_line(path)
+            read = read_json_lines(connection, name, paths, shown)
+    if not connection.execute(read.rows.count()) and not connection.execute(read.rejected.count()):
+        raise _without_rows(shown)
+    shown_names = names_below_common_folder(paths)
+    columns, values = _folder_columns(read, found)
+    if not values:
+        return replace(read, shown=shown)
+    types = {SOURCE_FILE: "string", **dict.fromkeys(values, "string")}
+    table = ibis.memtable({SOURCE_FILE: shown_names, **values}, schema=types)
+    rows = store(f"{name}_rows_of_folders", read.rows.join(table, SOURCE_FILE), connection)
+    return replace(read, rows=rows, columns={**read.columns, **columns}, folder_columns=tuple(columns), shown=shown)
+
+
+def _refuse_options(kind: str, shown: str, header: Sequence[str] | None, delimiter: str | None) -> None:
     if header is not None and kind != "csv":
         raise InputError(f"{shown} already names its columns; only CSV and TSV files may lack a header.")
     if delimiter is not None and kind != "csv":
         raise InputError(f"{shown} has no separators; only CSV and other delimited text has them.")
-    with tempfile.TemporaryDirectory() as folder:
-        if encoding is not None and kind != "parquet":
-            paths = _in_utf8(paths, encoding, Path(folder))
-        if kind == "csv":
-            read = _read_csv(connection, name, paths, header, None if delimiter is None else _known(delimiter))
-        elif kind == "jsonl":
-            for path in paths:
-                _first_line(path)
-            read = read_json_lines(connection, name, paths, shown)
-        else:
-            read = read_parquet_rows(connection, name, paths, shown)
-    if not connection.execute(read.rows.count()) and not connection.execute(read.rejected.count()):
-        raise InputError(f"{shown} has no rows. Check that it is the right file and that it was written completely.")
-    by_shown_name = dict(zip(names_below_common_folder(paths), found, strict=True))
-    return _with_folder_columns(connection, name, replace(read, shown=shown), by_shown_name)
 
 
-def _with_folder_columns(connection: DuckDB, name: str, read: NamedRows, paths: dict[str, Path]) -> NamedRows:
-    """The rows with what Hive's folders say, but for columns that the files have themselves."""
+def _without_rows(shown: str) -> InputError:
+    return InputError(f"{shown} has no rows. Check that it is the right file and that it was written completely.")
+
+
+def _read_parquet(connection: DuckDB, name: str, paths: Sequence[str], shown: str, in_place: bool) -> NamedRows:
+    read = read_parquet_rows(connection, name, paths, shown)
+    if not read.counted or read.scan is None:
+        raise _without_rows(shown)
+    columns, values = _folder_columns(read, list(map(PurePosixPath, paths)))
+    rows, scan = read.rows, read.scan
+    if values:
+        scan = scan.with_constants(values)
+        rows = scan.create_view(connection)
+    if not in_place:
+        with naming_broken_file(scan, connection):
+            rows = store(f"{name}_rows", rows, connection)
+    return replace(
+        read,
+        rows=rows,
+        columns={**read.columns, **columns},
+        folder_columns=tuple(columns),
+        scan=scan if in_place else None,
+    )
+
+
+def _folder_columns(read: NamedRows, paths: Sequence[PurePath]) -> tuple[dict[str, str], dict[str, list[str | None]]]:
+    """What Hive's folders say, but for columns that the files have: names in `rows`, and a value for each file."""
     known = {theirs.casefold() for theirs in (*read.columns, *read.doubled)}
-    said = {shown: _folder_values(path) for shown, path in paths.items()}
-    keys = sorted({key for values in said.values() for key in values if key.casefold() not in known})
-    if not keys:
-        return read
+    said = [_folder_values(path) for path in paths]
+    keys = sorted({key for values in said for key in values if key.casefold() not in known})
     columns = {key: f"folder{place}" for place, key in enumerate(keys)}
-    values = {column: [said[shown].get(key) for shown in paths] for key, column in columns.items()}
-    types = {SOURCE_FILE: "string", **dict.fromkeys(values, "string")}
-    table = ibis.memtable({SOURCE_FILE: list(paths), **values}, schema=types)
-    rows = store(f"{name}_rows_of_folders", read.rows.join(table, SOURCE_FILE), connection)
-    return replace(read, rows=rows, columns={**read.columns, **columns}, folder_columns=tuple(keys))
+    return columns, {column: [values.get(key) for values in said] for key, column in columns.items()}
 
 
-def _folder_values(path: Path) -> dict[str, str | None]:
+def _folder_values(path: PurePath) -> dict[str, str | None]:
     """What the folders of a path say, as Hive and Spark write them.
 
     Example:

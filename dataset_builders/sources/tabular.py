@@ -39,6 +39,8 @@ from ..schema import (
     VALUE,
     YEAR,
 )
+from ..tables.parquet_scan import naming_broken_file
+from ..tables.stored_tables import store
 from .delimited import ReadRows
 from .local_dates import has_local_dates, parse_local_times
 from .movie_titles import with_spoken_titles
@@ -240,58 +242,68 @@ def read_tabular(
     mapping = TabularMapping(columns or {}, item_columns or {}, time_format, tag_separator)
     if time_format not in TIME_FORMATS:
         check_strptime_format(time_format, connection)
-    found = read_files(connection, "tabular_interactions", interactions, encoding, header, separator)
-    found = explode_events(connection, "tabular_interactions", found, explode) if explode else found
-    described = None
-    if items == interactions and items_header is None and items_separator is None:
-        described = found
-    elif items is not None:
-        described = read_files(connection, "tabular_items", items, encoding, items_header, items_separator)
-    ours, duration_unit = _without_unit(mapping.interactions, found)
-    theirs = dict(mapping.items)
-    id_notes: tuple[str, ...] = ()
-    if described is not None:
-        ours, theirs, id_notes = _with_shared_id(found, described, ours, theirs)
-    _refuse_nested(found, ours, connection)
-    if order == "file":
-        ours = {**ours, TIMESTAMP: LEFT_OUT}
-        log = _without_times(_renamed(found, ours, INTERACTION_COLUMNS, _KEYS, _LOG_FLAGS, connection))
-    else:
-        log = _renamed(found, ours, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, _LOG_FLAGS, connection)
-    if order == "time" and time_format in ("auto", "iso"):
-        log = _with_iso_dates(log, connection, day_first, interactions)
-    if described is None:
+    found = read_files(connection, "tabular_interactions", interactions, encoding, header, separator, in_place=True)
+    with naming_broken_file(found.scan, connection):
+        found = explode_events(connection, "tabular_interactions", found, explode) if explode else found
+        described = None
+        if items == interactions and items_header is None and items_separator is None:
+            described = found = _kept_here(found, connection)  # which is read several times
+        elif items is not None:
+            described = read_files(connection, "tabular_items", items, encoding, items_header, items_separator)
+        ours, duration_unit = _without_unit(mapping.interactions, found)
+        theirs = dict(mapping.items)
+        id_notes: tuple[str, ...] = ()
+        if described is not None:
+            ours, theirs, id_notes = _with_shared_id(found, described, ours, theirs)
+        _refuse_nested(found, ours, connection)
+        if order == "file":
+            ours = {**ours, TIMESTAMP: LEFT_OUT}
+            log = _without_times(_renamed(found, ours, INTERACTION_COLUMNS, _KEYS, _LOG_FLAGS, connection))
+        else:
+            log = _renamed(found, ours, INTERACTION_COLUMNS, REQUIRED_INTERACTION_COLUMNS, _LOG_FLAGS, connection)
+        if order == "time" and time_format in ("auto", "iso"):
+            log = _with_iso_dates(log, connection, day_first, interactions)
+        if described is None:
+            return RawLog(
+                name,
+                log.rows,
+                None,
+                log.rejected,
+                time_format,
+                OWN_LOG,
+                notes=found.notes,
+                counted=log.counted,
+                duration_unit=duration_unit,
+                order=order,
+                scan=found.scan,
+            )
+        catalogue = _renamed(described, theirs, ITEM_COLUMNS, (ITEM_ID,), _ITEMS_FLAGS, connection)
+        catalogue, broken_notes = _without_undecodable(catalogue, items or "", connection)
+        if (theirs.get(TAGS) or _recognised(TAGS, list(described.columns))) in described.spaced:
+            tag_separator = " "
+        own_notes = _check_own_catalogue(catalogue.rows, interactions, connection) if items == interactions else ()
         return RawLog(
             name,
             log.rows,
-            None,
+            with_spoken_titles(_with_lists_read(catalogue.rows, tag_separator)),
             log.rejected,
             time_format,
             OWN_LOG,
-            notes=found.notes,
+            notes=tuple(dict.fromkeys((*found.notes, *described.notes, *id_notes, *own_notes, *broken_notes))),
+            rejected_items=catalogue.rejected,
             counted=log.counted,
+            counted_items=catalogue.counted,
             duration_unit=duration_unit,
             order=order,
+            scan=found.scan,
         )
-    catalogue = _renamed(described, theirs, ITEM_COLUMNS, (ITEM_ID,), _ITEMS_FLAGS, connection)
-    catalogue, broken_notes = _without_undecodable(catalogue, items or "", connection)
-    if (theirs.get(TAGS) or _recognised(TAGS, list(described.columns))) in described.spaced:
-        tag_separator = " "
-    own_notes = _check_own_catalogue(catalogue.rows, interactions, connection) if items == interactions else ()
-    return RawLog(
-        name,
-        log.rows,
-        with_spoken_titles(_with_lists_read(catalogue.rows, tag_separator)),
-        log.rejected,
-        time_format,
-        OWN_LOG,
-        notes=tuple(dict.fromkeys((*found.notes, *described.notes, *id_notes, *own_notes, *broken_notes))),
-        rejected_items=catalogue.rejected,
-        counted=log.counted,
-        counted_items=catalogue.counted,
-        duration_unit=duration_unit,
-        order=order,
-    )
+
+
+def _kept_here(read: NamedRows, connection: DuckDB) -> NamedRows:
+    """The same rows; those of files in a store are copied to this machine."""
+    if read.scan is None or not read.scan.is_remote:
+        return read
+    return replace(read, rows=store("tabular_kept", read.rows, connection), scan=None)
 
 
 def column_names(connection: DuckDB, path: str | Path) -> list[str]:

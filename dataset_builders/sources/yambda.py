@@ -83,7 +83,7 @@ def read_yambda(
             raise InputError(f"There is no {option} {value!r}; choose one of {', '.join(get_args(known))}.")
     log_file = _file(folder, f"{layout}/{size}", f"{events}.parquet")
     columns = _LISTEN_COLUMNS if events == "listens" else _COLUMNS
-    found = read_named(connection, "yambda_events", [log_file])
+    found = read_named(connection, "yambda_events", [log_file], in_place=True)
     require_columns(found, list(columns.values()), WHAT)
     if _is_sequential(found):
         lists = [theirs for ours, theirs in columns.items() if ours != USER_ID]
@@ -103,6 +103,7 @@ def read_yambda(
         CITATION,
         notes=(_CLOCK_NOTE, _ARTISTS_NOTE) if artists is None else (_CLOCK_NOTE,),
         counted=read.counted,
+        scan=found.scan,
     )
 
 

@@ -19,8 +19,9 @@ from ibis.backends.duckdb import Backend as DuckDB
 
 from ..dataset_folder.export import write_table
 from ..tables.counted_quantiles import quantiles
+from ..tables.parquet_scan import ParquetScan, quoted
 from ..tables.stored_tables import to_sql
-from .chunk_query import ROWS, ChunkQuery, quoted
+from .chunk_query import ROWS, SCANNED, ChunkQuery, Chunks, ScannedChunks, StoredChunks
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -39,6 +40,9 @@ _PARTS: dict[type[ops.Node], Callable[[Iterable[Any]], Any]] = {
 }
 """How the values of all chunks give the value of the log; DuckDB leaves out what is null."""
 
+_BY_ROW = (ops.Project, ops.DropColumns, ops.Filter)
+_OF_MANY_ROWS = (ops.Reduction, ops.Analytic, ops.WindowFunction, ops.Subquery)
+
 
 class ClusterTables:
     """See `stored_tables.Cluster`.
@@ -52,18 +56,33 @@ class ClusterTables:
     def __init__(self, session: "SparkSession", folder: Path, machine: DuckDB) -> None:
         self.session, self.folder, self.machine = session, folder, machine
         self.spark = ibis.pyspark.connect(session)
-        self._chunks: list[str] = []
+        self._chunks: Chunks = StoredChunks(())
         self._paths: dict[str, Path] = {}
         self._numbers = count()
 
-    def spread(self, rows: ir.Table) -> ir.Table:
-        """Rows of DuckDB in chunks that executors read; every expression over the result is worked out by them."""
+    def spread(self, rows: ir.Table, scan: ParquetScan | None) -> ir.Table:
+        """Rows of DuckDB in chunks that executors read; every expression over the result is worked out by them.
+
+        Args:
+            rows (`ibis.Table`): The raw rows of a log.
+            scan ([`ParquetScan`] or `None`): The files they are read from, if nothing of them is stored. Executors
+                read these files themselves, unless a row of the log depends on others.
+        """
+        if scan is not None and _is_by_row(rows, scan.view):
+            scanned = ops.UnboundTable(name=SCANNED, schema=self.machine.table(scan.view).schema())
+            tables = rows.op().find(ops.DatabaseTable)
+            by_row = rows.op().replace(dict.fromkeys(tables, scanned)).to_expr()
+            self._chunks = ScannedChunks(scan, scan.parts(CHUNK_ROWS), self.machine.compile(by_row))
+        else:
+            self._chunks = self._written(rows)
+        return ibis.table(rows.schema(), name=ROWS)
+
+    def _written(self, rows: ir.Table) -> StoredChunks:
         folder = self._new_path("raw")
         folder.mkdir(parents=True)
         options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {CHUNK_ROWS}, ROW_GROUPS_PER_FILE 1"
-        self.machine.raw_sql(f"COPY ({to_sql(rows, self.machine)}) TO {quoted(folder)} ({options})")
-        self._chunks = [str(path) for path in sorted(folder.glob("*.parquet"))]
-        return ibis.table(self.machine.read_parquet(self._chunks[0]).schema(), name=ROWS)
+        self.machine.raw_sql(f"COPY ({to_sql(rows, self.machine)}) TO {quoted(str(folder))} ({options})")
+        return StoredChunks(tuple(str(path) for path in sorted(folder.glob("*.parquet"))))
 
     def store(self, name: str, table: ir.Table) -> ir.Table:
         path = self._new_path(name)
@@ -157,12 +176,23 @@ class ClusterTables:
         from ibis.backends.pyspark.datatypes import PySparkSchema
 
         schema = table.schema()
-        query = ChunkQuery(tuple(self._chunks), self.machine.compile(table), schema.to_pyarrow())
+        query = ChunkQuery(self._chunks, self.machine.compile(table), schema.to_pyarrow())
         chunks = self.session.range(0, len(self._chunks), 1, len(self._chunks))
         return chunks.mapInArrow(query, PySparkSchema.from_ibis(_nullable(schema)))
 
     def _new_path(self, name: str) -> Path:
         return self.folder / f"{name}_{next(self._numbers)}"
+
+
+def _is_by_row(rows: ir.Table, view: str) -> bool:
+    """Whether each row of a table comes from one row of a view, whatever the others say."""
+    relations = rows.op().find(ops.Relation)
+    known = all(isinstance(each, _BY_ROW) or _is_table(each, view) for each in relations)
+    return known and not rows.op().find(_OF_MANY_ROWS)
+
+
+def _is_table(node: Any, name: str) -> bool:
+    return isinstance(node, ops.DatabaseTable) and node.name == name
 
 
 def _rows_of(node: Any) -> ir.Table:

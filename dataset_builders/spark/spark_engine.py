@@ -71,7 +71,7 @@ class SparkEngine:
         return self.tables.machine
 
     def take(self, raw: RawLog) -> RawLog:
-        return replace(raw, interactions=self.tables.spread(raw.interactions))
+        return replace(raw, interactions=self.tables.spread(raw.interactions, raw.scan))
 
     def bring(self, table: ir.Table) -> ir.Table:
         return self.tables.bring(table)

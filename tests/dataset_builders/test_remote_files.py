@@ -13,9 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 import s3fs
 
+from logs2lang.dataset_builders.builder import build_dataset
 from logs2lang.dataset_builders.input_error import InputError
+from logs2lang.dataset_builders.raw_log import connect
 from logs2lang.dataset_builders.remote_files import copied_here
 from logs2lang.dataset_builders.sources.tabular import read_tabular
+from logs2lang.dataset_builders.tables.parquet_scan import reach_stores
 
 ROWS = [("ann", f"i{item}", f"2024-05-0{item} 10:00:00") for item in range(1, 5)]
 CSV = "user_id,item_id,timestamp\n" + "".join(f"{','.join(row)}\n" for row in ROWS)
@@ -33,6 +36,42 @@ def test_files_of_an_object_store_are_read_as_if_they_were_here(bucket, connecti
     bucket.put(str(tmp_path / "a.pq"), "logs/a.parquet")
     assert read(connection, "s3://logs/log.csv") == read(connection, "s3://logs/log.csv.gz") == sorted(ROWS)
     assert read(connection, "s3://logs/*.parquet") == [("ann", "i9", "2024-05-09")]
+
+
+def test_parquet_of_a_store_is_read_where_it_lies(bucket, connection, tmp_path):
+    for day, rows in (("2024-05-01", ROWS[:2]), ("2024-05-02", ROWS[2:])):
+        columns = {"user_id": [row[0] for row in rows], "item_id": [row[1] for row in rows]}
+        pq.write_table(pa.table(columns), tmp_path / "part.parquet", row_group_size=1)
+        bucket.put(str(tmp_path / "part.parquet"), f"logs/lake/timestamp={day}/part.parquet")
+    raw = read_tabular(connection, "s3a://logs/lake/*/*.parquet")
+    assert [file.path for file in raw.scan.files] == [
+        f"s3://logs/lake/timestamp=2024-05-0{day}/part.parquet" for day in (1, 2)
+    ]
+    expected = [(user, item, f"2024-05-0{1 + place // 2}") for place, (user, item, _) in enumerate(ROWS)]
+    rows = raw.interactions.to_pyarrow().to_pylist()
+    assert sorted((row["user_id"], row["item_id"], row["timestamp"]) for row in rows) == expected
+    (tmp_path / "executor").mkdir()
+    elsewhere = connect(tmp_path / "executor", threads=1)
+    reach_stores([file.path for file in raw.scan.files], elsewhere)
+    parts = [elsewhere.con.sql(raw.scan.to_sql(part)).fetchall() for part in raw.scan.parts(1)]
+    assert [len(part) for part in parts] == [1, 1, 1, 1]
+
+
+def test_a_file_of_a_store_that_is_no_parquet_is_named(bucket, connection):
+    bucket.pipe("logs/log.parquet", b"PAR1 and no more")
+    with pytest.raises(InputError, match=r"^s3://logs/log\.parquet cannot be read as Parquet"):
+        read(connection, "s3://logs/*.parquet")
+
+
+def test_a_build_reads_a_store_once(bucket, connection, tmp_path, make_source, crowd):
+    """What DuckDB reads several times on this machine is copied to it first."""
+    here = build_dataset(make_source(crowd), tmp_path / "here")
+    rows = make_source(crowd)(connection).interactions.drop("source_file", "source_row")
+    pq.write_table(rows.to_pyarrow(), tmp_path / "log.parquet")
+    bucket.put(str(tmp_path / "log.parquet"), "logs/log.parquet")
+    there = build_dataset(lambda machine: read_tabular(machine, "s3://logs/*.parquet"), tmp_path / "there")
+    assert there["counts"]["used"] == here["counts"]["used"]
+    assert there["splits"] == here["splits"]
 
 
 def test_folders_of_a_lake_keep_their_meaning(bucket, connection):

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from logs2lang.dataset_builders.spark.java import MIN_JAVA, java_version
-
 SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.driver.bindAddress": "127.0.0.1",
@@ -23,14 +21,12 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory) -> Iterator[Any]:
-    """A Spark with two workers here; without Java its tests are skipped, but never where CI says so."""
-    pyspark = pytest.importorskip("pyspark.sql", reason="needs the extra `spark`")
-    if (java_version() or 0) < MIN_JAVA:
-        complain = pytest.fail if os.environ.get("CI") else pytest.skip
-        complain("no Java: `sudo apt-get install openjdk-17-jre-headless`, or run `make java`")
+def spark(java, tmp_path_factory) -> Iterator[Any]:
+    """A Spark with two workers here."""
+    import pyspark.sql
+
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = pyspark.SparkSession.builder.master("local[2,4]")
+    builder = pyspark.sql.SparkSession.builder.master("local[2,4]")
     for name, value in SETTINGS.items():
         builder = builder.config(name, value)
     folder = tmp_path_factory.mktemp("spark")

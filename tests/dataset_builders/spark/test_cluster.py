@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from logs2lang.dataset_builders.schema import CONFIGS
-from logs2lang.dataset_builders.spark.java import MIN_JAVA, java_version
 
 pytestmark = pytest.mark.xdist_group("spark")
 
@@ -21,11 +20,7 @@ _LIMIT_S = 240
 
 
 @pytest.fixture
-def cluster(tmp_path):
-    pytest.importorskip("pyspark", reason="needs the extra `spark`")
-    if (java_version() or 0) < MIN_JAVA:
-        complain = pytest.fail if os.environ.get("CI") else pytest.skip
-        complain("no Java: `sudo apt-get install openjdk-17-jre-headless`, or run `make java`")
+def cluster(java, tmp_path):
     from standalone_cluster import standalone_cluster
 
     (tmp_path / "workers").mkdir()

@@ -33,7 +33,7 @@ USERS, ITEMS, ROWS, FILES = 60, 80, 2600, 3
 def small_parts(monkeypatch) -> None:
     """Several chunks of the log, groups of users and shards of successors, although the log is small."""
     monkeypatch.setattr(user_groups, "EVENTS_PER_GROUP", 600)
-    monkeypatch.setattr(cluster_tables, "CHUNK_ROWS", 1000)
+    monkeypatch.setattr(cluster_tables, "CHUNK_ROWS", 600)
     monkeypatch.setattr(spark_engine, "ROWS_PER_SHARD", 2500)
 
 
@@ -73,6 +73,25 @@ def shuffled_files(folder: Path) -> Source:
     return partial(read_tabular, interactions=str(folder / "log*.csv"), items=str(folder / "films.csv"))
 
 
+def lake(folder: Path) -> Source:
+    """Such records in Parquet files: the device in their folders, and no two files with the same columns."""
+    shuffled_files(folder)
+    for file, device in enumerate(("tv", "web", "__HIVE_DEFAULT_PARTITION__")):
+        lines = (folder / f"log{file}.csv").read_text().splitlines()
+        header, *rows = (row for row in csv.reader(lines) if len(row) > 1)
+        columns = dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
+        del columns["device"]
+        if file == 0:
+            columns["file_row_number"] = ["a column of the file's own"] * len(rows)
+        if file == 1:
+            columns["rating"] = [float(rating) if rating.isdigit() else None for rating in columns["rating"]]
+        target = folder / "lake" / f"device={device}" / "part.parquet"
+        target.parent.mkdir(parents=True)
+        pq.write_table(pa.table(columns), target, row_group_size=200)
+    log = str(folder / "lake" / "*" / "*.parquet")
+    return partial(read_tabular, interactions=log, items=str(folder / "films.csv"))
+
+
 def simulation(folder: Path) -> Source:
     config = SimulationConfig(events=2000, accounts=40, films=60, series=20)
     return partial(read_streaming_simulation, config=config)
@@ -93,9 +112,10 @@ def without_hashes(report: dict) -> dict:
     [
         (shuffled_files, BuildOptions(seed=7)),
         (shuffled_files, BuildOptions(protocol="temporal", candidates="impressions", ties="file", seed=99_999)),
+        (lake, BuildOptions(seed=3)),
         (simulation, BuildOptions(candidates="uniform", history=12, num_successors=7)),
     ],
-    ids=["leave-last-out", "temporal", "simulation"],
+    ids=["leave-last-out", "temporal", "lake", "simulation"],
 )
 def test_rows_and_report_are_those_of_one_machine(
     spark, small_parts, tmp_path, to_source: Callable[[Path], Source], options: BuildOptions
