@@ -33,7 +33,10 @@ def uploaded_to(url: str) -> Iterator[Path]:
             published with its checks.
     """
     if url.startswith(_HUB):
-        raise InputError(f"{url} is on the Hub. Build into a folder, and publish that with `logs2lang publish`.")
+        raise InputError(
+            f"{url} is on the Hub. Build into a folder, and publish that with `logs2lang publish`; or build there with "
+            "--engine spark."
+        )
     with store_of(url) as (store, place):
         if found := store.find(place):
             raise InputError(f"{url} holds {len(found)} files already. Choose a new place, or delete them first.")

@@ -5,8 +5,9 @@ holds them equal to `BuildOptions`.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial, wraps
 from pathlib import Path, PurePosixPath
@@ -42,6 +43,7 @@ EncodingOption = Annotated[
         help="Encoding of the text if it is not UTF-8, such as utf-16, cp1250 (Central Europe) or cp1254 (Turkish)."
     ),
 ]
+_MASTER = "local[*]"
 _SPLIT, _RUN = "How the log becomes examples", "How the build runs"
 _FILTERS = "Which interactions are used (all by default; the dataset card states the filters)"
 
@@ -53,7 +55,8 @@ def build(
             "--output",
             "-o",
             help="Folder to write; it must be new, empty or an earlier build. Or a new folder of an object store, "
-            "such as s3://datasets/own.",
+            "such as s3://datasets/own; with --engine spark also a new private dataset of the Hub, such as "
+            "hf://datasets/me/own.",
         ),
     ],
     protocol: Annotated[
@@ -243,10 +246,10 @@ def build(
     own = None if license is None else own_license(license, redistributable)
     if master is not None and engine != "spark":
         raise InputError(f"--master {master} is for Spark; add --engine spark.")
-    with show_status() as say:
+    with show_status() as say, _place_of(output, engine, master, say) as place:
         report = build_dataset(
             source,
-            output,
+            place.path,
             options,
             strict=strict,
             threads=threads,
@@ -258,9 +261,33 @@ def build(
     Console().print(build_table(report))
     for note in report["notes"]:
         print(f"Note: {note}")
+    for path in place.kept:
+        print(f"Note: rows that were set aside are not on the Hub; they are in {path.name}.")
     has_examples = any(split["examples"] for split in report["splits"].values())
+    output = place.shown
     print(f"Written: {output}" + _reading(output) * has_examples)
     print(next_step(report, output))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a dataset is built: what `build_dataset` writes to, and how the user reads it afterwards."""
+
+    path: str | Path
+    shown: str
+    kept: Sequence[Path] = ()
+
+
+@contextmanager
+def _place_of(output: str, engine: str, master: str | None, say: Callable[[str], None]) -> Iterator[_Place]:
+    """Where to build; a dataset for the Hub is uploaded by executors when the block ends."""
+    if engine != "spark" or not output.startswith("hf://"):
+        yield _Place(output, output)
+        return
+    from ..release.hub_output import repo_of, written_to_hub
+
+    with written_to_hub(output, master or _MASTER, say) as folder:
+        yield _Place(folder.path, "/".join(repo_of(output)), folder.kept)
 
 
 def _reading(output: str) -> str:
@@ -275,7 +302,7 @@ def _reading(output: str) -> str:
 def _on_spark(master: str | None, memory_limit: str) -> "OpenEngine":
     from logs2lang.dataset_builders.spark.spark_engine import on_spark
 
-    return on_spark(master or "local[*]", memory_limit)
+    return on_spark(master or _MASTER, memory_limit)
 
 
 def next_step(report: Mapping[str, Any], output: str) -> str:

@@ -215,6 +215,16 @@ class HubHandler(BaseHTTPRequestHandler):
             self.hub.repos[kind, repo_id] = repo
         self._send_json({"url": url, "name": repo_id})
 
+    def delete_repo(self) -> None:
+        wanted = self._json()
+        namespace = wanted.get("organization") or self._user()
+        self._may_write(namespace)
+        kind, repo_id = wanted.get("type") or "model", f"{namespace}/{wanted['name']}"
+        with self.hub.lock:
+            if self.hub.repos.pop((kind, repo_id), None) is None:
+                raise HubError(404, "Repository not found", "RepoNotFound")
+        self._send_json({})
+
     def validate_yaml(self) -> None:
         content = self._json()["content"]
         block = re.match(r"---\n(.*?)\n---\n", content, re.DOTALL)
@@ -427,6 +437,7 @@ _GIT = r"/((?:datasets|spaces)/)?([^/]+/[^/]+)"
 ROUTES: list[tuple[str, str, Callable]] = [
     ("GET", r"/api/whoami-v2", HubHandler.whoami),
     ("POST", r"/api/repos/create", HubHandler.create_repo),
+    ("DELETE", r"/api/repos/delete", HubHandler.delete_repo),
     ("POST", r"/api/validate-yaml", HubHandler.validate_yaml),
     ("GET", _API, HubHandler.info),
     ("GET", rf"{_API}/revision/([^/]+)", HubHandler.info),
