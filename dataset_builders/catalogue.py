@@ -129,7 +129,7 @@ def decode_entities(text: str) -> str: ...  # type: ignore[empty-body]
 
 def _teach_entities(connection: DuckDB) -> None:
     known = connection.con.execute("SELECT 1 FROM duckdb_functions() WHERE function_name = 'decode_entities'")
-    if not known.fetchone():
+    if not known.fetchall():
         connection.con.create_function("decode_entities", _decoded, ["VARCHAR"], "VARCHAR")
 
 

@@ -70,6 +70,7 @@ _SHOWN_CHARS = 200
 _COPIES = "copies"
 FILE_ORDER = "file_order"
 _HINTS = {
+    BROKEN_ENCODING: "If the file is not UTF-8, give its encoding with --encoding, such as cp1252 or latin-1.",
     ROUNDED_ID: "Different items or users can no longer be distinguished; export the column as text.",
     **dict.fromkeys(
         (OTHER_UNIT, UNREADABLE_TIME, IMPOSSIBLE_TIME),
@@ -176,7 +177,7 @@ def canonicalize(
     catalogue_counts = _count_catalogue(raw, items_quarantine, item_counts["merged_items"], machine)
     counts = {**counts, **item_counts, **catalogue_counts}
     known = () if raw.items is None else check_catalogue(raw.items, used, machine)
-    notes = (*id_notes, *times.notes, *_number_notes(numbers), *_rounded_notes(counts), *known)
+    notes = (*id_notes, *times.notes, *_number_notes(numbers), *_aside_notes(counts), *known)
     return CanonicalLog(interactions, items, quarantine, items_quarantine, counts, notes)
 
 
@@ -240,13 +241,17 @@ def _refuse_unreadable(read: Mapping[str, ReadNumbers]) -> None:
             )
 
 
-def _rounded_notes(counts: Mapping[str, Any]) -> tuple[str, ...]:
-    rounded = counts["quarantined_by_reason"].get(ROUNDED_ID)
-    if not rounded:
-        return ()
-    return (
-        f"{rounded:,} rows were set aside because their ids were rounded by a spreadsheet or stored as decimal "
-        f"numbers. {_HINTS[ROUNDED_ID]}",
+def _aside_notes(counts: Mapping[str, Any]) -> tuple[str, ...]:
+    """What to do about rows that a setting or another export would save."""
+    said = {
+        ROUNDED_ID: "of ids that were rounded by a spreadsheet or stored as decimal numbers",
+        BROKEN_ENCODING: "of bytes that are no text in this encoding",
+    }
+    aside = counts["quarantined_by_reason"]
+    return tuple(
+        f"{aside[reason]:,} row{'s were' if aside[reason] > 1 else ' was'} set aside because {why}. {_HINTS[reason]}"
+        for reason, why in said.items()
+        if aside.get(reason)
     )
 
 

@@ -14,8 +14,8 @@ def plain_text(column: ir.Value) -> ir.StringValue:
         column (`ibis.Column`): Text, or anything that can be cast to it.
 
     Returns:
-        `ibis.StringColumn`: Whole floats lose their `.0`: a nullable integer id that went through pandas is still
-        the id of the catalogue.
+        `ibis.StringColumn`: Whole floats and decimals lose their `.0`: a nullable integer id that went through
+        pandas is still the id of the catalogue.
 
     Example:
         >>> import ibis
@@ -27,7 +27,8 @@ def plain_text(column: ir.Value) -> ir.StringValue:
         ['7', '7.5']
     """
     text = column.cast("string")
-    whole = text.re_replace(r"\.0$", "") if column.type().is_floating() else text
+    is_number = column.type().is_floating() or column.type().is_decimal()
+    whole = text.re_replace(r"\.0+$", "") if is_number else text
     # Stripping costs more than all other checks of a row together, and hardly any value needs it.
     first, last = whole.left(1), whole.right(1)
     spaced = (first <= " ") | (last <= " ") | first.isin(WIDE_SPACES) | last.isin(WIDE_SPACES)

@@ -15,12 +15,15 @@ from .plain_text import plain_text
 
 _WHOLE = r"^(\d+)\.0$"
 _DECIMAL = r"^\d+\.\d+$"
-_ROUNDED = r"^[1-9](?:[.,]\d+)?[eE]\+\d\d+$"
+_ROUNDED = r"^[1-9](?:(?:[.,]\d+)?[eE]\+\d\d+|[.,]\d+[eE]\d\d+)$"
 _BEFORE_DIGITS = r"^[^0-9]*0*"
 _FORMULA = r'^="(.*)"$'
 _THOUSANDS = r"^[1-9]\d{0,2}(?:[,.'\s]\d{3})+$"
 _FEW = 0.05
-_NO_ID = ("nan", "NaN", "<NA>", "None", "NULL", "null")  # as pandas, Python and SQL write that there is none
+# How pandas, R, Python, SQL, JavaScript and spreadsheets write that there is none; in small letters, but for R's.
+_NO_ID: tuple[str, ...] = ("nan", "<na>", "none", "null", "nil", "(null)", "<null>", "[null]", "undefined", "nat")
+_NO_ID += ("n/a", "-", "?", "#n/a", "#ref!", "#name?", "#value!")
+_NO_ID_OF_R = "NA"
 
 
 def with_whole_ids(raw: RawLog, connection: Tables) -> tuple[RawLog, tuple[str, ...]]:
@@ -45,7 +48,8 @@ def with_whole_ids(raw: RawLog, connection: Tables) -> tuple[RawLog, tuple[str, 
 def said_id(column: ir.Value) -> ir.StringValue:
     """The id that a cell says; null where it says that there is none: visitors without one are not one user."""
     text = plain_text(column)
-    return text.isin(_NO_ID).ifelse(ibis.null("string"), text)
+    is_none = (text == _NO_ID_OF_R) | ((text.length() < 10) & text.lower().isin(_NO_ID))
+    return is_none.ifelse(ibis.null("string"), text)
 
 
 def is_rounded(column: ir.Value) -> ir.BooleanValue:
@@ -55,7 +59,7 @@ def is_rounded(column: ir.Value) -> ir.BooleanValue:
         return (column.abs() > (2**24 if column.type().is_float32() else 2**53)).fill_null(False)
     if not column.type().is_string():
         return ibis.literal(False)
-    return (column.upper().contains("E+") & column.strip().re_search(_ROUNDED)).fill_null(False)
+    return (column.upper().contains("E") & column.strip().re_search(_ROUNDED)).fill_null(False)
 
 
 def check_catalogue(catalogue: ir.Table, interactions: ir.Table, connection: DuckDB) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def read_values(column: ir.Value, connection: Tables) -> ReadNumbers:
     direct = written.try_cast("float64")
     facts = {
         "other": (written.notnull() & direct.isnull()).any(),
-        "decimal": (direct.isnull() & written.re_search(r"^[-+]?\d+,\d+$") & ~written.re_search(_THOUSANDS)).any(),
+        "decimal": _has_decimal_comma(written),
         "scales": written.re_extract(_OUT_OF, 2).nullif("").nunique(where=direct.isnull()),
     }
     found = connection.to_pyarrow(ibis.struct(facts)).as_py()
@@ -77,14 +77,17 @@ def read_durations(column: ir.Value, unit: str, connection: Tables) -> ReadNumbe
 
     Args:
         column (`ibis.Column`): Text or numbers; `00:20:10` is twenty minutes and ten seconds, whatever the unit.
+            Commas are read as in `read_values`.
         unit (`str`): What a number counts: one of `SECONDS_PER_UNIT`.
         connection (`ibis.backends.duckdb.Backend`): Where the column is looked at.
     """
     written = plain_text(column)
     numbers = written.try_cast("float64")
     clocks: ir.Value = ibis.null("float64")
-    if connection.execute((written.notnull() & numbers.isnull()).any()):
-        numbers = ibis.coalesce(numbers, _point(written, decimal=True).try_cast("float64"))
+    facts = {"other": (written.notnull() & numbers.isnull()).any(), "decimal": _has_decimal_comma(written)}
+    found = connection.to_pyarrow(ibis.struct(facts)).as_py()
+    if found["other"]:
+        numbers = ibis.coalesce(numbers, _point(written, bool(found["decimal"])).try_cast("float64"))
         hours, minutes, seconds = (
             written.re_extract(_CLOCK, group).replace(",", ".").try_cast("float64") for group in (1, 2, 3)
         )
@@ -100,6 +103,11 @@ def read_durations(column: ir.Value, unit: str, connection: Tables) -> ReadNumbe
         "not in seconds, specify their unit: --map duration_s=COLUMN:ms."
     )
     return ReadNumbers(read.numbers, read.unreadable, read.example, (note,))
+
+
+def _has_decimal_comma(written: ir.StringValue) -> ir.BooleanValue:
+    """Whether a number tells that the comma of its column is a decimal one: `1,5` does, `1,234` does not."""
+    return (written.re_search(r"^[-+]?\d+,\d+$") & ~written.re_search(_THOUSANDS)).any()
 
 
 def _as_float32(numbers: ir.FloatingValue) -> ir.FloatingValue:

@@ -34,8 +34,8 @@ def uploaded_to(url: str) -> Iterator[Path]:
     """
     if url.startswith(_HUB):
         raise InputError(
-            f"{url} is on the Hub. Build into a folder, and publish that with `logs2lang publish`; or build there with "
-            "--engine spark."
+            f"{url} is on the Hub. Build into a folder, and publish that with `logs2lang publish`; or build there "
+            "with --engine spark."
         )
     with store_of(url) as (store, place):
         if found := store.find(place):

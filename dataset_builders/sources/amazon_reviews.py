@@ -120,7 +120,7 @@ def read_amazon_reviews(
     raw = RawLog(
         f"amazon-reviews-2023-{category.lower().replace('_', '-')}-{reviews}",
         rows.rows.mutate(event=ibis.literal("review")),
-        _described(items.rows),
+        _described(items.rows, connection),
         rows.rejected,
         "milliseconds",
         LICENSE,
@@ -137,9 +137,9 @@ def _file(folder: str | Path | None, place: str, name: str) -> Path:
     return find_files(folder, (name, f"{place}/{name}"), WHAT)[0]
 
 
-def _described(products: ir.Table) -> ir.Table:
-    categories = read_tags(products[TAGS], ">")
+def _described(products: ir.Table, connection: DuckDB) -> ir.Table:
+    categories = read_tags(products[TAGS], ">", connection)
     main = ibis.array([products[_MAIN_CATEGORY]]).filter(lambda name: name.notnull())
     has_none = categories.isnull() | (categories.length() == 0)
-    described = {TITLE: read_joined(products[TITLE]), DESCRIPTION: read_joined(products[DESCRIPTION])}
+    described = {name: read_joined(products[name], connection) for name in (TITLE, DESCRIPTION)}
     return products.mutate(tags=has_none.ifelse(main, categories), **described).drop(_MAIN_CATEGORY)

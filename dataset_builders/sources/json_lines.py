@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,9 @@ NOT_JSON = "not a JSON object"
 _LINE = "line"
 _BATCH_ROWS = 10_000
 _SHOWN_CHARS = 80
+_PROBED_LINES = 1_000
+_MOST_PARTS = 30
+_BEGIN_OF_ARRAY = r"^\s*\[\s*(\{|$)"
 _PLACED_LINES = {SOURCE_FILE: "string", SOURCE_ROW: "int64", _LINE: "string"}
 
 
@@ -35,14 +39,16 @@ def read_json_lines(connection: DuckDB, name: str, paths: Sequence[Path], shown:
         shown (`str`): How errors call the files.
 
     Returns:
-        [`NamedRows`]: Every value as text, lists and objects as JSON. Lines that are one Python dict are read too, by
+        [`NamedRows`]: Every value as text, lists and objects as JSON; the parts of an object are columns too, such as
+        `user.id`, where it is found in the first 1,000 lines. Lines that are one Python dict are read too, by
         `ast.literal_eval`, and a note says so; so are those with half of an emoji or with `NaN`, as Python writes it.
 
     Raises:
-        InputError: The files hold one JSON array.
+        InputError: A file holds one JSON array, or there is no JSON object.
     """
     lines = read_delimited(connection, f"{name}_lines", paths, Dialect((_LINE,), ""))
     filled = lines.rows.filter(lines.rows[_LINE].strip() != "")
+    _refuse_arrays(filled, shown, connection)
     is_object = (json_type(filled[_LINE].try_cast("json")) == "OBJECT").fill_null(False)
     objects, others = filled.filter(is_object), filled.filter(~is_object)
     mended, num_literals = _read_mended(connection, f"{name}_mended", others)
@@ -51,22 +57,84 @@ def read_json_lines(connection: DuckDB, name: str, paths: Sequence[Path], shown:
         objects = objects.select(*_PLACED_LINES).union(mended.select(*_PLACED_LINES))
     elif not connection.execute(objects.count()):
         first = connection.execute(others.order_by(SOURCE_FILE, SOURCE_ROW).limit(1))[_LINE].to_list()
-        if first and first[0].lstrip().startswith("["):
-            raise InputError(f"{shown} is one JSON array; write one object per line, such as `jq -c '.[]'` does.")
         if first:
             raise InputError(
                 f"{shown} has no line that is a JSON object. The first line is {first[0].strip()[:_SHOWN_CHARS]!r}; "
                 'write one object per line with names and texts in double quotes, such as {"user_id": "u1"}.'
             )
     keys = connection.execute(objects.select(key=json_keys(objects[_LINE]).unnest()).distinct().order_by("key"))["key"]
-    columns = {theirs: f"column{place}" for place, theirs in enumerate(keys)}
-    values = {column: json_extract_string(objects[_LINE], json_pointer(theirs)) for theirs, column in columns.items()}
+    parts = _parts(objects, list(keys), connection)
+    read = {theirs: _value(objects[_LINE], theirs, parts.get(theirs, ())) for theirs in keys}
+    for theirs, inner in parts.items():
+        if not _is_wrapped(inner):
+            pointers = {f"{theirs}.{part}": json_pointer(theirs) + json_pointer(part) for part in inner}
+            read |= {
+                name: json_extract_string(objects[_LINE], pointer)
+                for name, pointer in pointers.items()
+                if name not in read
+            }
+    columns = {theirs: f"column{place}" for place, theirs in enumerate(read)}
+    values = {columns[theirs]: value for theirs, value in read.items()}
     rows = store(f"{name}_rows", objects.select(SOURCE_FILE, SOURCE_ROW, **values), connection)
     broken = others.select(SOURCE_FILE, SOURCE_ROW, raw=others[_LINE], reason=ibis.literal(NOT_JSON))
     rejected = store(f"{name}_rejected", lines.rejected.union(broken), connection)
     blank = int(connection.execute(lines.rows.filter(lines.rows[_LINE].strip() == "").count()))
     counted = None if lines.counted is None else lines.counted - blank
-    return NamedRows(rows, rejected, counted, columns, notes=_notes(num_literals, shown), shown=shown)
+    objects_in = tuple(theirs for theirs, inner in parts.items() if not _is_wrapped(inner))
+    return NamedRows(
+        rows, rejected, counted, columns, notes=_notes(num_literals, shown), shown=shown, objects=objects_in
+    )
+
+
+def _refuse_arrays(lines: ir.Table, shown: str, connection: DuckDB) -> None:
+    """Refuse a file whose objects are the elements of one array: of some layouts only the last line is an object."""
+    first = lines.group_by(SOURCE_FILE).agg(line=lines[_LINE].argmin(lines[SOURCE_ROW]))
+    arrays = first.filter(first[_LINE].re_search(_BEGIN_OF_ARRAY))
+    found = connection.execute(arrays.order_by(SOURCE_FILE).limit(1))[_LINE].to_list()
+    if not found:
+        return
+    if re.search(r"[{,]\s*u?'", found[0]):
+        convert = (
+            "python -c 'import ast, json, sys; [print(json.dumps(row)) for row in ast.literal_eval(sys.stdin.read())]'"
+        )
+    else:
+        convert = "jq -c '.[]'"
+    raise InputError(f"{shown} is one JSON array; write one object per line, such as `{convert}` does.")
+
+
+def _parts(objects: ir.Table, keys: Sequence[str], connection: DuckDB) -> dict[str, tuple[str, ...]]:
+    """The keys of those values that are objects themselves, by the first lines; none of objects with many keys, which
+    are rather lists of something."""
+    first = store("json_lines_first", objects.select(_LINE).limit(_PROBED_LINES), connection)
+    kinds = {
+        f"n{place}": (json_type_at(first[_LINE], json_pointer(theirs)) == "OBJECT").any()
+        for place, theirs in enumerate(keys)
+    }
+    found = connection.to_pyarrow(ibis.struct(kinds)).as_py() if kinds else {}
+    parts = {}
+    for place, theirs in enumerate(keys):
+        if found[f"n{place}"]:
+            inner = first.select(key=json_keys_at(first[_LINE], json_pointer(theirs)).unnest()).distinct()
+            names = connection.execute(inner.order_by("key"))["key"].to_list()
+            if len(names) <= _MOST_PARTS:
+                parts[theirs] = tuple(names)
+    drop_stored("json_lines_first", connection)
+    return parts
+
+
+def _is_wrapped(parts: Sequence[str]) -> bool:
+    """Whether an object is a single value with its type, as MongoDB writes it."""
+    return bool(parts) and all(part.startswith("$") for part in parts)
+
+
+def _value(line: ir.StringValue, theirs: str, parts: Sequence[str]) -> ir.StringValue:
+    pointer = json_pointer(theirs)
+    if not _is_wrapped(parts):
+        return json_extract_string(line, pointer)
+    inside = [pointer + json_pointer(part) for part in parts]
+    # The number of milliseconds of a date may be an object once more.
+    deeper = [each + json_pointer("$numberLong") for each in inside]
+    return ibis.coalesce(*(json_extract_string(line, each) for each in (*deeper, *inside, pointer)))
 
 
 def _notes(num_literals: int, shown: str) -> tuple[str, ...]:
@@ -144,6 +212,14 @@ def json_type(document: dt.json) -> str: ...  # type: ignore[empty-body]
 
 @ibis.udf.scalar.builtin
 def json_keys(document: str) -> list[str]: ...  # type: ignore[empty-body]
+
+
+@ibis.udf.scalar.builtin(name="json_type")
+def json_type_at(document: str, pointer: str) -> str: ...  # type: ignore[empty-body]
+
+
+@ibis.udf.scalar.builtin(name="json_keys")
+def json_keys_at(document: str, pointer: str) -> list[str]: ...  # type: ignore[empty-body]
 
 
 @ibis.udf.scalar.builtin

@@ -74,7 +74,7 @@ def read_kuairand(connection: DuckDB, *, folder: str | Path) -> RawLog:
     raw = RawLog(
         _name(logs),
         rows.drop(_LENGTH, _CLICKED, _HATED),
-        _videos(described.rows),
+        _videos(described.rows, connection),
         read.rejected,
         "milliseconds",
         LICENSE,
@@ -108,9 +108,9 @@ def _watch_ratio(rows: ir.Table) -> ir.FloatingValue:
     return (length > 0).ifelse((played / length).round(4), ibis.null("float64"))
 
 
-def _videos(rows: ir.Table) -> ir.Table:
+def _videos(rows: ir.Table, connection: DuckDB) -> ir.Table:
     """Bare numbers mean nothing to a reader, so tags say what they number."""
-    tags = read_tags(rows[TAGS], ",").filter(lambda tag: tag.strip() != "").map(lambda tag: "category " + tag.strip())
+    tags = read_tags(rows[TAGS], ",", connection).map(lambda tag: "category " + tag.strip())
     author = ibis.array([ibis.literal("author ") + rows[_AUTHOR]]).filter(lambda name: name.notnull())
     none = ibis.literal([], "array<string>")
     tagged = ibis.coalesce(tags, none).concat(author)

@@ -21,6 +21,7 @@ class NamedRows(ReadRows):
             no header.
         spaced (`tuple[str, ...]`): Those of `columns` whose values are words with spaces between, as RecBole's
             header says of them (`genre:token_seq`).
+        objects (`tuple[str, ...]`): Those of `columns` that hold objects, whose parts are columns such as `user.id`.
         notes (`tuple[str, ...]`): What had to be assumed, a sentence each.
         shown (`str`): The file or glob as the user wrote it.
         scan ([`ParquetScan`] or `None`): What `rows` is a view of, where nothing was stored.
@@ -31,6 +32,7 @@ class NamedRows(ReadRows):
     folder_columns: tuple[str, ...] = ()
     like_values: tuple[str, ...] = ()
     spaced: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     shown: str = ""
     scan: ParquetScan | None = None

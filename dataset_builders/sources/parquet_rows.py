@@ -6,7 +6,7 @@ numbers above 2^53 beside floats would silently become one another.
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import duckdb
@@ -63,6 +63,20 @@ def read_parquet_rows(connection: DuckDB, name: str, paths: Sequence[str], shown
     rejected = ibis.memtable([], schema=QUARANTINE_TYPES)
     counted = sum(file.rows for file in files)
     return NamedRows(rows, rejected, counted, columns, doubled, shown=shown, scan=scan)
+
+
+def with_parts(read: NamedRows) -> NamedRows:
+    """The rows with the parts of objects as columns of their own, such as `user.id`."""
+    rows, columns = read.rows, dict(read.columns)
+    objects = tuple(theirs for theirs, ours in columns.items() if rows[ours].type().is_struct())
+    for theirs in objects:
+        value = rows[columns[theirs]]
+        inner = {f"{theirs}.{part}": value[part] for part in value.type().names}
+        new = [name for name in inner if name not in columns]
+        places = {name: f"part{len(columns) + place}" for place, name in enumerate(new)}
+        rows = rows.mutate(**{ours: inner[name] for name, ours in places.items()})
+        columns |= places
+    return replace(read, rows=rows, columns=columns, objects=objects)
 
 
 def _layouts(connection: DuckDB, paths: Sequence[str]) -> tuple[list[_Layout], tuple[ScannedFile, ...]]:

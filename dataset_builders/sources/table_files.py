@@ -30,7 +30,7 @@ from .delimited import (
 )
 from .json_lines import read_json_lines
 from .named_rows import NamedRows
-from .parquet_rows import read_parquet_rows
+from .parquet_rows import read_parquet_rows, with_parts
 from .records import open_text
 
 LEFT_OUT = "-"
@@ -58,6 +58,8 @@ _DOUBLE_COLON = "::"
 _WRITTEN_DELIMITERS = {"\\t": "\t", "\\x01": "\x01", "tab": "\t", "space": " "}
 _MAX_DELIMITER = 4  # bytes that DuckDB takes
 _TYPED = re.compile(r"(.+):(token|token_seq|float|float_seq)")
+_SHOWN_CHARS = 60
+_FEW_ROWS = 3
 _HEAD_CHARS, _HEAD_LINES = 1 << 20, 100
 _NUMBER_OR_DATE = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?|\d{4}-\d\d-\d\d.*|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}.*")
 _DIGITS = re.compile(r"\d+")
@@ -164,16 +166,12 @@ def _read_parquet(connection: DuckDB, name: str, paths: Sequence[str], shown: st
     if values:
         scan = scan.with_constants(values)
         rows = scan.create_view(connection)
-    if not in_place:
-        with naming_broken_file(scan, connection):
-            rows = store(f"{name}_rows", rows, connection)
-    return replace(
-        read,
-        rows=rows,
-        columns={**read.columns, **columns},
-        folder_columns=tuple(columns),
-        scan=scan if in_place else None,
-    )
+    known = {**read.columns, **columns}
+    read = with_parts(replace(read, rows=rows, columns=known, folder_columns=tuple(columns), scan=scan))
+    if in_place:
+        return read
+    with naming_broken_file(scan, connection):
+        return replace(read, rows=store(f"{name}_rows", read.rows, connection), scan=None)
 
 
 def _folder_columns(read: NamedRows, paths: Sequence[PurePath]) -> tuple[dict[str, str], dict[str, list[str | None]]]:
@@ -275,6 +273,7 @@ def _read_csv(
                     f"{path} has different columns than {paths[0]}; all files of one glob must have the same columns."
                 )
         delimiter, names = heads[0]
+        _refuse_short_header(paths[0], delimiter, names)
     else:
         names = ["" if theirs == LEFT_OUT else theirs for theirs in header]
         delimiter = _delimiter_of_rows(paths[0], header, delimiter)
@@ -288,6 +287,16 @@ def _read_csv(
     return NamedRows(
         read.rows, read.rejected, read.counted, columns, doubled, like_values=like_values, spaced=spaced or ()
     )
+
+
+def _refuse_short_header(path: Path, delimiter: str, names: Sequence[str]) -> None:
+    """Refuse a file each of whose first rows has one value more than the header has names."""
+    rows = _rows_below(path, delimiter)
+    if len(rows) >= _FEW_ROWS and all(len(row) == len(names) + 1 and row[-1] for row in rows):
+        raise InputError(
+            f"The header of {path} has {len(names)} names, and every row has one value more, as R's write.table "
+            "writes row names. Write the file with col.names = NA, or put a name for the first column into the header."
+        )
 
 
 def _without_types(names: Sequence[str]) -> tuple[list[str], tuple[str, ...] | None]:
@@ -311,6 +320,11 @@ def _header(path: Path, delimiter: str | None) -> tuple[str, list[str]]:
     """The delimiter that cuts the first line into most columns, and the columns."""
     cut = _cut_first_line(path, delimiter)
     best = max(cut, key=lambda each: len(cut[each]))
+    if len(cut[best]) == 1 and cut[best][0].startswith("#"):
+        raise InputError(
+            f"{path} begins with a comment, {cut[best][0][:_SHOWN_CHARS]!r}. Delete it; the first line must name the "
+            "columns."
+        )
     return best, cut[best]
 
 
@@ -333,6 +347,10 @@ def _cut_first_line(path: Path, delimiter: str | None) -> dict[str, list[str]]:
     line = _first_line(path)
     if not line.strip():
         raise InputError(f"{path} begins with an empty line; its first line must name the columns.")
+    if re.fullmatch(r"(?i)sep=.", line.strip()):
+        raise InputError(
+            f"{path} begins with {line.strip()!r}, a line for Excel. Delete it; the next line names the columns."
+        )
     if delimiter is not None:
         delimiters: tuple[str, ...] = (delimiter,)
     elif line.count(_DOUBLE_COLON) > 1:
@@ -351,15 +369,21 @@ def _cut_lines(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
 
 def _like_values(path: Path, delimiter: str, names: Sequence[str]) -> tuple[str, ...]:
     """Which names are a number or a date, or look like what is below them: of a file whose first line is a row."""
+    rows = [
+        row for row in _rows_below(path, delimiter) if row != names
+    ]  # a header in the middle is that of another file, put behind
+    values = {theirs: [row[place] for row in rows if place < len(row)] for place, theirs in enumerate(names)}
+    return tuple(theirs for theirs in names if theirs and _is_like(theirs, values[theirs]))
+
+
+def _rows_below(path: Path, delimiter: str) -> list[list[str]]:
+    """The values of the first rows below the header; none where Python's reader finds one too long."""
     with open_text(path, "utf-8-sig") as file:
         lines = list(islice((line[:_HEAD_CHARS].replace("\0", "") for line in file), _HEAD_LINES + 1))[1:]
     try:
-        below = [[value.strip() for value in row] for row in _cut_lines(lines, delimiter)]
-    except csv.Error:  # a value that Python's reader finds too long
-        below = []
-    rows = [row for row in below if row != names]  # a header in the middle is that of another file, put behind
-    values = {theirs: [row[place] for row in rows if place < len(row)] for place, theirs in enumerate(names)}
-    return tuple(theirs for theirs in names if theirs and _is_like(theirs, values[theirs]))
+        return [[value.strip() for value in row] for row in _cut_lines(lines, delimiter)]
+    except csv.Error:
+        return []
 
 
 def _is_like(name: str, values: Sequence[str]) -> bool:

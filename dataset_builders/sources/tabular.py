@@ -281,15 +281,18 @@ def read_tabular(
         catalogue, broken_notes = _without_undecodable(catalogue, items or "", connection)
         if (theirs.get(TAGS) or _recognised(TAGS, list(described.columns))) in described.spaced:
             tag_separator = " "
-        own_notes = _check_own_catalogue(catalogue.rows, interactions, connection) if items == interactions else ()
+        tag_notes = _unseparated_notes(catalogue.rows, tag_separator, connection)
+        is_own = items == interactions
+        own_notes = _check_repeated(catalogue.rows, items or "", connection, refuse=is_own)
+        notes = (*found.notes, *described.notes, *id_notes, *own_notes, *tag_notes, *broken_notes)
         return RawLog(
             name,
             log.rows,
-            with_spoken_titles(_with_lists_read(catalogue.rows, tag_separator)),
+            with_spoken_titles(_with_lists_read(catalogue.rows, tag_separator, connection)),
             log.rejected,
             time_format,
             OWN_LOG,
-            notes=tuple(dict.fromkeys((*found.notes, *described.notes, *id_notes, *own_notes, *broken_notes))),
+            notes=tuple(dict.fromkeys(notes)),
             rejected_items=catalogue.rejected,
             counted=log.counted,
             counted_items=catalogue.counted,
@@ -378,9 +381,21 @@ def _renamed(
         raise _headerless(log, ours, flags.columns)
     if missing:
         raise _missing(log, missing, flags, connection)
+    for our_name in required:
+        if found[our_name] in log.objects:
+            raise _object(log, our_name, str(found[our_name]), flags)
     named = {our_name: log.rows[log.columns[theirs]] for our_name, theirs in found.items() if theirs is not None}
     places = [name for name in (SOURCE_FILE, SOURCE_ROW, SOURCE_PLACE) if name in log.rows.columns]
     return ReadRows(log.rows.select(*places, **named), log.rejected, log.counted)
+
+
+def _object(log: NamedRows, our_name: str, theirs: str, flags: _Flags) -> InputError:
+    """What to say of a column that holds objects where one value is needed."""
+    parts = [name for name in log.columns if name.startswith(f"{theirs}.")]
+    return InputError(
+        f"{log.shown} has objects in {theirs!r}, and {our_name} must be one value. Name the part that it is: "
+        f"{flags.map} {our_name}={parts[0] if parts else 'COLUMN'}; the parts are {', '.join(parts) or 'none'}."
+    )
 
 
 def _missing(log: NamedRows, missing: Sequence[str], flags: _Flags, connection: DuckDB) -> InputError:
@@ -425,11 +440,17 @@ def _with_shared_id(
     return dict(ours), dict(theirs), ()
 
 
-def _check_own_catalogue(items: ir.Table, shown: str, connection: DuckDB) -> tuple[str, ...]:
-    """Compare what the rows of a log that is its own catalogue say of one item.
+def _check_repeated(items: ir.Table, shown: str, connection: DuckDB, *, refuse: bool) -> tuple[str, ...]:
+    """Compare what several rows of a catalogue say of one item.
+
+    Args:
+        items (`ibis.Table`): The catalogue.
+        shown (`str`): What messages call it.
+        connection (`ibis.backends.duckdb.Backend`): Where the rows are.
+        refuse (`bool`): Whether most items may not disagree, because the catalogue is the log itself.
 
     Returns:
-        `tuple[str, ...]`: A note where few items have several titles or descriptions.
+        `tuple[str, ...]`: A note where items have several titles or descriptions.
 
     Raises:
         InputError: Most have, so that what is called a title is none: a review has a headline too.
@@ -451,7 +472,7 @@ def _check_own_catalogue(items: ir.Table, shown: str, connection: DuckDB) -> tup
             f"{count:,} of {repeated:,} items that occur more than once in {shown} have several values of {name}: "
             f"{example[ITEM_ID]!r} has {str(example['one'])[:_SHOWN]!r} and {str(example['other'])[:_SHOWN]!r}"
         )
-        if count > 1 and 2 * count > repeated:
+        if refuse and count > 1 and 2 * count > repeated:
             raise InputError(
                 f"{said}. The column therefore describes records, not items. Leave it out with --map-items {name}=-, "
                 "or give a catalogue with --items."
@@ -544,13 +565,37 @@ def _check_names(names: Iterable[str], known: Sequence[str], what: str) -> None:
 
 
 _UNDECODED = "\ufffd"
+_OTHER_SEPARATORS = (",", ";", "/")
 
 
-def _with_lists_read(items: ir.Table, separator: str) -> ir.Table:
+def _with_lists_read(items: ir.Table, separator: str, connection: DuckDB) -> ir.Table:
     """Items whose tags are lists, and whose titles, series and descriptions are none."""
-    read = {TAGS: read_tags(items[TAGS], separator)} if TAGS in items.columns else {}
-    read |= {name: read_joined(items[name]) for name in (TITLE, SERIES, DESCRIPTION) if name in items.columns}
+    read = {TAGS: read_tags(items[TAGS], separator, connection)} if TAGS in items.columns else {}
+    texts = [name for name in (TITLE, SERIES, DESCRIPTION) if name in items.columns]
+    read |= {name: read_joined(items[name], connection) for name in texts}
     return items.mutate(**read) if read else items
+
+
+def _unseparated_notes(items: ir.Table, separator: str, connection: DuckDB) -> tuple[str, ...]:
+    """A note where no tags have their separator between them, and most have another one."""
+    if TAGS not in items.columns or not items[TAGS].type().is_string():
+        return ()
+    text = items[TAGS].strip().nullif("")
+    plain = ~text.re_search(r"^[\[({]")
+    facts = {
+        "rows": text.count(),
+        "separated": text.contains(separator).any(),
+        **{sign: (plain & text.contains(sign)).sum() for sign in _OTHER_SEPARATORS},
+        **{f"with {sign}": text.min(where=plain & text.contains(sign)) for sign in _OTHER_SEPARATORS},
+    }
+    found = connection.to_pyarrow(ibis.struct(facts)).as_py()
+    often = max(_OTHER_SEPARATORS, key=lambda sign: found[sign] or 0)
+    if found["separated"] or 2 * (found[often] or 0) <= found["rows"]:
+        return ()
+    return (
+        f"Tags such as {found[f'with {often}'][:_SHOWN]!r} are read as one tag. If {often!r} separates them, pass "
+        f"--tag-separator {often!r}.",
+    )
 
 
 def _without_undecodable(items: ReadRows, shown: str, connection: DuckDB) -> tuple[ReadRows, tuple[str, ...]]:

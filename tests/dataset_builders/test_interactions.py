@@ -198,7 +198,7 @@ def test_ids_that_a_spreadsheet_rounded_are_no_item(connection):
         canonicalize(raw_log([{"item_id": "8,80123E+12"}]), connection)
     log = canonicalize(raw_log([{}, {"item_id": "8.8e+12"}]), connection)
     assert log.notes[0].startswith(
-        "1 rows were set aside because their ids were rounded by a spreadsheet or stored as decimal numbers."
+        "1 row was set aside because of ids that were rounded by a spreadsheet or stored as decimal numbers."
     )
 
 

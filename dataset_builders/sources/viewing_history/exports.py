@@ -20,9 +20,9 @@ _HTML_HISTORY = re.compile(r"^\s*<.*(content-cell|youtube\.com)", re.DOTALL)
 # The two columns of NetflixViewingHistory.csv in the languages of its website.
 _NETFLIX_TITLE = re.compile(
     "title|titel|titre|título|titolo|tytuł|název|názov|cím|otsikko|nimike|tittel|titlu|naslov|başlık|название|назва|"
-    "заглавие|τίτλος"
+    "заглавие|τίτλος|タイトル|片名|標題|标题|제목"
 )
-_NETFLIX_DATE = re.compile("date|datum|fecha|data|dato|päivämäärä|dátum|dată|tarih|дата|ημερομηνία")
+_NETFLIX_DATE = re.compile("date|datum|fecha|data|dato|päivämäärä|dátum|dată|tarih|дата|ημερομηνία|日付|日期|날짜")
 
 
 @dataclass(frozen=True)
