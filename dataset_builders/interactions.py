@@ -8,6 +8,7 @@ a build stops where that does not hold. Rows of the catalogue have an identity o
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -18,7 +19,6 @@ import ibis.expr.types as ir
 from .build_options import BuildOptions
 from .catalogue import to_items, without_item_id
 from .cells.log_times import (
-    EARLIEST_TIME,
     END_OF_TIME,
     ReadTimes,
     is_odd_number,
@@ -166,6 +166,7 @@ def canonicalize(
         kept.append(FILE_ORDER)
     merged = store("interactions", _merged(good, file_order, raw.order), connection)
     counts = _count_rows(raw, merged, quarantine, connection)
+    late_notes = _late_notes(merged, connection)
     drop_stored("judged_interactions", connection)
     interactions = merged.select(*kept)
     if options.filters:
@@ -177,7 +178,7 @@ def canonicalize(
     catalogue_counts = _count_catalogue(raw, items_quarantine, item_counts["merged_items"], machine)
     counts = {**counts, **item_counts, **catalogue_counts}
     known = () if raw.items is None else check_catalogue(raw.items, used, machine)
-    notes = (*id_notes, *times.notes, *_number_notes(numbers), *_aside_notes(counts), *known)
+    notes = (*id_notes, *times.notes, *late_notes, *_number_notes(numbers), *_aside_notes(counts), *known)
     return CanonicalLog(interactions, items, quarantine, items_quarantine, counts, notes)
 
 
@@ -210,6 +211,21 @@ def _merged(rows: ir.Table, file_order: bool, order: str) -> ir.Table:
     if order == "file":
         return rows.select(*INTERACTION_COLUMNS, FILE_ORDER, copies=ibis.literal(1, "int64"))
     return rows.group_by(*INTERACTION_COLUMNS).agg(copies=rows.count(), file_order=rows[FILE_ORDER].min())
+
+
+def _late_notes(rows: ir.Table, connection: Tables) -> tuple[str, ...]:
+    """A note where something happened after tomorrow: then the dates of a log are read in a wrong order."""
+    tomorrow = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=2)
+    late = rows[TIMESTAMP] >= tomorrow
+    facts = {"count": late.sum(), "latest": rows[TIMESTAMP].max(where=late).cast("string")}
+    found = connection.to_pyarrow(ibis.struct(facts)).as_py()
+    if not found["count"]:
+        return ()
+    return (
+        f"{found['count']:,} row{'s are' if found['count'] > 1 else ' is'} dated after tomorrow, the latest "
+        f"{found['latest'][:10]}. If dates are read in the wrong order, specify --day-first, --month-first or "
+        "--time-format.",
+    )
 
 
 def _read_numbers(raw: RawLog, rows: ir.Table, connection: Tables) -> dict[str, ReadNumbers]:
@@ -277,7 +293,7 @@ def _judge(rows: ir.Table, times: ReadTimes, numbers: Mapping[str, ReadNumbers],
         DEVICE: plain_text(rows[DEVICE]),
     }
     as_it_came = ibis.struct({name: rows[name].cast("string") for name in INTERACTION_COLUMNS})
-    reason = _reason(rows, typed, raw)
+    reason = _reason(rows, typed, raw, times.earliest)
     places = [name for name in rows.columns if name not in INTERACTION_COLUMNS]
     judged = rows.select(*places, **typed, reason=reason, raw=as_it_came)
     return judged.mutate(
@@ -286,8 +302,8 @@ def _judge(rows: ir.Table, times: ReadTimes, numbers: Mapping[str, ReadNumbers],
     )
 
 
-def _reason(rows: ir.Table, typed: Mapping[str, ir.Value], raw: RawLog) -> ir.StringValue:
-    too_early, too_late = typed[TIMESTAMP] < EARLIEST_TIME, typed[TIMESTAMP] >= END_OF_TIME
+def _reason(rows: ir.Table, typed: Mapping[str, ir.Value], raw: RawLog, earliest: datetime) -> ir.StringValue:
+    too_early, too_late = typed[TIMESTAMP] < earliest, typed[TIMESTAMP] >= END_OF_TIME
     holds = {
         BROKEN_ENCODING: _is_broken(rows),
         EMPTY_USER: typed[USER_ID].isnull(),

@@ -19,12 +19,22 @@ from .written_times import (
 
 # Clocks that were never set say 1970-01-01, give or take a time zone.
 EARLIEST_TIME = datetime(1970, 1, 2, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 END_OF_TIME = datetime(2100, 1, 1, tzinfo=timezone.utc)
 
 _PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 _MAX_SECONDS = 10**10  # the year 2286: past END_OF_TIME, and in microseconds still exact as a float64
 _ODD_SECONDS = 10**8  # March 1973: milliseconds read as seconds are later, seconds read as milliseconds earlier
 _SPREADSHEET_EPOCH = 25_569  # days from 1899-12-30, where spreadsheets begin, to 1970
+_EXACT_FLOAT32 = 2**24  # from here on neighbours are one number
+_ROUNDED = r"^\s*\d(?:[.,]\d{1,5})?[eE]\+0?1\d\s*$|^\s*\d[.,]\d{6}E\+1\d\s*$"
+"""A long number that lost digits: `1.71452E+12`. With six digits behind the point and a small e it may be whole: R and
+Python leave out zeros, as in `1.714608e+12`, a midnight."""
+_SHORT_DATES = {
+    "%y%m%d": r"^\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$",
+    "%Y%m": r"^(?:19|20)\d\d(?:0[1-9]|1[0-2])$",
+}
+"""Dates without dashes that are small numbers: 240501, 202405."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +44,12 @@ class ReadTimes:
     Args:
         times (`ibis.TimestampColumn`): In UTC; null where a value cannot be read.
         notes (`tuple[str, ...]`): What had to be assumed, a sentence each.
+        earliest (`datetime`): Before that nothing can have happened.
     """
 
     times: ir.TimestampValue
     notes: tuple[str, ...] = ()
+    earliest: datetime = EARLIEST_TIME
 
 
 def parse_times(column: ir.Value, time_format: str, connection: Tables) -> ReadTimes:
@@ -78,24 +90,25 @@ def parse_times(column: ir.Value, time_format: str, connection: Tables) -> ReadT
     if time_format == "spreadsheet":
         return ReadTimes(_from_seconds((_numbers(column) - _SPREADSHEET_EPOCH) * 86_400))
     if time_format not in ("auto", "iso"):
-        return _in_one_unit(_numbers(column), time_format, connection)
-    found = _spellings(text, connection)
+        return _in_one_unit(column, time_format, connection)
+    found = _spellings(column, text, connection)
+    notes = _rounding_notes(found)
     written = parse_written_times(_whole(text)) if found["other"] or found["digits"] else _iso(text)
     if time_format == "iso":
         return ReadTimes(written)
-    numbers = _numbers(column) if found["other"] else column.try_cast("float64")
+    numbers = _numbers(column) if found["other"] or found["rounded"] else column.try_cast("float64")
     if found["digits"]:
         numbers = _whole(text).re_search(DIGITS).ifelse(ibis.null("float64"), numbers)
-    read = _each_in_its_unit(numbers, _whole(text), connection)
-    return ReadTimes(numbers.isnull().ifelse(written, read.times), read.notes)
+    read = _each_in_its_unit(numbers, _whole(text), connection, coarse=column.type().is_float32())
+    return ReadTimes(numbers.isnull().ifelse(written, read.times), (*notes, *read.notes))
 
 
-def _spellings(text: ir.StringValue, connection: Tables) -> dict[str, bool]:
+def _spellings(column: ir.Value, text: ir.StringValue, connection: Tables) -> dict[str, Any]:
     """Whether any time is fourteen digits, or neither a number nor plain ISO 8601; most logs need no longer look."""
-    named_zone = text.right(1).between("A", "Y")  # but for Z; a database has its own mind of EST and BST
+    named_zone = text.right(1).upper().between("A", "Y")  # but for Z; a database has its own mind of EST and BST
     other = (text != "") & text.try_cast("float64").isnull() & (_iso(text).isnull() | named_zone)
     facts = {"digits": (text.length().between(14, 20) & _whole(text).re_search(DIGITS)).any(), "other": other.any()}
-    return connection.to_pyarrow(ibis.struct(facts)).as_py()
+    return connection.to_pyarrow(ibis.struct({**facts, **_rounding_facts(column)})).as_py()
 
 
 def _iso(text: ir.StringValue) -> ir.TimestampValue:
@@ -111,12 +124,33 @@ def is_odd_number(column: ir.Value, time_format: str) -> ir.BooleanValue:
 
 
 def _numbers(column: ir.Value) -> ir.FloatingValue:
-    """Numbers, also with a decimal comma."""
+    """Numbers, also with a decimal comma; null where one was rounded."""
     numbers = column.try_cast("float64")
     if not column.type().is_string():
         return numbers
     point = column.re_replace(r"^(\s*\d+),(\d+\s*)$", r"\1.\2")
-    return ibis.coalesce(numbers, point.try_cast("float64"))
+    return _is_rounded(column).ifelse(ibis.null("float64"), ibis.coalesce(numbers, point.try_cast("float64")))
+
+
+def _is_rounded(column: ir.StringValue) -> ir.BooleanValue:
+    # Not `&`, which would search every number.
+    return column.contains("+").ifelse(column.re_search(_ROUNDED), False)
+
+
+def _rounding_facts(column: ir.Value) -> dict[str, ir.Value]:
+    if not column.type().is_string():
+        return {"rounded": ibis.literal(0), "rounded_example": ibis.literal("")}
+    rounded = _is_rounded(column)
+    return {"rounded": rounded.sum(), "rounded_example": column.min(where=rounded)}
+
+
+def _rounding_notes(found: dict[str, Any]) -> tuple[str, ...]:
+    if not found["rounded"]:
+        return ()
+    return (
+        f"{int(found['rounded']):,} times such as {found['rounded_example'].strip()!r} were rounded, as spreadsheets "
+        "do with long numbers, and are not read. Export the column as text.",
+    )
 
 
 def _whole(text: ir.StringValue) -> ir.StringValue:
@@ -128,20 +162,45 @@ def _from_seconds(seconds: ir.FloatingValue) -> ir.TimestampValue:
     return seconds.clip(lower=-_MAX_SECONDS, upper=_MAX_SECONDS).cast(UTC_MICROSECONDS)
 
 
-def _in_one_unit(numbers: ir.FloatingValue, unit: str, connection: Tables) -> ReadTimes:
-    """Numbers in the unit that the user named; what is a time in another one only cannot be read."""
+def _in_one_unit(column: ir.Value, unit: str, connection: Tables) -> ReadTimes:
+    """Numbers in the unit that the user named; what is a time in another one only cannot be read. Where all of them
+    lie within three years, they count from the beginning of the log, and none is too early."""
+    numbers = _numbers(column)
     seconds = numbers / _PER_SECOND[unit]
-    median = connection.execute(seconds.median(where=_is_plausible(seconds)))
+    facts = {
+        "median": seconds.median(where=_is_plausible(seconds)),
+        "latest": seconds.max(),
+        **_rounding_facts(column),
+    }
+    found = connection.to_pyarrow(ibis.struct(facts)).as_py()
+    median = found["median"]
+    notes = _rounding_notes(found)
+    if column.type().is_float32():
+        notes += _float32_notes(median and median * _PER_SECOND[unit])
     coarser = numbers / (_PER_SECOND[unit] / 1000)
     meant = seconds.between(EARLIEST_TIME.timestamp(), _ODD_SECONDS) & coarser.between(
         _ODD_SECONDS, END_OF_TIME.timestamp()
     )
     read = meant.ifelse(ibis.null("float64"), seconds) if unit != "seconds" else seconds
-    return ReadTimes(_from_seconds(_without_odd_ones(read, median)))
+    from_zero = found["latest"] is not None and found["latest"] < _ODD_SECONDS
+    earliest = _EPOCH if from_zero else EARLIEST_TIME
+    return ReadTimes(_from_seconds(_without_odd_ones(read, median)), notes, earliest)
 
 
-def _each_in_its_unit(numbers: ir.FloatingValue, digits: ir.StringValue, connection: Tables) -> ReadTimes:
-    """Each number in the one unit in which it lies between 1973 and 5138; earlier ones are seconds."""
+def _float32_notes(median: float | None) -> tuple[str, ...]:
+    if median is None or not median > _EXACT_FLOAT32:
+        return ()
+    return (
+        "Times are stored as 32-bit decimal numbers, which keep a time since 1970 only to about two minutes: what "
+        "happened within that has lost its order. Store the column as whole or 64-bit numbers.",
+    )
+
+
+def _each_in_its_unit(
+    numbers: ir.FloatingValue, digits: ir.StringValue, connection: Tables, *, coarse: bool
+) -> ReadTimes:
+    """Each number in the one unit in which it lies between 1973 and 5138; earlier ones are seconds. `coarse` says that
+    they are stored with 32 bits."""
     bounds = {unit: 1e11 * per_second for unit, per_second in _PER_SECOND.items()}
     units = [(numbers < bound, unit) for unit, bound in bounds.items()]
     seconds = ibis.cases(
@@ -160,8 +219,10 @@ def _each_in_its_unit(numbers: ir.FloatingValue, digits: ir.StringValue, connect
     if found["median"] is None or found["median"] != found["median"]:
         return ReadTimes(_from_seconds(seconds))
     _refuse_dates(found["median"], bool(found["hours"]))
-    _refuse_early_seventies(found["median"], found["seconds"])
-    return ReadTimes(_from_seconds(_without_odd_ones(seconds, found["seconds"])), _unit_note(found))
+    if found["seconds"] < _ODD_SECONDS:
+        raise _early_seventies(found["median"], found["seconds"], _short_dates(numbers, digits, connection))
+    notes = (*_unit_note(found), *(_float32_notes(found["median"]) if coarse else ()))
+    return ReadTimes(_from_seconds(_without_odd_ones(seconds, found["seconds"])), notes)
 
 
 def _is_plausible(seconds: ir.FloatingValue) -> ir.BooleanValue:
@@ -188,15 +249,25 @@ def _unit_note(found: dict[str, Any]) -> tuple[str, ...]:
     return (f"{listed}, the others in {most}: each value is a plausible time in only one unit.",)
 
 
-def _refuse_early_seventies(median: float, seconds: float) -> None:
-    """Stop where most times would be of a year that nobody meant: nobody logged then."""
-    if seconds < _ODD_SECONDS:
-        read = datetime.fromtimestamp(seconds, timezone.utc)
-        raise InputError(
-            f"Times such as {median:.0f} would be in {read:%B %Y} as seconds since 1970. If they count from the "
-            "beginning of the log, say --time-format seconds or milliseconds; if they are days of a spreadsheet, "
-            "--time-format spreadsheet."
-        )
+def _short_dates(numbers: ir.FloatingValue, digits: ir.StringValue, connection: Tables) -> tuple[str, ...]:
+    """The formats of `_SHORT_DATES` that every number fits."""
+    fits = {
+        f"fits{place}": digits.re_search(pattern).all(where=numbers.notnull())
+        for place, pattern in enumerate(_SHORT_DATES.values())
+    }
+    found = connection.to_pyarrow(ibis.struct(fits)).as_py()
+    return tuple(written for written, fit in zip(_SHORT_DATES, found.values(), strict=True) if fit)
+
+
+def _early_seventies(median: float, seconds: float, dates: tuple[str, ...]) -> InputError:
+    """What to say where most times would be of a year that nobody meant: nobody logged then."""
+    read = datetime.fromtimestamp(seconds, timezone.utc)
+    hint = f"If they are dates without dashes, say --time-format {' or '.join(dates)}; if" if dates else "If"
+    return InputError(
+        f"Times such as {median:.0f} would be in {read:%B %Y} as seconds since 1970. {hint} they count from the "
+        "beginning of the log, say --time-format seconds or milliseconds; if they are days of a spreadsheet, "
+        "--time-format spreadsheet."
+    )
 
 
 def _refuse_dates(median: float, hours: bool) -> None:

@@ -31,46 +31,98 @@ _TIDY = (
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 _MONTH = "(?:" + "|".join(f"{name[:3]}(?:{name[3:]})?" for name in _MONTHS.split("|")) + r"|Sept)\.?"
 _DAY = r"(\d{1,2})(?:st|nd|rd|th)?"
+_YEAR_END = r"(\s|$)"  # not the minutes of a clock
 _WORDS = (
     (r"(?i)^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,?\s+", ""),
     (rf"(?i)^\W*(?:[a-z]+:?\s+)*?({_MONTH}\s+{_DAY}\b|{_DAY}[\s/.-]+{_MONTH}\b)", r"\1"),  # Reviewed on May 1, 2024
     (r"[\].]$", ""),
     (r"\s*\([^)]*\)$", ""),  # JavaScript: GMT-0700 (Pacific Daylight Time)
     (r"(\d{4}):(\d\d:\d\d)", r"\1 \2"),  # Apache: 01/May/2024:17:07:09
-    (rf"(?i)^{_DAY}[\s/.-]+({_MONTH})[\s/.,-]+(\d{{4}})\b", r"\3 \2 \1"),
-    (rf"(?i)^{_DAY}-({_MONTH})-(\d\d)\b", r"20\3 \2 \1"),  # Oracle: 01-MAY-24 05.07.09.123 PM
+    (rf"(?i)^{_DAY}[\s/.-]*({_MONTH})[\s/.,-]*(\d{{4}})\b", r"\3 \2 \1"),  # SAS: 01MAY2024:17:07:09
+    (rf"(?i)^{_DAY}[\s/.-]*({_MONTH})[\s/.,-]*(69|[7-9]\d){_YEAR_END}", r"19\3 \2 \1\4"),  # as strptime's %y
+    (rf"(?i)^{_DAY}[\s/.-]*({_MONTH})[\s/.,-]*(\d\d){_YEAR_END}", r"20\3 \2 \1\4"),  # Oracle: 01-MAY-24 05.07 PM
     (r"(\d\d)\.(\d\d)\.(\d\d(?:\.\d+)?\s+[AP]M)", r"\1:\2:\3"),
     (rf"(?i)^(\d{{4}})[\s/.-]+({_MONTH})[\s/.-]+(\d{{1,2}})\b", r"\1 \2 \3"),
     (rf"(?i)^({_MONTH})\s+{_DAY},?\s+(\d{{4}})\b", r"\3 \1 \2"),
     (rf"(?i)^({_MONTH})\s+(\d{{1,2}})\s+([\d:.]+)(.*?)\s+(\d{{4}})$", r"\5 \1 \2 \3\4"),  # ctime, Goodreads
     (r"^(\d{4} [A-Za-z]{3})[a-z]*\.?", r"\1"),
     (r",|\bat\b", " "),
-    (r"(?i)\s*([ap])\.?m\b\.?", r" \1M"),
+    (r"(?i)(\d)\s*([ap])\.?\s?m\b\.?", r"\1 \2M"),
     (r"(?i)\s*(?:UTC|GMT|Z)$", ""),
     (r"(?i)\s*(?:UTC|GMT)?([+-]\d\d):?(\d\d)$", r" \1\2"),
     (r"\s+", " "),
+    (r"^\d{1,3} .*", ""),  # strptime would take a day for a year
+    # Each with a zone: where one of several formats has none, DuckDB takes the zone of an earlier row.
+    (r"(.)$", r"\1 +0000"),
+    (r"( [+-]\d{4}) \+0000$", r"\1"),
 )
-_HAS_MONTH = rf"(?i)(?:^|[\s/.\[-])(?:{_DAY}[\s/.-]+)?{_MONTH}[\s/.,-]"
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %I:%M:%S.%f %p")
 _WORD_FORMATS = [f"%Y %b %d{clock} %z" for clock in _CLOCKS]
 
+_MONTHS_ABROAD = {
+    "Jan": "janvier|janv|januari?|jän(?:ner)?|enero|ene|gennaio|gen|janeiro",
+    "Feb": "février|fevrier|févr|fév|februari?|febrero|febbraio|fevereiro|fev",
+    "Mar": "mars|märz|maerz|mär|mrz|marzo|março|marco|maart|mrt",
+    "Apr": "avril|avr|abril|abr|aprile",
+    "May": "mai|mayo|maggio|mag|maio|mei",
+    "Jun": "juin|juni|junio|giugno|giu|junho",
+    "Jul": "juillet|juil|juli|julio|luglio|lug|julho",
+    "Aug": "août|aout|agosto|ago|augustus",
+    "Sep": "septembre|sept|septiembre|settembre|setembro|set",
+    "Oct": "octobre|oktober|okt|octubre|ottobre|ott|outubro|out",
+    "Nov": "novembre|noviembre|novembro",
+    "Dec": "décembre|decembre|déc|dezember|dez|diciembre|dicembre|dic|dezembro",
+}
+"""Months in French, German, Spanish, Italian, Portuguese and Dutch, by their short names in English."""
+
+_DAY_ABROAD = r"(\d{1,2})(?:er|º|°|\.)?[\s/.-]*(?:de\s+)?"
+_YEAR_ABROAD = r"\.?[\s/.,-]*(?:del?\s+)?(\d{4}\b|\d\d(?:\s|$))"
+_ENGLISH = (
+    *(
+        (
+            rf"(?i)^[^\pL\d]*(?:\pL+[.,]?\s+)*?{_DAY_ABROAD}(?:{english}|{names}){_YEAR_ABROAD}",
+            rf"\1 {english} \2",
+        )
+        for english, names in _MONTHS_ABROAD.items()
+    ),
+    (r"(?i)(\d),?\s+(?:à|às|a las|alle ore|alle|ore|om|um)\s+(\d)", r"\1 \2"),
+    (r"(?i)\b(\d{1,2})\s?h\s?(\d\d)\b", r"\1:\2"),
+    (r"(?i)\s+Uhr\b", ""),
+)
+_NAMES_ABROAD = "|".join(_MONTHS_ABROAD.values())
+_IS_ABROAD = rf"(?i)\d(?:er|º|°)\s|\d\s+de\s|\d[\s/.-]*(?:{_NAMES_ABROAD})\.?[\d\s/.,-]"
+_WITH_MONTH = rf"(?i)^(?:.*[\s/.\[-])?(?:{_DAY}[\s/.-]*)?(?:de\s+)?(?:{_MONTH}|(?:{_NAMES_ABROAD})\.?)[\d\s/.,-].*$"
 
 _ZONES_AT = {
-    -8: "PST",
+    -10: "HST",
+    -9: "AKST",
+    -8: "PST AKDT",
     -7: "PDT MST",
     -6: "MDT CST",
     -5: "CDT EST",
     -4: "EDT",
+    -3: "BRT",
     0: "WET",
-    1: "WEST BST CET",
-    2: "CEST EET",
-    3: "EEST MSK",
+    1: "WEST BST CET MET MEZ WAT",
+    2: "CEST EET MEST MESZ CAT SAST",
+    3: "EEST MSK EAT",
+    7: "WIB",
+    8: "HKT SGT AWST",
     9: "JST KST",
+    10: "AEST",
+    11: "AEDT",
+    12: "NZST",
+    13: "NZDT",
 }
 _ZONES = {name: f"{hours:+03d}:00" for hours, names in _ZONES_AT.items() for name in names.split()}
 """Short names of zones, as RFC 2822 and the clocks of Europe have them; a database takes BST for Bangladesh."""
 
-_ZONE_END = r"\d\s+([A-Z]{3,4})(?:\s+\d{4})?$"
+_NO_ZONES = ("UTC", "GMT", "UCT", "ZULU", "UHR")  # the last is what German clocks say
+# Behind a clock, which is no offset: 10:07:09 PDT, but not -07:00 PDT.
+_ZONE_END = (
+    r"(?i)(?:^|[^\d+-])\d{1,2}[:.]\d\d(?:[:.]\d\d)?(?:[.,]\d+)?"
+    r"(?:\s*[ap]\.?\s?m\.?)?\s+([a-z]{3,4})(?:\s+\d{4})?$"
+)
 
 _SIGNS = {
     "0123456789": ("０１２３４５６７８９", "٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹"),
@@ -92,11 +144,16 @@ def with_plain_signs(text: ir.StringValue) -> ir.StringValue:
     return text.translate("".join(sign for sign, _ in spelled), "".join(plain for _, plain in spelled))
 
 
-def _with_offsets(text: ir.StringValue) -> ir.StringValue:
-    """Texts with an offset in place of the short name of a zone."""
+def with_offsets(text: ir.StringValue) -> ir.StringValue:
+    """Times with an offset in place of the short name of a zone; null where several zones have that name, or none."""
+    # As a list of one, so that the SQL has the text once: it may be the result of many replacements.
+    return ibis.array([text]).map(_with_offset)[0]
+
+
+def _with_offset(text: ir.StringValue) -> ir.StringValue:
     zone = text.re_extract(_ZONE_END, 1)
-    offset = zone.cases(*_ZONES.items(), else_="")
-    return (offset != "").ifelse(text.replace(ibis.literal(" ") + zone, offset), text)
+    offset = zone.upper().cases(*_ZONES.items())
+    return zone.upper().isin(("", *_NO_ZONES)).ifelse(text, text.replace(ibis.literal(" ") + zone, offset))
 
 
 def parse_written_times(text: ir.StringValue) -> ir.TimestampValue:
@@ -104,8 +161,8 @@ def parse_written_times(text: ir.StringValue) -> ir.TimestampValue:
 
     Args:
         text (`ibis.StringColumn`): ISO 8601 in any of its forms, also with a space before the offset, `UTC`, or a
-            decimal comma; fourteen digits; and texts with an English month, such as RFC 2822. A time without a zone
-            is UTC.
+            decimal comma; fourteen digits; and texts with a month in words, such as RFC 2822 or `1. Mai 2024`. A
+            time without a zone is UTC; one with a short name that several zones share, such as IST, cannot be read.
 
     Example:
         >>> from logs2lang.dataset_builders.raw_log import connect
@@ -116,14 +173,13 @@ def parse_written_times(text: ir.StringValue) -> ir.TimestampValue:
         >>> times.dt.strftime("%H:%M:%S").fillna("unreadable").to_list()
         ['17:07:09', '17:07:09', 'unreadable']
     """
-    stripped = _with_offsets(with_plain_signs(text).strip())
-    in_words = _replaced(stripped.re_search(_HAS_MONTH).ifelse(stripped, ibis.null("string")), _WORDS)
-    # Each with a zone: where one of several formats has none, DuckDB takes the zone of an earlier row.
-    zoned = in_words.re_search(r" [+-]\d{4}$").ifelse(in_words, in_words + " +0000")
+    stripped = with_offsets(with_plain_signs(text).strip())
+    in_words = stripped.re_extract(_WITH_MONTH, 0)
+    english = in_words.re_search(_IS_ABROAD).ifelse(_replaced(in_words, _ENGLISH), in_words)
     return ibis.coalesce(
         stripped.try_cast(UTC_MICROSECONDS),
-        _replaced(stripped, _TIDY).try_cast(UTC_MICROSECONDS),
-        _try_strptime(zoned, _WORD_FORMATS).cast(UTC_MICROSECONDS),
+        with_offsets(_replaced(stripped, _TIDY)).try_cast(UTC_MICROSECONDS),
+        _try_strptime(_replaced(english, _WORDS), _WORD_FORMATS).cast(UTC_MICROSECONDS),
     )
 
 

@@ -224,8 +224,14 @@ def test_a_catalogue_that_knows_hardly_any_item_or_some_in_another_spelling_is_s
     assert canonicalize(raw_log(rows, spelled), connection).notes[0].startswith("10 of 30 items")
 
 
-def test_a_log_that_counts_from_0_is_used_from_its_second_day_on(connection):
-    rows = [{"timestamp": "86399"}, {"timestamp": "86400"}, {"timestamp": "90000"}]
+def test_a_log_that_counts_from_0_is_used_from_its_first_second_on(connection):
+    rows = [{"timestamp": "0"}, {"timestamp": "86399"}, {"timestamp": "90000"}]
+    log = canonicalize(raw_log(rows, time_format="seconds"), connection)
+    assert (log.counts["used"], log.counts["quarantined_by_reason"]) == (3, {})
+
+
+def test_a_clock_that_was_never_set_is_no_time(connection):
+    rows = [{"timestamp": "0"}, {"timestamp": "1714521600"}, {"timestamp": "1714521700"}]
     log = canonicalize(raw_log(rows, time_format="seconds"), connection)
     assert (log.counts["used"], log.counts["quarantined_by_reason"]) == (2, {IMPOSSIBLE_TIME: 1})
 
@@ -240,8 +246,8 @@ def test_units_that_were_mixed_are_said(connection):
 
 
 def test_the_first_time_that_cannot_be_read_is_named_with_the_flag(connection):
-    with pytest.raises(InputError, match=r'row 2: time not readable: .*"1\. Mai 2024".*--time-format.*strptime'):
-        canonicalize(raw_log([{"timestamp": "1. Mai 2024"}]), connection)
+    with pytest.raises(InputError, match=r'row 2: time not readable: .*"1\. Mau 2024".*--time-format.*strptime'):
+        canonicalize(raw_log([{"timestamp": "1. Mau 2024"}]), connection)
 
 
 def test_rows_at_the_edge_are_used(connection):

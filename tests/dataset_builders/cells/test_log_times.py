@@ -12,8 +12,8 @@ MAY_DAY = "2024-05-01T00:00:00+00:00"  # 1714521600 seconds after 1970
 def times_of(tmp_path):
     connection = connect(tmp_path)
 
-    def parse(values, time_format="auto"):
-        table = ibis.memtable({"time": values})
+    def parse(values, time_format="auto", kind=None):
+        table = ibis.memtable({"time": values}, schema=kind and {"time": kind})
         read = parse_times(table.time, time_format, connection)
         parsed = connection.to_pyarrow(table.select(time=read.times))
         parse.notes = read.notes
@@ -119,6 +119,46 @@ def test_a_unit_that_the_user_named_in_error_dates_nothing_1970(times_of):
 def test_times_of_a_year_that_nobody_meant_are_asked_for(times_of):
     with pytest.raises(InputError, match=r"such as 738642 would be in January 1970 as .*--time-format seconds"):
         times_of(["738641", "738642", "738643"])
+
+
+@pytest.mark.parametrize(
+    ("values", "formats"),
+    [(["240501", "231231"], "%y%m%d"), (["202405", "202312"], "%Y%m"), (["201205", "201206"], "%y%m%d or %Y%m")],
+)
+def test_short_numbers_that_are_all_dates_are_asked_for_with_their_format(times_of, values, formats):
+    with pytest.raises(InputError, match=rf"dates without dashes, say --time-format {formats}; if they count from"):
+        times_of(values)
+    with pytest.raises(InputError, match=r"since 1970\. If they count from"):
+        times_of([*values, *values, "999999"])
+
+
+@pytest.mark.parametrize("rounded", ["1.71452E+12", "1.714522E+12", "1.71452e+12", "1.7E+18", "1.71452e+012"])
+def test_times_that_a_spreadsheet_rounded_are_not_read(times_of, rounded):
+    assert times_of(["1714521600000", rounded]) == [MAY_DAY, None]
+    assert times_of.notes[0].startswith(f"1 times such as {rounded!r} were rounded")
+    assert times_of(["1714521600000", rounded], "milliseconds") == [MAY_DAY, None]
+    assert times_of.notes[0].startswith(f"1 times such as {rounded!r} were rounded")
+
+
+def test_a_power_of_ten_with_all_its_digits_is_a_time(times_of):
+    exact = ["1.7145216E+12", "1.714521600E+12", "1.7145216E12", "1.7145216e+18", "1.7145216e+09"]
+    assert times_of(exact) == [MAY_DAY] * 5
+    assert times_of(["1.714608e+12"]) == ["2024-05-02T00:00:00+00:00"]  # R writes a midnight so
+
+
+def test_times_of_32_bits_have_a_note(times_of):
+    assert times_of([1714521600.0], kind="float32") == ["2024-05-01T00:00:00+00:00"]
+    assert "32-bit decimal numbers" in times_of.notes[0]
+    times_of([1714521600.0], "seconds", kind="float32")
+    assert "32-bit decimal numbers" in times_of.notes[0]
+    times_of([1714521600.0], kind="float64")
+    assert times_of.notes == ()
+    times_of([86_400.0, 16_000_000.0], "seconds", kind="float32")  # from the beginning of a log: exact
+    assert times_of.notes == ()
+
+
+def test_the_short_name_of_several_zones_is_not_guessed(times_of):
+    assert times_of(["2024-05-01 00:00:00", "2024-05-01 00:00:00 ist"]) == [MAY_DAY, None]
 
 
 def test_the_short_name_of_a_zone_is_that_of_clocks_not_of_the_database(times_of):

@@ -198,3 +198,18 @@ def test_first_lines_that_name_no_columns(connection, tmp_path, first, message):
     (tmp_path / "log.csv").write_text(first + rows)
     with pytest.raises(InputError, match=message):
         read_tabular(connection, str(tmp_path / "log.csv"))
+
+
+def test_a_log_that_counts_from_its_beginning_keeps_its_first_day(connection, tmp_path):
+    (tmp_path / "log.csv").write_text(HEAD + "".join(f"u{row},i{row},{row * 20_000}\n" for row in range(10)))
+    with pytest.raises(InputError, match="--time-format seconds"):
+        canonicalize(read_tabular(connection, str(tmp_path / "log.csv")), connection)
+    log = canonicalize(read_tabular(connection, str(tmp_path / "log.csv"), time_format="seconds"), connection)
+    assert (log.counts["used"], log.counts["quarantined"]) == (10, 0)
+
+
+def test_rows_after_tomorrow_are_told(connection, tmp_path):
+    (tmp_path / "log.csv").write_text(f"{HEAD}ann,i1,2024-05-01\nbob,i2,2090-05-31\n")
+    log = canonicalize(read_tabular(connection, str(tmp_path / "log.csv")), connection)
+    assert log.counts["used"] == 2
+    assert "1 row is dated after tomorrow, the latest 2090-05-31." in " ".join(log.notes)
