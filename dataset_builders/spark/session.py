@@ -117,10 +117,18 @@ def _started(master: str, log: Path) -> "SparkSession":
     builder = SparkSession.builder.appName("logs2lang").config("spark.driver.extraJavaOptions", " ".join(quoted))
     if master.startswith("local"):
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ.setdefault("SPARK_DRIVER_MEMORY", _share_of_memory())
         for name, value in _ALONE.items():
             builder = builder.config(name, value)
     with errors_to(log):
         return builder.master(_retrying(master)).getOrCreate()
+
+
+def _share_of_memory() -> str:
+    """A quarter of this machine's memory, as Spark writes it: its own default of 1 GiB is soon full of garbage. What a
+    configuration file of Spark says comes first."""
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{max(1, available // 4 // 2**30)}g"
 
 
 def _retrying(master: str) -> str:
