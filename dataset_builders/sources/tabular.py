@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import Literal
 
@@ -251,6 +252,7 @@ def read_tabular(
         elif items is not None:
             described = read_files(connection, "tabular_items", items, encoding, items_header, items_separator)
         ours, duration_unit = _without_unit(mapping.interactions, found)
+        found = _with_joined_time(found, ours.get(TIMESTAMP, ""))
         theirs = dict(mapping.items)
         id_notes: tuple[str, ...] = ()
         if described is not None:
@@ -409,6 +411,10 @@ def _missing(log: NamedRows, missing: Sequence[str], flags: _Flags, connection: 
     if USER_ID in missing and not list_hints:
         hints.append("To read a personal export, use `logs2lang build viewing-history`.")
     if TIMESTAMP in missing:
+        named = [theirs for theirs in log.columns if _plain(theirs) in SYNONYMS[TIMESTAMP]]
+        if len(named) > 1:
+            joined = "+".join(named[:2])
+            hints.append(f"If two columns are the day and the clock, join them: {flags.map} timestamp={joined}.")
         hints.append("For a log without times, pass --order file.")
     return InputError(
         f"{log.shown} has no column that is clearly {' or '.join(missing)}; it has "
@@ -520,6 +526,16 @@ def _without_unit(mapping: Mapping[str, str], log: NamedRows) -> tuple[dict[str,
             f"{unit!r} is not a unit of {DURATION}. Choose one of {known}, such as {DURATION}={column}:ms."
         )
     return {**mapping, DURATION: column}, unit if unit in SECONDS_PER_UNIT else "s"
+
+
+def _with_joined_time(log: NamedRows, theirs: str) -> NamedRows:
+    """The rows with the column `date+time`, where a user names it and the two are columns."""
+    parts = theirs.split("+")
+    if len(parts) < 2 or theirs in log.columns or not all(part in log.columns for part in parts):
+        return log
+    day, *clock = (log.rows[log.columns[part]].cast("string") for part in parts)
+    joined = reduce(lambda before, part: before + " " + part, clock, day)
+    return replace(log, rows=log.rows.mutate(joined_time=joined), columns={**log.columns, theirs: "joined_time"})
 
 
 def _headerless(log: NamedRows, ours: Sequence[str], flag: str) -> InputError:

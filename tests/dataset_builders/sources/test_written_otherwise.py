@@ -213,3 +213,14 @@ def test_rows_after_tomorrow_are_told(connection, tmp_path):
     log = canonicalize(read_tabular(connection, str(tmp_path / "log.csv")), connection)
     assert log.counts["used"] == 2
     assert "1 row is dated after tomorrow, the latest 2090-05-31." in " ".join(log.notes)
+
+
+def test_a_day_and_a_clock_in_two_columns_are_joined(connection, tmp_path):
+    (tmp_path / "log.csv").write_text(
+        "user_id,item_id,date,time\nann,i1,13/05/2024,17:07:09\nann,i2,14/05/2024,08:00:00\n"
+    )
+    with pytest.raises(InputError, match=r"join them: --map timestamp=date\+time\."):
+        read_tabular(connection, str(tmp_path / "log.csv"))
+    raw = read_tabular(connection, str(tmp_path / "log.csv"), columns={"timestamp": "date+time"})
+    times = canonicalize(raw, connection).interactions.to_pyarrow()["timestamp"].to_pylist()
+    assert sorted(time.isoformat() for time in times) == ["2024-05-13T17:07:09+00:00", "2024-05-14T08:00:00+00:00"]
