@@ -19,10 +19,7 @@ import pyarrow.parquet as pq
 from huggingface_hub import CommitOperationAdd, HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError
 
-from logs2lang.dataset_builders.dataset_folder.export import (
-    ITEMS_QUARANTINE_FILE,
-    QUARANTINE_FILE,
-)
+from logs2lang.dataset_builders.dataset_folder.export import ITEMS_QUARANTINE_FILE, QUARANTINE_FILE
 from logs2lang.dataset_builders.input_error import InputError
 from logs2lang.dataset_builders.spark.session import spark_session
 
@@ -124,6 +121,7 @@ def written_to_hub(url: str, master: str, tell: Tell) -> Iterator[HubFolder]:
             yield place
             with explained(repo_id, constants.ENDPOINT, get_token()):
                 _upload(api, DatasetRepo(name, place.path), namespace, master, tell)
+            is_new = False  # it is whole now, whatever becomes of the rest
             place.kept.extend(_keep_quarantine(place.path))
     except BaseException:
         if is_new:
