@@ -283,9 +283,8 @@ def _build(
     raw = source(engine.machine)
     with naming_broken_file(raw.scan, engine.machine):
         raw = engine.take(raw)
-    options = _in_file_order(raw, options)
-    tell("Step 2 of 7: checking every row")
-    with naming_broken_file(raw.scan, engine.machine):
+        options = _in_file_order(raw, options)
+        tell("Step 2 of 7: checking every row")
         log = canonicalize(raw, engine.tables, strict=strict, file_order=options.ties == "file", options=options)
     write_table(log.quarantine, folder / QUARANTINE_FILE, engine.machine)
     if log.counts.get("catalogue_quarantined"):

@@ -21,8 +21,25 @@ _FORMULA = r'^="(.*)"$'
 _THOUSANDS = r"^[1-9]\d{0,2}(?:[,.'\s]\d{3})+$"
 _FEW = 0.05
 # How pandas, R, Python, SQL, JavaScript and spreadsheets write that there is none; in small letters, but for R's.
-_NO_ID: tuple[str, ...] = ("nan", "<na>", "none", "null", "nil", "(null)", "<null>", "[null]", "undefined", "nat")
-_NO_ID += ("n/a", "-", "?", "#n/a", "#ref!", "#name?", "#value!")
+_NO_ID = (
+    "nan",
+    "<na>",
+    "none",
+    "null",
+    "nil",
+    "(null)",
+    "<null>",
+    "[null]",
+    "undefined",
+    "nat",
+    "n/a",
+    "-",
+    "?",
+    "#n/a",
+    "#ref!",
+    "#name?",
+    "#value!",
+)
 _NO_ID_OF_R = "NA"
 
 

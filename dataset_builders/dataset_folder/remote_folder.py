@@ -14,7 +14,7 @@ from ..remote_files import copy_files, progress_bar, store_of
 from ..whole_files import whole_folder
 from .export import REPORT_FILE
 
-_HUB = "hf://"
+HUB = "hf://"
 _PROBE = ".logs2lang"
 """A file that is written and deleted, to see that a store can be written to."""
 
@@ -32,7 +32,7 @@ def uploaded_to(url: str) -> Iterator[Path]:
         InputError: Something is there already, the store cannot be used, or it is the Hub, where a dataset is
             published with its checks.
     """
-    if url.startswith(_HUB):
+    if url.startswith(HUB):
         raise InputError(
             f"{url} is on the Hub. Build into a folder, and publish that with `logs2lang publish`; or build there "
             "with --engine spark."

@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ibis
@@ -64,15 +64,12 @@ def read_json_lines(connection: DuckDB, name: str, paths: Sequence[Path], shown:
             )
     keys = connection.execute(objects.select(key=json_keys(objects[_LINE]).unnest()).distinct().order_by("key"))["key"]
     parts = _parts(objects, list(keys), connection)
-    read = {theirs: _value(objects[_LINE], theirs, parts.get(theirs, ())) for theirs in keys}
-    for theirs, inner in parts.items():
-        if not _is_wrapped(inner):
-            pointers = {f"{theirs}.{part}": json_pointer(theirs) + json_pointer(part) for part in inner}
-            read |= {
-                name: json_extract_string(objects[_LINE], pointer)
-                for name, pointer in pointers.items()
-                if name not in read
-            }
+    wrapped = {theirs: inner for theirs, inner in parts.items() if inner and all(part[:1] == "$" for part in inner)}
+    nested = {theirs: inner for theirs, inner in parts.items() if theirs not in wrapped}
+    read = {
+        **_inner_values(objects[_LINE], nested),
+        **{theirs: _value(objects[_LINE], theirs, wrapped.get(theirs, ())) for theirs in keys},
+    }
     columns = {theirs: f"column{place}" for place, theirs in enumerate(read)}
     values = {columns[theirs]: value for theirs, value in read.items()}
     rows = store(f"{name}_rows", objects.select(SOURCE_FILE, SOURCE_ROW, **values), connection)
@@ -80,10 +77,8 @@ def read_json_lines(connection: DuckDB, name: str, paths: Sequence[Path], shown:
     rejected = store(f"{name}_rejected", lines.rejected.union(broken), connection)
     blank = int(connection.execute(lines.rows.filter(lines.rows[_LINE].strip() == "").count()))
     counted = None if lines.counted is None else lines.counted - blank
-    objects_in = tuple(theirs for theirs, inner in parts.items() if not _is_wrapped(inner))
-    return NamedRows(
-        rows, rejected, counted, columns, notes=_notes(num_literals, shown), shown=shown, objects=objects_in
-    )
+    notes = _notes(num_literals, shown)
+    return NamedRows(rows, rejected, counted, columns, notes=notes, shown=shown, objects=tuple(nested))
 
 
 def _refuse_arrays(lines: ir.Table, shown: str, connection: DuckDB) -> None:
@@ -122,16 +117,19 @@ def _parts(objects: ir.Table, keys: Sequence[str], connection: DuckDB) -> dict[s
     return parts
 
 
-def _is_wrapped(parts: Sequence[str]) -> bool:
-    """Whether an object is a single value with its type, as MongoDB writes it."""
-    return bool(parts) and all(part.startswith("$") for part in parts)
+def _inner_values(line: ir.StringValue, nested: Mapping[str, Sequence[str]]) -> dict[str, ir.StringValue]:
+    """The parts of objects, each as `user.id`."""
+    return {
+        f"{theirs}.{part}": json_extract_string(line, json_pointer(theirs) + json_pointer(part))
+        for theirs, inner in nested.items()
+        for part in inner
+    }
 
 
-def _value(line: ir.StringValue, theirs: str, parts: Sequence[str]) -> ir.StringValue:
+def _value(line: ir.StringValue, theirs: str, types: Sequence[str]) -> ir.StringValue:
+    """A value; `types` says in which keys MongoDB wraps it, such as `$oid`."""
     pointer = json_pointer(theirs)
-    if not _is_wrapped(parts):
-        return json_extract_string(line, pointer)
-    inside = [pointer + json_pointer(part) for part in parts]
+    inside = [pointer + json_pointer(kind) for kind in types]
     # The number of milliseconds of a date may be an object once more.
     deeper = [each + json_pointer("$numberLong") for each in inside]
     return ibis.coalesce(*(json_extract_string(line, each) for each in (*deeper, *inside, pointer)))

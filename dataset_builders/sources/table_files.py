@@ -369,9 +369,8 @@ def _cut_lines(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
 
 def _like_values(path: Path, delimiter: str, names: Sequence[str]) -> tuple[str, ...]:
     """Which names are a number or a date, or look like what is below them: of a file whose first line is a row."""
-    rows = [
-        row for row in _rows_below(path, delimiter) if row != names
-    ]  # a header in the middle is that of another file, put behind
+    # A header in the middle is that of another file, put behind.
+    rows = [row for row in _rows_below(path, delimiter) if row != names]
     values = {theirs: [row[place] for row in rows if place < len(row)] for place, theirs in enumerate(names)}
     return tuple(theirs for theirs in names if theirs and _is_like(theirs, values[theirs]))
 

@@ -9,6 +9,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,18 +45,20 @@ _NOT_INSTALLED = "No module named 'logs2lang'"
 
 
 @contextmanager
-def spark_session(master: str, log: Path) -> Iterator["SparkSession"]:
+def spark_session(master: str, folder: Path) -> Iterator["SparkSession"]:
     """A session for one build.
 
     Args:
         master (`str`): Where Spark runs, such as `"local[2]"`, `"spark://HOST:7077"` or `"yarn"`. Where the program
             already has a session, that one is used, whatever its master.
-        log (`Path`): Where Spark's own messages and stack traces go. The file is deleted where all went well.
+        folder (`Path`): Where Spark's own messages and stack traces go, into a file that is deleted where all went
+            well.
 
     Raises:
-        InputError: There is no PySpark, no Java or no such master, or Spark fails; the message names `log`.
+        InputError: There is no PySpark, no Java or no such master, or Spark fails; the message names the file.
     """
     _require_spark(master)
+    log = folder / f"spark-{datetime.now(timezone.utc):%Y-%m-%dT%H-%M-%S}.log"
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,9 +46,8 @@ def on_spark(master: str, memory_limit: str = "3GB") -> OpenEngine:
 
 @contextmanager
 def _opened(scratch: Path, machine: DuckDB, *, master: str, memory_limit: str) -> Iterator[Engine]:
-    moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")
     scratch = scratch.absolute()
-    with spark_session(master, scratch.parent / f"spark-{moment}.log") as session:
+    with spark_session(master, scratch.parent) as session:
         yield SparkEngine(ClusterTables(session, scratch / "tables", machine), memory_limit)
 
 

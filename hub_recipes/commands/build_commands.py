@@ -281,7 +281,9 @@ class _Place:
 @contextmanager
 def _place_of(output: str, engine: str, master: str | None, say: Callable[[str], None]) -> Iterator[_Place]:
     """Where to build; a dataset for the Hub is uploaded by executors when the block ends."""
-    if engine != "spark" or not output.startswith("hf://"):
+    from logs2lang.dataset_builders.dataset_folder.remote_folder import HUB
+
+    if engine != "spark" or not output.startswith(HUB):
         yield _Place(output, output)
         return
     from ..release.hub_output import repo_of, written_to_hub

@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -149,9 +148,8 @@ def _upload(api: HfApi, repo: DatasetRepo, namespace: str, master: str, tell: Te
     repo_id, token = f"{namespace}/{repo.name}", get_token() or ""
     files = repo.files(Links(namespace, constants.ENDPOINT))
     tables = [(str(file.source.absolute()), file.path) for file in files if isinstance(file.source, Path)]
-    moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")
     tell(f"Writing {len(files)} files to {repo_id}")
-    with spark_session(master, Path.cwd() / f"spark-{moment}.log") as session:
+    with spark_session(master, Path.cwd()) as session:
         upload = ShardUpload(tuple(tables), repo_id, constants.ENDPOINT, token)
         places = session.range(0, len(tables), 1, len(tables))
         uploaded = places.mapInArrow(upload, "operation binary").collect()
